@@ -1,0 +1,112 @@
+"""fpx shows what a floating-point format does to numbers: exact bits, exact casts, real tensors.
+
+    >>> import fpx
+    >>> fpx.decode("3.14", "bf16").value
+    Fraction(201, 64)
+    >>> hex(fpx.encode("65519.999999999999", "fp16").code)
+    '0x7bff'
+    >>> fpx.format_info("bfloat16").max_finite == fpx.decode("0x7f7f", "bf16").value
+    True
+
+`fpx.cast_compare(tensor, to=["fp16"])` measures what a cast does to a tensor, an array or a file; it
+is the only name here that loads torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fpx.core.codec import Overflow, Rounding
+from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.literals import ReadAs, to_literal
+from fpx.errors import FpxError
+from fpx.report import DecodeReport, EncodeReport, FormatReport, Report
+
+if TYPE_CHECKING:
+    from fpx.report_cast import CastReport
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FORMATS",
+    "DecodeReport",
+    "EncodeReport",
+    "FormatReport",
+    "FormatSpec",
+    "FpxError",
+    "Overflow",
+    "ReadAs",
+    "Report",
+    "Rounding",
+    "cast_compare",
+    "decode",
+    "encode",
+    "find_format",
+    "format_info",
+]
+
+
+def decode(
+    value: object,
+    dtype: str | FormatSpec = "float32",
+    *,
+    rounding: Rounding | str = Rounding.TIES_TO_EVEN,
+    overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
+) -> DecodeReport:
+    """What `dtype` makes of a number or a code: bits, exact value, error, neighbours.
+
+    Args:
+        value: a literal (`"3.14"`, `"0x1.8p3"`, `"1/3"`, `"inf"`; `"0x4049"` is a code), or an
+            int, float, `Fraction`, `Decimal` or numpy scalar, taken at its exact value.
+        dtype: a format or its name.
+        rounding, overflow, read_as: see those classes; their values as strings work too.
+
+    Raises:
+        FpxError: no such format, no such literal, or the format cannot hold it.
+    """
+    literal = to_literal(value, ReadAs(read_as))
+    return DecodeReport.of(literal, find_format(dtype), Rounding(rounding), Overflow(overflow))
+
+
+def encode(
+    value: object,
+    dtype: str | FormatSpec = "float32",
+    *,
+    rounding: Rounding | str = Rounding.TIES_TO_EVEN,
+    overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
+) -> EncodeReport:
+    """The code of a number in `dtype`, in the report's `code`; arguments as for `decode`.
+
+    Raises:
+        FpxError: as `decode`.
+    """
+    literal = to_literal(value, ReadAs(read_as))
+    return EncodeReport.of(literal, find_format(dtype), Rounding(rounding), Overflow(overflow))
+
+
+def format_info(dtype: str | FormatSpec) -> FormatReport:
+    """The constants of a format, exact.
+
+    Raises:
+        FpxError: no such format.
+    """
+    return FormatReport(find_format(dtype))
+
+
+def cast_compare(
+    source: Any, to: Iterable[str | FormatSpec] = ("float16", "bfloat16"), **options: Any
+) -> CastReport:
+    """Placeholder until the harness lands."""
+    raise NotImplementedError
+
+
+def _render(report: Report) -> Any:
+    from fpx.render import renderable
+
+    return renderable(report)
+
+
+Report.renderer = staticmethod(_render)

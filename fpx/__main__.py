@@ -1,0 +1,5 @@
+"""`python -m fpx`."""
+
+from fpx.cli import app
+
+app(prog_name="fpx")

@@ -1,0 +1,5 @@
+"""placeholder"""
+
+
+def cast_compare() -> None:
+    """todo"""

@@ -1,0 +1,464 @@
+"""Exact numbers to codes and back: rounding, overflow, neighbours, ulps, rounding intervals.
+
+Rounding is integer arithmetic on magnitudes (see `fpx.core.formats`). Magnitudes past the largest
+finite one stand for the values the format would have with more exponents, so "round first, then
+see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from fpx.core.dyadic import Dyadic, integer_text, place_point
+from fpx.core.formats import FormatSpec, NanEncoding
+from fpx.core.literals import Code, Infinity, Literal, Nan
+from fpx.errors import InputError, quoted
+
+
+class Rounding(Enum):
+    """Which neighbour an inexact number becomes.
+
+    IEEE 754-2019, 4.3; `to_odd`: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums
+    using rounding to odd", IEEE Transactions on Computers 57(4), 2008.
+    """
+
+    TIES_TO_EVEN = "ties_to_even"
+    TIES_TO_AWAY = "ties_to_away"
+    TOWARD_ZERO = "toward_zero"
+    TOWARD_POSITIVE = "toward_positive"
+    TOWARD_NEGATIVE = "toward_negative"
+    TO_ODD = "to_odd"
+
+
+class Overflow(Enum):
+    """What becomes of a magnitude beyond the largest finite value."""
+
+    IEEE = "ieee"
+    """IEEE 754-2019, 7.4: infinity, or the largest finite value if the rounding points that way. A
+    format without infinity gives NaN, and one without NaN its largest value."""
+    SATURATE = "saturate"
+    """The largest finite value, for an infinite input too (SAT in OCP OFP8 v1.0, 5.2)."""
+
+
+class Classification(Enum):
+    """What kind of datum a code is; the sign is told separately."""
+
+    ZERO = "zero"
+    SUBNORMAL = "subnormal"
+    NORMAL = "normal"
+    INFINITY = "infinity"
+    QUIET_NAN = "quiet_nan"
+    SIGNALING_NAN = "signaling_nan"
+    NAN = "nan"
+    """A NaN of a format that does not tell quiet from signaling."""
+
+
+class Fields(NamedTuple):
+    """The three fields of a code."""
+
+    sign: int
+    biased_exponent: int
+    fraction: int
+
+
+class Rounded(NamedTuple):
+    """A code and what rounding to it did (the exceptions of IEEE 754-2019, clause 7)."""
+
+    code: int
+    inexact: bool = False
+    overflow: bool = False
+
+
+class Interval(NamedTuple):
+    """Real numbers from `low` to `high`; None is minus or plus infinity."""
+
+    low: Dyadic | None
+    high: Dyadic | None
+    low_closed: bool
+    high_closed: bool
+
+
+class _Direction(Enum):
+    """A rounding mode seen from zero, where the sign no longer matters."""
+
+    EVEN = "even"
+    AWAY_ON_TIE = "away_on_tie"
+    DOWN = "down"
+    UP = "up"
+    ODD = "odd"
+
+
+def _direction(rounding: Rounding, negative: bool) -> _Direction:
+    if rounding is Rounding.TIES_TO_EVEN:
+        return _Direction.EVEN
+    if rounding is Rounding.TIES_TO_AWAY:
+        return _Direction.AWAY_ON_TIE
+    if rounding is Rounding.TO_ODD:
+        return _Direction.ODD
+    upward = rounding is (Rounding.TOWARD_NEGATIVE if negative else Rounding.TOWARD_POSITIVE)
+    return _Direction.UP if upward else _Direction.DOWN
+
+
+# -- encode ----------------------------------------------------------------------------------------
+
+
+def encode(
+    literal: Literal,
+    spec: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+) -> Rounded:
+    """The code of `literal` in `spec`, rounded once from its exact value.
+
+    Raises:
+        InputError: the format cannot hold it at all (a NaN without NaNs, a payload too large, a
+            code wider than the format, a negative number without a sign).
+    """
+    if isinstance(literal, Code):
+        return Rounded(literal.in_format(spec))
+    if isinstance(literal, Nan):
+        return Rounded(_nan_code(literal, spec))
+    if isinstance(literal, Infinity):
+        return _infinity(literal.negative, literal.text, spec, overflow)
+    negative = literal.negative
+    if literal.is_zero:
+        if not spec.zero:
+            raise InputError(f"{spec.name} has no zero: {_positive_range(spec)}")
+        return Rounded(spec.sign_mask if negative and spec.has_negative_zero else 0)
+    _reject_negative(negative, literal.text, spec)
+    numerator, denominator = literal.ratio(spec.quantum_exponent, spec.emax + 1)
+    direction = _direction(rounding, negative)
+    magnitude, inexact = _round(numerator, denominator, spec, direction)
+    if magnitude > spec.max_finite_magnitude:
+        if direction in (_Direction.DOWN, _Direction.ODD):
+            return Rounded(_signed(spec.max_finite_magnitude, negative, spec), True, True)
+        return Rounded(_overflowed(negative, spec, overflow), True, True)
+    return Rounded(_signed(magnitude, negative, spec), inexact)
+
+
+def _round(
+    numerator: int, denominator: int, spec: FormatSpec, direction: _Direction
+) -> tuple[int, bool]:
+    """(magnitude, inexact) of a positive fraction, as if exponents had no upper end."""
+    lowest = spec.quantum_exponent
+    quantum = max(_log2_floor(numerator, denominator) - spec.fraction_bits, lowest)
+    if quantum >= 0:
+        denominator <<= quantum
+    else:
+        numerator <<= -quantum
+    significand, remainder = divmod(numerator, denominator)
+    magnitude = ((quantum - lowest) << spec.fraction_bits) + significand
+    if not spec.zero:
+        # E8M0-like: magnitude 0 is 2^emin, and nothing lies between it and zero
+        if magnitude < 1 << spec.fraction_bits:
+            return 0, True
+        magnitude -= 1 << spec.fraction_bits
+    if remainder == 0:
+        return magnitude, False
+    # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
+    # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
+    twice = 2 * remainder
+    if direction is _Direction.EVEN:
+        up = twice > denominator or (twice == denominator and magnitude & 1)
+    elif direction is _Direction.AWAY_ON_TIE:
+        up = twice >= denominator
+    elif direction is _Direction.ODD:
+        up = not magnitude & 1
+    else:
+        up = direction is _Direction.UP
+    return magnitude + bool(up), True
+
+
+def _log2_floor(numerator: int, denominator: int) -> int:
+    """floor(log2(numerator / denominator)) of a positive fraction."""
+    exponent = numerator.bit_length() - denominator.bit_length()
+    if exponent >= 0:
+        return exponent - (numerator < denominator << exponent)
+    return exponent - (numerator << -exponent < denominator)
+
+
+def _signed(magnitude: int, negative: bool, spec: FormatSpec) -> int:
+    if magnitude == 0 and not spec.has_negative_zero:
+        return 0
+    return magnitude | spec.sign_mask if negative else magnitude
+
+
+def _overflowed(negative: bool, spec: FormatSpec, overflow: Overflow) -> int:
+    if overflow is Overflow.SATURATE:
+        return _signed(spec.max_finite_magnitude, negative, spec)
+    if spec.infinity_magnitude is not None:
+        return _signed(spec.infinity_magnitude, negative, spec)
+    if spec.nan_code is None:
+        return _signed(spec.max_finite_magnitude, negative, spec)
+    if spec.nan is NanEncoding.NEGATIVE_ZERO:
+        return spec.nan_code
+    return spec.nan_code | spec.sign_mask if negative else spec.nan_code
+
+
+def _infinity(negative: bool, text: str, spec: FormatSpec, overflow: Overflow) -> Rounded:
+    _reject_negative(negative, text, spec)
+    code = _overflowed(negative, spec, overflow)
+    return Rounded(code, inexact=classify(code, spec) is not Classification.INFINITY)
+
+
+def _reject_negative(negative: bool, text: str, spec: FormatSpec) -> None:
+    if negative and not spec.signed:
+        raise InputError(
+            f"{quoted(text)} is negative and {spec.name} has no sign: {_positive_range(spec)}"
+        )
+
+
+def _positive_range(spec: FormatSpec) -> str:
+    low = spec.finite(0 if not spec.zero else 1)
+    return f"its values lie from {low.hex_float} to {spec.max_finite.hex_float}"
+
+
+def _nan_code(nan: Nan, spec: FormatSpec) -> int:
+    if spec.nan_code is None:
+        raise InputError(f"{spec.name} has no NaN: every code is a number")
+    if not spec.has_nan_payload:
+        if nan.signaling or nan.payload is not None:
+            raise InputError(
+                f"{quoted(nan.text)}: the NaN of {spec.name} has no payload and is neither quiet "
+                "nor signaling; write nan"
+            )
+        if spec.nan is NanEncoding.NEGATIVE_ZERO or not nan.negative:
+            return spec.nan_code
+        return spec.nan_code | spec.sign_mask
+    largest = spec.quiet_bit - 1
+    # an all-zero fraction would be infinity, so a signaling NaN needs a payload
+    payload = int(nan.signaling) if nan.payload is None else nan.payload
+    if payload > largest or (nan.signaling and payload == 0):
+        least = int(nan.signaling)
+        allowed = f"from {least:#x} to {largest:#x}" if largest >= least else "not possible"
+        raise InputError(f"{quoted(nan.text)}: a payload in {spec.name} is {allowed}")
+    code = (spec.max_finite_magnitude + 1) | payload | (0 if nan.signaling else spec.quiet_bit)
+    return code | spec.sign_mask if nan.negative else code
+
+
+# -- decode ----------------------------------------------------------------------------------------
+
+
+def fields(code: int, spec: FormatSpec) -> Fields:
+    """The stored fields of a code; `sign` is 0 in an unsigned format."""
+    magnitude = code & spec.magnitude_mask
+    return Fields(
+        int(code & spec.sign_mask != 0),
+        magnitude >> spec.fraction_bits,
+        magnitude & ((1 << spec.fraction_bits) - 1),
+    )
+
+
+def classify(code: int, spec: FormatSpec) -> Classification:
+    """What the code stands for."""
+    magnitude = code & spec.magnitude_mask
+    if magnitude > spec.max_finite_magnitude:
+        if magnitude == spec.infinity_magnitude:
+            return Classification.INFINITY
+        if not spec.has_nan_payload:
+            return Classification.NAN
+        quiet = magnitude & spec.quiet_bit
+        return Classification.QUIET_NAN if quiet else Classification.SIGNALING_NAN
+    if spec.nan is NanEncoding.NEGATIVE_ZERO and code == spec.nan_code:
+        return Classification.NAN
+    if not spec.zero or magnitude >> spec.fraction_bits:
+        return Classification.NORMAL
+    return Classification.SUBNORMAL if magnitude else Classification.ZERO
+
+
+def is_nan(code: int, spec: FormatSpec) -> bool:
+    """Whether the code is a NaN of any kind."""
+    magnitude = code & spec.magnitude_mask
+    if spec.nan is NanEncoding.NEGATIVE_ZERO:
+        return code == spec.nan_code
+    return magnitude > spec.max_finite_magnitude and magnitude != spec.infinity_magnitude
+
+
+def decode(code: int, spec: FormatSpec) -> Dyadic | None:
+    """The exact value of a finite code (0 for both zeros); None for infinities and NaNs."""
+    magnitude = code & spec.magnitude_mask
+    if magnitude > spec.max_finite_magnitude or is_nan(code, spec):
+        return None
+    significand, exponent = spec.finite(magnitude)
+    return Dyadic(-significand if code & spec.sign_mask else significand, exponent)
+
+
+def ulp_exponent(value: Literal | Dyadic, spec: FormatSpec) -> int:
+    """log2 of the ulp of `spec` at an exact value: the spacing of the binade that holds it.
+
+    Below the smallest normal it is the subnormal spacing, beyond the largest finite value that of
+    the top binade.
+    """
+    if isinstance(value, Dyadic):
+        if value.significand == 0:
+            return spec.quantum_exponent
+        exponent = value.log2_floor
+    elif isinstance(value, (Infinity, Nan, Code)):
+        raise TypeError("an ulp belongs to a finite number")
+    elif value.is_zero:
+        return spec.quantum_exponent
+    else:
+        exponent = _log2_floor(*value.ratio(spec.quantum_exponent, spec.emax + 1))
+    return min(max(exponent, spec.emin), spec.emax) - spec.fraction_bits
+
+
+def neighbours(code: int, spec: FormatSpec) -> tuple[int | None, int | None]:
+    """Codes of the next lower and next upper value, infinities included; None past the ends.
+
+    IEEE 754-2019, 5.3.1 (nextDown, nextUp): the zeros count as one value, and -0 is what lies
+    above the negative value nearest to zero.
+    """
+    if is_nan(code, spec):
+        return None, None
+    magnitude = code & spec.magnitude_mask
+    top = spec.max_finite_magnitude + spec.infinity
+    away = magnitude + 1 if magnitude < top else None
+    if code & spec.sign_mask:
+        if magnitude == 0:
+            return spec.sign_mask | 1, 1
+        lower = None if away is None else spec.sign_mask | away
+        return lower, _signed(magnitude - 1, True, spec)
+    if magnitude:
+        return magnitude - 1, away
+    return (spec.sign_mask | 1 if spec.signed and spec.zero else None), away
+
+
+# -- which numbers round here ----------------------------------------------------------------------
+
+
+def rounding_interval(
+    code: int,
+    spec: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+) -> Interval | None:
+    """The real numbers that `encode` turns into `code`; None if there are none.
+
+    None is also the answer for a code that only itself becomes: an infinity that no finite number
+    overflows to, a -0 that no non-zero number underflows to. The number 0 belongs to +0; the
+    interval of -0 is open there. A bound at infinity is closed if the infinity itself becomes this
+    code.
+    """
+    if is_nan(code, spec):
+        return None
+    negative = bool(code & spec.sign_mask)
+    magnitude = code & spec.magnitude_mask
+    interval = _magnitude_interval(magnitude, spec, _direction(rounding, negative), overflow)
+    if interval is None:
+        return None
+    low, high, low_closed, high_closed = interval
+    if magnitude == 0 and spec.zero and spec.signed:
+        if negative and high is not None and high.significand == 0:
+            return None
+        if negative:
+            return Interval(_negated(high), low, high_closed, False)
+        if not spec.has_negative_zero:
+            mirror = _magnitude_interval(0, spec, _direction(rounding, True), overflow)
+            assert mirror is not None
+            return Interval(_negated(mirror.high), high, mirror.high_closed, high_closed)
+    if negative:
+        return Interval(_negated(high), _negated(low), high_closed, low_closed)
+    return interval
+
+
+def _negated(bound: Dyadic | None) -> Dyadic | None:
+    return None if bound is None else bound.negated
+
+
+def _magnitude_interval(
+    magnitude: int, spec: FormatSpec, direction: _Direction, overflow: Overflow
+) -> Interval | None:
+    """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
+    even = magnitude % 2 == 0
+    toward_finite = direction in (_Direction.DOWN, _Direction.ODD)
+    infinite = magnitude > spec.max_finite_magnitude
+    if infinite and (overflow is Overflow.SATURATE or toward_finite):
+        return None
+    value = spec.finite(magnitude)
+    if magnitude == 0:
+        low, low_closed = Dyadic(0, 0), spec.zero
+    elif direction is _Direction.EVEN:
+        low, low_closed = _midpoint(magnitude - 1, spec), even
+    elif direction is _Direction.AWAY_ON_TIE:
+        low, low_closed = _midpoint(magnitude - 1, spec), True
+    elif direction is _Direction.UP or (direction is _Direction.ODD and not even):
+        low, low_closed = spec.finite(magnitude - 1), False
+    else:
+        low, low_closed = value, True
+    if infinite:
+        return Interval(low, None, low_closed, True)
+    if magnitude == spec.max_finite_magnitude:
+        endless = overflow is Overflow.SATURATE or not (spec.infinity or spec.nan_code is not None)
+        if endless or toward_finite:
+            return Interval(low, None, low_closed, endless)
+    if direction is _Direction.EVEN:
+        return Interval(low, _midpoint(magnitude, spec), low_closed, even)
+    if direction is _Direction.AWAY_ON_TIE:
+        return Interval(low, _midpoint(magnitude, spec), low_closed, False)
+    if direction is _Direction.DOWN or (direction is _Direction.ODD and not even):
+        return Interval(low, spec.finite(magnitude + 1), low_closed, False)
+    return Interval(low, value, low_closed, True)
+
+
+def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
+    """Halfway between a magnitude and the next one: half a unit in the last place above it."""
+    significand, exponent = spec.finite(magnitude)
+    return Dyadic(2 * significand + 1, exponent - 1)
+
+
+# -- the shortest name of a value ------------------------------------------------------------------
+
+_SCIENTIFIC_FROM = 16  # as Python's repr: 1e+16, but 9999999999999998
+
+
+def shortest(code: int, spec: FormatSpec) -> str:
+    """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
+
+    Of several with that many digits, the one nearest to the value: the rule of Steele and White
+    (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for those.
+    """
+    negative = bool(code & spec.sign_mask)
+    if is_nan(code, spec):
+        return "-nan" if negative and spec.nan is not NanEncoding.NEGATIVE_ZERO else "nan"
+    magnitude = code & spec.magnitude_mask
+    if magnitude == 0 and spec.zero:
+        return "-0" if negative else "0"
+    if magnitude > spec.max_finite_magnitude:
+        return "-inf" if negative else "inf"
+    digits, exponent = _shortest_digits(magnitude, spec)
+    return place_point(negative, integer_text(digits), exponent, _SCIENTIFIC_FROM)
+
+
+def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
+    """(n, e): the shortest decimal n * 10^e that rounds to a positive finite magnitude."""
+    interval = _magnitude_interval(magnitude, spec, _Direction.EVEN, Overflow.IEEE)
+    assert interval is not None
+    value, low, high = spec.finite(magnitude), interval.low, interval.high
+    if low is None or high is None or magnitude == 0:  # open-ended: the value's own binade will do
+        half = Dyadic(1, value.exponent - 1)
+        low, high = value.minus(half), value.minus(half.negated)
+    # All three as integers in units of 2^unit
+    unit = min(value.exponent, low.exponent, high.exponent)
+    v, lo, hi = (d.significand << (d.exponent - unit) for d in (value, low, high))
+    # Start with 10^power above the interval's width, so that at most one multiple fits inside;
+    # if none does, up to ten of the next lower power do, and the nearest to the value is wanted.
+    power = ((hi - lo).bit_length() + unit) * 30103 // 100000 + 1
+    while True:
+        # numbers and grid as integers over one common power of two and ten
+        grid, scale = (10**power, 1) if power >= 0 else (1, 10**-power)
+        if unit < 0:
+            grid <<= -unit
+        else:
+            scale <<= unit
+        below, remainder = divmod(v * scale, grid)
+        nearest = below + (2 * remainder > grid)
+        for candidate in (nearest, 2 * below + 1 - nearest):
+            at = candidate * grid
+            if (
+                lo * scale < at < hi * scale
+                or (at == lo * scale and interval.low_closed)
+                or (at == hi * scale and interval.high_closed)
+            ):
+                return candidate, power
+        power -= 1

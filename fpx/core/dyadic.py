@@ -1,0 +1,122 @@
+"""Exact binary numbers, and exact ways of writing them down."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import NamedTuple
+
+_POSITIONAL_FROM = -7  # exact decimals below 10^-6 are written with an exponent
+_BASE_CASE = 2000  # digits that int() and str() convert well below CPython's limit of 4,300
+
+
+class Dyadic(NamedTuple):
+    """The number significand * 2^exponent: what every finite value of every format is.
+
+    Not normalised: compare `fraction`s, not tuples.
+    """
+
+    significand: int
+    exponent: int
+
+    @property
+    def fraction(self) -> Fraction:
+        """The same number as a `Fraction`."""
+        if self.exponent >= 0:
+            return Fraction(self.significand << self.exponent)
+        return Fraction(self.significand, 1 << -self.exponent)
+
+    @property
+    def log2_floor(self) -> int:
+        """floor(log2 |x|), for x != 0."""
+        return abs(self.significand).bit_length() - 1 + self.exponent
+
+    @property
+    def negated(self) -> Dyadic:
+        """-x."""
+        return Dyadic(-self.significand, self.exponent)
+
+    def minus(self, other: Dyadic) -> Dyadic:
+        """self - other, exactly."""
+        exponent = min(self.exponent, other.exponent)
+        return Dyadic(
+            (self.significand << (self.exponent - exponent))
+            - (other.significand << (other.exponent - exponent)),
+            exponent,
+        )
+
+    @property
+    def decimal(self) -> str:
+        """The exact decimal expansion: every digit, no rounding."""
+        significand, exponent = self
+        if exponent >= 0:
+            return integer_text(significand << exponent)
+        # m / 2^k = m * 5^k / 10^k, so the expansion has exactly k places before trimming
+        shift = min(-exponent, (significand & -significand).bit_length() - 1) if significand else 0
+        significand, exponent = significand >> shift, exponent + shift
+        return decimal_text(significand * _power_of_five(-exponent), exponent)
+
+    @property
+    def hex_float(self) -> str:
+        """C's `%a` notation, normalised (leading digit 1, no trailing zeros): `0x1.92p+1`."""
+        sign = "-" if self.significand < 0 else ""
+        magnitude = abs(self.significand)
+        if magnitude == 0:
+            return "0x0p+0"
+        width = magnitude.bit_length() - 1
+        digits = -(-width // 4)
+        fraction = (magnitude ^ (1 << width)) << (4 * digits - width)
+        tail = f"{fraction:0{digits}x}".rstrip("0") if digits else ""
+        return f"{sign}0x1{'.' if tail else ''}{tail}p{width + self.exponent:+d}"
+
+
+@lru_cache(maxsize=4096)
+def _power_of_five(k: int) -> int:
+    return int(5**k)
+
+
+def integer_text(n: int) -> str:
+    """`str(n)` without CPython's limit on the number of digits."""
+    try:
+        return str(n)
+    except ValueError:
+        sign, n = ("-", -n) if n < 0 else ("", n)
+        # split at half the digits: log10(2) is just above 3/10
+        half = n.bit_length() * 3 // 20
+        high, low = divmod(n, 10**half)
+        return sign + integer_text(high) + integer_text(low).zfill(half)
+
+
+def digits_to_int(digits: str) -> int:
+    """`int(digits)` for ASCII digits, in better than quadratic time and without CPython's limit."""
+    if len(digits) <= _BASE_CASE:
+        return int(digits)
+    half = len(digits) // 2
+    return digits_to_int(digits[:-half]) * int(10**half) + digits_to_int(digits[-half:])
+
+
+def decimal_text(coefficient: int, exponent: int) -> str:
+    """coefficient * 10^exponent written exactly; positional, or scientific below 1e-6."""
+    return place_point(coefficient < 0, integer_text(abs(coefficient)), exponent)
+
+
+def place_point(negative: bool, digits: str, exponent: int, widest: int | None = None) -> str:
+    """(-1)^negative * digits * 10^exponent as text, without needless zeros.
+
+    Scientific below 1e-6 and, if `widest` is given, from 10^widest up.
+    """
+    sign = "-" if negative else ""
+    stripped = digits.rstrip("0")
+    if not stripped:
+        return sign + "0"
+    exponent += len(digits) - len(stripped)
+    digits = stripped
+    leading = len(digits) - 1 + exponent  # the power of ten of the first digit
+    if leading <= _POSITIONAL_FROM or (widest is not None and leading >= widest):
+        point = "." if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{point}{digits[1:]}e{leading:+03d}"
+    if exponent >= 0:
+        return f"{sign}{digits}{'0' * exponent}"
+    if leading >= 0:
+        return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
+    return f"{sign}0.{'0' * (-leading - 1)}{digits}"

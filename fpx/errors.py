@@ -1,0 +1,60 @@
+"""The one family of exceptions; each knows the exit code it becomes on the command line."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SHOWN = 60
+
+
+class FpxError(Exception):
+    """A failure that fpx explains in one line: what was wrong, and what to do."""
+
+    exit_code = 2
+
+
+class InputError(FpxError):
+    """The input is not what fpx can work on: a bad literal, format, option or file."""
+
+
+class UnavailableError(FpxError):
+    """The machine lacks what was asked for: a device, or an optional package."""
+
+    exit_code = 3
+
+
+class CheckError(FpxError):
+    """A check that the user asked for did not hold."""
+
+    exit_code = 1
+
+
+def escape(text: str) -> str:
+    """`text` with every character a terminal could act on (control, bidi, lone surrogate) escaped.
+
+    User input and names out of files pass through here before they reach a screen.
+    """
+    if text.isprintable():  # false for all of Cc, Cf, Cs, Zl, Zp: the common case costs one scan
+        return text
+    return "".join(
+        ch
+        if ch.isprintable() or (unicodedata.category(ch) == "Zs" and ch != "\u3000")
+        else ch.encode("unicode_escape").decode("ascii")
+        for ch in text
+    )
+
+
+def quoted(text: str, limit: int = _SHOWN) -> str:
+    """`text` in quotation marks, escaped and shortened to about `limit` characters."""
+    if len(text) > limit:
+        keep = limit // 2
+        head, tail = escape(text[:keep]), escape(text[-keep // 2 :])
+        return f"'{head}…{tail}' ({len(text):,} characters)"
+    return f"'{escape(text)}'"
+
+
+def listed(names: object, limit: int = 12) -> str:
+    """Names joined for a message, cut after `limit`."""
+    items = [str(name) for name in names]  # type: ignore[attr-defined]
+    more = f", … ({len(items) - limit} more)" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -1,0 +1,491 @@
+"""What every command returns: frozen dataclasses that know how to become plain JSON data.
+
+Codes are hex strings, exact values decimal strings, measured floats JSON numbers with the
+non-finite ones as the strings "inf", "-inf" and "nan". Nothing here prints or draws: `fpx.render`
+does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from fractions import Fraction
+from typing import Any, ClassVar, Self
+
+from fpx.core import codec
+from fpx.core.codec import Classification, Fields, Interval, Overflow, Rounded, Rounding
+from fpx.core.dyadic import Dyadic
+from fpx.core.formats import FormatSpec
+from fpx.core.literals import (
+    DecimalNumber,
+    Infinity,
+    Literal,
+    Nan,
+    Number,
+    RationalNumber,
+)
+
+JsonValue = Any
+"""None, bool, int, float, str, or a list or dict of these."""
+
+
+class Report:
+    """Base of every report.
+
+    Attributes:
+        schema: name and version of the JSON form; removing or renaming a key raises the number.
+        renderer: turns a report into a rich renderable. `fpx/__init__.py` sets it, so that this
+            module need not know rich.
+    """
+
+    schema: ClassVar[str]
+    renderer: ClassVar[Callable[[Report], Any]]
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """The entries of the JSON document's `results`."""
+        return [to_json(self)]
+
+    def environment(self) -> dict[str, JsonValue]:
+        """The entries of the JSON document's `environment`."""
+        return {}
+
+    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
+        """The whole JSON document, as plain data that `json.dumps(…, allow_nan=False)` takes."""
+        return {
+            "schema": self.schema,
+            "fpx": version,
+            "environment": self.environment(),
+            "results": self.results(),
+        }
+
+    def __rich__(self) -> Any:
+        """What `rich.print` shows."""
+        return Report.renderer(self)
+
+
+def to_json(value: Any) -> JsonValue:
+    """Plain JSON data for dataclasses, enums, mappings, sequences and floats (recursively).
+
+    A dataclass field whose name ends in `_` (Python's keywords) loses it: `from_` becomes `from`.
+    """
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "nan" if value != value else "inf" if value > 0 else "-inf"
+    if hasattr(value, "__dataclass_fields__"):
+        return {f.name.rstrip("_"): to_json(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return value
+
+
+def hex_code(code: int, spec: FormatSpec) -> str:
+    """A code as zero-padded hexadecimal: `0x4049`."""
+    return f"0x{code:0{spec.code_digits}x}"
+
+
+@dataclass(frozen=True)
+class EncodeReport(Report):
+    """The code of one number in one format.
+
+    Attributes:
+        input: the number as it was given.
+        format: its target.
+        code: the code.
+        rounding, overflow: how it was rounded.
+        flags: `exact`, or `inexact` and what came with it (`overflow`, `underflow`), and
+            `subnormal` for a subnormal result. Underflow: a non-zero input became zero.
+    """
+
+    schema: ClassVar[str] = "fpx.encode/1"
+
+    literal: Literal
+    spec: FormatSpec
+    rounding: Rounding
+    overflow: Overflow
+    rounded: Rounded
+
+    @classmethod
+    def of(
+        cls,
+        literal: Literal,
+        spec: FormatSpec,
+        rounding: Rounding = Rounding.TIES_TO_EVEN,
+        overflow: Overflow = Overflow.IEEE,
+    ) -> Self:
+        """The report on `literal` rounded to `spec`.
+
+        Raises:
+            InputError: `spec` cannot hold it at all.
+        """
+        rounded = codec.encode(literal, spec, rounding, overflow)
+        return cls(literal, spec, rounding, overflow, rounded)
+
+    @property
+    def input(self) -> str:
+        """The number as it was given."""
+        return self.literal.text
+
+    @property
+    def format(self) -> str:
+        """The format's full name."""
+        return self.spec.name
+
+    @property
+    def code(self) -> int:
+        """The integer encoding."""
+        return self.rounded.code
+
+    @property
+    def classification(self) -> Classification:
+        """What the code stands for."""
+        return codec.classify(self.code, self.spec)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """`exact` or `inexact`, then what came with it."""
+        names = ["inexact" if self.rounded.inexact else "exact"]
+        if self.rounded.overflow:
+            names.append("overflow")
+        kind = self.classification
+        if self.rounded.inexact and kind is Classification.ZERO:
+            names.append("underflow")
+        if kind is Classification.SUBNORMAL:
+            names.append("subnormal")
+        return tuple(names)
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry: input, format, code, rounding, overflow, flags."""
+        return [
+            {
+                "input": self.literal.text,
+                "format": self.spec.name,
+                "code": hex_code(self.code, self.spec),
+                "rounding": self.rounding.value,
+                "overflow": self.overflow.value,
+                "flags": list(self.flags),
+            }
+        ]
+
+
+@dataclass(frozen=True)
+class DecodeReport(EncodeReport):
+    """Everything about one number in one format; each part is computed when it is asked for.
+
+    Exact numbers are `Fraction`s here and decimal strings in JSON. What does not apply to a code
+    (the exponent of a NaN, the neighbour above infinity) is None.
+    """
+
+    schema: ClassVar[str] = "fpx.decode/1"
+
+    dyadic: Dyadic | None = field(init=False, repr=False, compare=False)
+    """The exact value; None for infinities and NaNs."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dyadic", codec.decode(self.rounded.code, self.spec))
+
+    @property
+    def fields(self) -> Fields:
+        """Sign, biased exponent and fraction as stored."""
+        return codec.fields(self.code, self.spec)
+
+    @property
+    def bits(self) -> str:
+        """The code in binary, all of its bits."""
+        return f"{self.code:0{self.spec.bits}b}"
+
+    @property
+    def sign(self) -> int:
+        """The sign bit; 0 in an unsigned format."""
+        return self.fields.sign
+
+    @property
+    def biased_exponent(self) -> int:
+        """The stored exponent field."""
+        return self.fields.biased_exponent
+
+    @property
+    def fraction(self) -> int:
+        """The stored trailing significand field."""
+        return self.fields.fraction
+
+    @property
+    def exponent(self) -> int | None:
+        """The unbiased exponent: `emin` for subnormals and zeros, None for infinities and NaNs."""
+        if self.dyadic is None:
+            return None
+        return max(self.biased_exponent, int(self.spec.zero)) - self.spec.bias
+
+    @property
+    def significand(self) -> Fraction | None:
+        """The significand, leading bit included: 1.f for normal numbers, 0.f below them."""
+        significand = self.significand_dyadic
+        return None if significand is None else significand.fraction
+
+    @property
+    def significand_dyadic(self) -> Dyadic | None:
+        """`significand` as a `Dyadic`."""
+        if self.dyadic is None:
+            return None
+        return Dyadic(abs(self.dyadic.significand), -self.spec.fraction_bits)
+
+    @property
+    def value(self) -> Fraction | None:
+        """The exact value; None for infinities and NaNs."""
+        return None if self.dyadic is None else self.dyadic.fraction
+
+    @property
+    def shortest(self) -> str:
+        """The decimal with the fewest digits that rounds to this code."""
+        return codec.shortest(self.code, self.spec)
+
+    @property
+    def hex_float(self) -> str:
+        """C's hexadecimal notation."""
+        value = self.dyadic
+        if value is None:
+            return self.shortest
+        return ("-" if self.sign and not value.significand else "") + value.hex_float
+
+    @property
+    def rounding_error(self) -> str | None:
+        """value - input as exact text; None for NaNs.
+
+        A decimal, or `p/q` where no finite decimal exists, or the two terms `a - b` where writing
+        the difference out would take millions of digits.
+        """
+        return self._error(0)
+
+    @property
+    def error_ulp(self) -> str | None:
+        """`rounding_error` in ulps of the format at the input; None for NaNs."""
+        number = self._number
+        if number is None or self.dyadic is None or not self.rounded.inexact:
+            return self._error(0)
+        exponent = codec.ulp_exponent(number, self.spec)
+        error = self._error(exponent)
+        # written as two terms, the difference has not been divided yet
+        return f"({error}) / 2^{exponent}" if error and " " in error else error
+
+    @property
+    def ulp(self) -> Fraction | None:
+        """The spacing of the format at the input's exact value; None for infinities and NaNs."""
+        ulp = self.ulp_dyadic
+        return None if ulp is None else ulp.fraction
+
+    @property
+    def ulp_dyadic(self) -> Dyadic | None:
+        """`ulp` as a `Dyadic`: a power of two."""
+        place = self.dyadic if self._number is None else self._number
+        return None if place is None else Dyadic(1, codec.ulp_exponent(place, self.spec))
+
+    @property
+    def neighbours(self) -> tuple[int | None, int | None]:
+        """The codes of the next lower and next upper value."""
+        return codec.neighbours(self.code, self.spec)
+
+    @property
+    def lower(self) -> str | None:
+        """The next lower value as an exact decimal, or "-inf"."""
+        return self._text_of(self.neighbours[0])
+
+    @property
+    def upper(self) -> str | None:
+        """The next upper value as an exact decimal, or "inf"."""
+        return self._text_of(self.neighbours[1])
+
+    @property
+    def interval(self) -> Interval | None:
+        """The real numbers that round to this code."""
+        return codec.rounding_interval(self.code, self.spec, self.rounding, self.overflow)
+
+    @property
+    def _number(self) -> Number | None:
+        """The input, if it is a finite number."""
+        if isinstance(self.literal, (DecimalNumber, RationalNumber)):
+            return self.literal
+        return None
+
+    def _error(self, ulp_exponent: int) -> str | None:
+        if isinstance(self.literal, Nan) or codec.is_nan(self.code, self.spec):
+            return None
+        number = self._number
+        if number is None:
+            if isinstance(self.literal, Infinity) and self.dyadic is not None:
+                return "inf" if self.literal.negative else "-inf"
+            return "0"
+        if self.dyadic is None:
+            return "-inf" if self.sign else "inf"
+        if not self.rounded.inexact:
+            return "0"
+        error = number.subtracted_from(self.dyadic, ulp_exponent)
+        if error is not None:
+            return error
+        operator, magnitude = ("+" if number.negative else "-"), number.text.lstrip("+-")
+        return f"{self.dyadic.decimal} {operator} {magnitude}"
+
+    def _text_of(self, code: int | None) -> str | None:
+        if code is None:
+            return None
+        value = codec.decode(code, self.spec)
+        return codec.shortest(code, self.spec) if value is None else value.decimal
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry with every attribute; exact numbers as text."""
+        spec, code, dyadic, interval = self.spec, self.code, self.dyadic, self.interval
+        sign, biased_exponent, fraction = self.fields
+        shortest = self.shortest
+        lower, upper = self.neighbours
+        return [
+            {
+                "input": self.literal.text,
+                "format": spec.name,
+                "code": hex_code(code, spec),
+                "bits": self.bits,
+                "sign": sign,
+                "biased_exponent": biased_exponent,
+                "exponent": self.exponent,
+                "fraction": f"0x{fraction:0{-(-spec.fraction_bits // 4)}x}",
+                "significand": exact_text(self.significand_dyadic),
+                "classification": self.classification.value,
+                "value": exact_text(dyadic, sign) or shortest,
+                "shortest": shortest,
+                "hex_float": self.hex_float,
+                "rounding_error": self.rounding_error,
+                "error_ulp": self.error_ulp,
+                "ulp": exact_text(self.ulp_dyadic),
+                "lower": self._text_of(lower),
+                "upper": self._text_of(upper),
+                "interval": None if interval is None else interval_json(interval),
+                "rounding": self.rounding.value,
+                "overflow": self.overflow.value,
+                "flags": list(self.flags),
+            }
+        ]
+
+
+def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
+    """The exact decimal of a value, "-0" for a zero with a sign; None for None."""
+    if value is None:
+        return None
+    return "-0" if sign and not value.significand else value.decimal
+
+
+def interval_json(interval: Interval) -> dict[str, JsonValue]:
+    """An interval with exact decimal bounds."""
+    return {
+        "low": "-inf" if interval.low is None else interval.low.decimal,
+        "high": "inf" if interval.high is None else interval.high.decimal,
+        "low_closed": interval.low_closed,
+        "high_closed": interval.high_closed,
+    }
+
+
+@dataclass(frozen=True)
+class FormatReport(Report):
+    """The constants of one format, all derived from its row."""
+
+    schema: ClassVar[str] = "fpx.range/1"
+
+    spec: FormatSpec
+
+    KEYS: ClassVar[tuple[str, ...]] = (
+        "format", "bits", "exponent_bits", "fraction_bits", "precision", "bias", "emin", "emax",
+        "max_finite", "smallest_normal", "smallest_subnormal", "machine_epsilon", "unit_roundoff",
+        "digits10", "max_digits10", "max_consecutive_integer",
+    )  # fmt: skip
+    EXACT: ClassVar[frozenset[str]] = frozenset(
+        ("max_finite", "smallest_normal", "smallest_subnormal", "machine_epsilon", "unit_roundoff")
+    )
+
+    @property
+    def format(self) -> str:
+        """The format's full name."""
+        return self.spec.name
+
+    @property
+    def max_finite(self) -> Fraction:
+        """The largest finite value."""
+        return self.spec.max_finite.fraction
+
+    @property
+    def smallest_normal(self) -> Fraction:
+        """The smallest positive normal value."""
+        return self.spec.smallest_normal.fraction
+
+    @property
+    def smallest_subnormal(self) -> Fraction | None:
+        """The smallest positive subnormal value; None where there are none."""
+        value = self.spec.smallest_subnormal
+        return None if value is None else value.fraction
+
+    @property
+    def machine_epsilon(self) -> Fraction:
+        """2^(1-p)."""
+        return self.spec.machine_epsilon.fraction
+
+    @property
+    def unit_roundoff(self) -> Fraction:
+        """2^-p."""
+        return self.spec.unit_roundoff.fraction
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry, with `KEYS`; exact constants as decimal text, integers as integers.
+
+        `max_consecutive_integer` is text too where it is beyond 2^53, the largest integer that
+        every JSON reader keeps.
+        """
+        entry: dict[str, JsonValue] = {}
+        for key in self.KEYS:
+            if key in self.EXACT:
+                entry[key] = exact_text(getattr(self.spec, key))
+            else:
+                entry[key] = self.format if key == "format" else getattr(self.spec, key)
+        if entry["max_consecutive_integer"] > 1 << 53:
+            entry["max_consecutive_integer"] = str(entry["max_consecutive_integer"])
+        return [entry]
+
+
+@dataclass(frozen=True)
+class Reports(Report):
+    """Several reports of one kind as one document."""
+
+    items: tuple[Report, ...]
+
+    @property
+    def schema(self) -> str:  # type: ignore[override]
+        """The schema of the reports in it."""
+        return self.items[0].schema
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """The entries of all of them, in order."""
+        return [entry for item in self.items for entry in item.results()]
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Report:
+        return self.items[index]
+
+
+@dataclass(frozen=True)
+class Comparison(Reports):
+    """One number in several formats."""
+
+    items: tuple[DecodeReport, ...]
+
+
+@dataclass(frozen=True)
+class RangeReport(Reports):
+    """The constants of several formats."""
+
+    items: tuple[FormatReport, ...]
