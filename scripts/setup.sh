@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Sourced by the scripts beside it, as `. setup.sh EXTRA`, with $root set to the project's folder:
-# makes $root/.venv hold what pyproject.toml's EXTRA asks for ("" for what fpx itself needs).
+# Sourced by the scripts beside it, with $root set to the project's folder: makes $root/.venv hold
+# what the extra named $extra in pyproject.toml asks for (empty: what fpx itself needs).
 
 say() { printf 'fpx: %s\n' "$*" >&2; }
 
@@ -32,19 +32,19 @@ set_up() {
         exit 3
     }
     "$root/.venv/bin/python" -m pip install --disable-pip-version-check \
-        --constraint "$root/constraints.txt" --editable "$root${1:+[$1]}" >&2 || {
+        --constraint "$root/constraints.txt" --editable "$root${extra:+[$extra]}" >&2 || {
         say "pip could not install what pyproject.toml asks for: the lines above say why"
         exit 3
     }
     printf '%s\n' "$root" >"$root/.venv/made-for"
-    : >"$root/.venv/ready-$1"
+    : >"$root/.venv/ready-$extra"
 }
 
 # Shell built-ins only: where nothing is missing, this starts no process.
 made_for=
 [ ! -r "$root/.venv/made-for" ] || IFS= read -r made_for <"$root/.venv/made-for" || :
-ready=$root/.venv/ready-$1
+ready=$root/.venv/ready-$extra
 if [ "$made_for" != "$root" ] || [ ! -x "$root/.venv/bin/python" ] || [ ! -e "$ready" ] ||
     [ "$root/pyproject.toml" -nt "$ready" ] || [ "$root/constraints.txt" -nt "$ready" ]; then
-    set_up "$1"
+    set_up
 fi
