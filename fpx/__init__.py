@@ -8,13 +8,13 @@
     >>> fpx.format_info("bfloat16").max_finite == fpx.decode("0x7f7f", "bf16").value
     True
 
-`fpx.cast_compare(tensor, to=["fp16"])` measures what a cast does to a tensor, an array or a file; it
-is the only name here that loads torch.
+`fpx.cast_compare(tensor, to=["fp16"])` measures what a cast does to a tensor, an array or a file;
+it is the only name here that loads torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fpx.core.codec import Overflow, Rounding

@@ -20,7 +20,6 @@ from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FormatSpec
 from fpx.core.literals import (
     DecimalNumber,
-    Infinity,
     Literal,
     Nan,
     Number,
@@ -260,18 +259,12 @@ class DecodeReport(EncodeReport):
         A decimal, or `p/q` where no finite decimal exists, or the two terms `a - b` where writing
         the difference out would take millions of digits.
         """
-        return self._error(0)
+        return self._errors()[0]
 
     @property
     def error_ulp(self) -> str | None:
         """`rounding_error` in ulps of the format at the input; None for NaNs."""
-        number = self._number
-        if number is None or self.dyadic is None or not self.rounded.inexact:
-            return self._error(0)
-        exponent = codec.ulp_exponent(number, self.spec)
-        error = self._error(exponent)
-        # written as two terms, the difference has not been divided yet
-        return f"({error}) / 2^{exponent}" if error and " " in error else error
+        return self._errors()[1]
 
     @property
     def ulp(self) -> Fraction | None:
@@ -282,8 +275,8 @@ class DecodeReport(EncodeReport):
     @property
     def ulp_dyadic(self) -> Dyadic | None:
         """`ulp` as a `Dyadic`: a power of two."""
-        place = self.dyadic if self._number is None else self._number
-        return None if place is None else Dyadic(1, codec.ulp_exponent(place, self.spec))
+        exponent = self.rounded.ulp_exponent
+        return None if exponent is None else Dyadic(1, exponent)
 
     @property
     def neighbours(self) -> tuple[int | None, int | None]:
@@ -312,23 +305,23 @@ class DecodeReport(EncodeReport):
             return self.literal
         return None
 
-    def _error(self, ulp_exponent: int) -> str | None:
+    def _errors(self) -> tuple[str | None, str | None]:
+        """`rounding_error` and `error_ulp`."""
         if isinstance(self.literal, Nan) or codec.is_nan(self.code, self.spec):
-            return None
-        number = self._number
-        if number is None:
-            if isinstance(self.literal, Infinity) and self.dyadic is not None:
-                return "inf" if self.literal.negative else "-inf"
-            return "0"
-        if self.dyadic is None:
-            return "-inf" if self.sign else "inf"
+            return None, None
         if not self.rounded.inexact:
-            return "0"
-        error = number.subtracted_from(self.dyadic, ulp_exponent)
-        if error is not None:
-            return error
+            return "0", "0"
+        number, exponent = self._number, self.rounded.ulp_exponent
+        if number is None or exponent is None:  # an infinity that became the largest finite value
+            return ("inf", "inf") if self.literal.text.startswith("-") else ("-inf", "-inf")
+        if self.dyadic is None:
+            return ("-inf", "-inf") if self.sign else ("inf", "inf")
+        errors = number.error_of(self.dyadic, exponent)
+        if errors is not None:
+            return errors
         operator, magnitude = ("+" if number.negative else "-"), number.text.lstrip("+-")
-        return f"{self.dyadic.decimal} {operator} {magnitude}"
+        terms = f"{self.dyadic.decimal} {operator} {magnitude}"
+        return terms, f"({terms}) / 2^{exponent}"
 
     def _text_of(self, code: int | None) -> str | None:
         if code is None:
@@ -339,6 +332,7 @@ class DecodeReport(EncodeReport):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
         spec, code, dyadic, interval = self.spec, self.code, self.dyadic, self.interval
+        rounding_error, error_ulp = self._errors()
         sign, biased_exponent, fraction = self.fields
         shortest = self.shortest
         lower, upper = self.neighbours
@@ -357,8 +351,8 @@ class DecodeReport(EncodeReport):
                 "value": exact_text(dyadic, sign) or shortest,
                 "shortest": shortest,
                 "hex_float": self.hex_float,
-                "rounding_error": self.rounding_error,
-                "error_ulp": self.error_ulp,
+                "rounding_error": rounding_error,
+                "error_ulp": error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
                 "lower": self._text_of(lower),
                 "upper": self._text_of(upper),

@@ -8,6 +8,7 @@ see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic, integer_text, place_point
@@ -63,11 +64,15 @@ class Fields(NamedTuple):
 
 
 class Rounded(NamedTuple):
-    """A code and what rounding to it did (the exceptions of IEEE 754-2019, clause 7)."""
+    """A code and what rounding to it did (the exceptions of IEEE 754-2019, clause 7).
+
+    `ulp_exponent` is log2 of the ulp at the number before it was rounded, None where it was none.
+    """
 
     code: int
     inexact: bool = False
     overflow: bool = False
+    ulp_exponent: int | None = None
 
 
 class Interval(NamedTuple):
@@ -116,7 +121,9 @@ def encode(
             code wider than the format, a negative number without a sign).
     """
     if isinstance(literal, Code):
-        return Rounded(literal.in_format(spec))
+        code = literal.in_format(spec)
+        value = decode(code, spec)
+        return Rounded(code, ulp_exponent=None if value is None else ulp_exponent(value, spec))
     if isinstance(literal, Nan):
         return Rounded(_nan_code(literal, spec))
     if isinstance(literal, Infinity):
@@ -125,22 +132,26 @@ def encode(
     if literal.is_zero:
         if not spec.zero:
             raise InputError(f"{spec.name} has no zero: {_positive_range(spec)}")
-        return Rounded(spec.sign_mask if negative and spec.has_negative_zero else 0)
+        code = spec.sign_mask if negative and spec.has_negative_zero else 0
+        return Rounded(code, ulp_exponent=spec.quantum_exponent)
     _reject_negative(negative, literal.text, spec)
     numerator, denominator = literal.ratio(spec.quantum_exponent, spec.emax + 1)
     direction = _direction(rounding, negative)
-    magnitude, inexact = _round(numerator, denominator, spec, direction)
+    magnitude, inexact, quantum = _round(numerator, denominator, spec, direction)
     if magnitude > spec.max_finite_magnitude:
+        quantum = min(quantum, spec.emax - spec.fraction_bits)
         if direction in (_Direction.DOWN, _Direction.ODD):
-            return Rounded(_signed(spec.max_finite_magnitude, negative, spec), True, True)
-        return Rounded(_overflowed(negative, spec, overflow), True, True)
-    return Rounded(_signed(magnitude, negative, spec), inexact)
+            code = _signed(spec.max_finite_magnitude, negative, spec)
+        else:
+            code = _overflowed(negative, spec, overflow)
+        return Rounded(code, True, True, quantum)
+    return Rounded(_signed(magnitude, negative, spec), inexact, False, quantum)
 
 
 def _round(
     numerator: int, denominator: int, spec: FormatSpec, direction: _Direction
-) -> tuple[int, bool]:
-    """(magnitude, inexact) of a positive fraction, as if exponents had no upper end."""
+) -> tuple[int, bool, int]:
+    """(magnitude, inexact, log2 of the spacing) of a positive fraction; exponents have no end."""
     lowest = spec.quantum_exponent
     quantum = max(_log2_floor(numerator, denominator) - spec.fraction_bits, lowest)
     if quantum >= 0:
@@ -152,10 +163,10 @@ def _round(
     if not spec.zero:
         # E8M0-like: magnitude 0 is 2^emin, and nothing lies between it and zero
         if magnitude < 1 << spec.fraction_bits:
-            return 0, True
+            return 0, True, lowest
         magnitude -= 1 << spec.fraction_bits
     if remainder == 0:
-        return magnitude, False
+        return magnitude, False, quantum
     # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
     # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
     twice = 2 * remainder
@@ -167,7 +178,7 @@ def _round(
         up = not magnitude & 1
     else:
         up = direction is _Direction.UP
-    return magnitude + bool(up), True
+    return magnitude + bool(up), True, quantum
 
 
 def _log2_floor(numerator: int, denominator: int) -> int:
@@ -284,23 +295,15 @@ def decode(code: int, spec: FormatSpec) -> Dyadic | None:
     return Dyadic(-significand if code & spec.sign_mask else significand, exponent)
 
 
-def ulp_exponent(value: Literal | Dyadic, spec: FormatSpec) -> int:
+def ulp_exponent(value: Dyadic, spec: FormatSpec) -> int:
     """log2 of the ulp of `spec` at an exact value: the spacing of the binade that holds it.
 
     Below the smallest normal it is the subnormal spacing, beyond the largest finite value that of
-    the top binade.
+    the top binade. `Rounded.ulp_exponent` has it for numbers that are not dyadic.
     """
-    if isinstance(value, Dyadic):
-        if value.significand == 0:
-            return spec.quantum_exponent
-        exponent = value.log2_floor
-    elif isinstance(value, (Infinity, Nan, Code)):
-        raise TypeError("an ulp belongs to a finite number")
-    elif value.is_zero:
+    if value.significand == 0:
         return spec.quantum_exponent
-    else:
-        exponent = _log2_floor(*value.ratio(spec.quantum_exponent, spec.emax + 1))
-    return min(max(exponent, spec.emin), spec.emax) - spec.fraction_bits
+    return min(max(value.log2_floor, spec.emin), spec.emax) - spec.fraction_bits
 
 
 def neighbours(code: int, spec: FormatSpec) -> tuple[int | None, int | None]:
@@ -366,6 +369,7 @@ def _negated(bound: Dyadic | None) -> Dyadic | None:
     return None if bound is None else bound.negated
 
 
+@lru_cache(maxsize=4096)
 def _magnitude_interval(
     magnitude: int, spec: FormatSpec, direction: _Direction, overflow: Overflow
 ) -> Interval | None:

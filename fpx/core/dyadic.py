@@ -49,12 +49,17 @@ class Dyadic(NamedTuple):
     def decimal(self) -> str:
         """The exact decimal expansion: every digit, no rounding."""
         significand, exponent = self
+        if significand == 0:
+            return "0"
         if exponent >= 0:
             return integer_text(significand << exponent)
-        # m / 2^k = m * 5^k / 10^k, so the expansion has exactly k places before trimming
-        shift = min(-exponent, (significand & -significand).bit_length() - 1) if significand else 0
-        significand, exponent = significand >> shift, exponent + shift
-        return decimal_text(significand * _power_of_five(-exponent), exponent)
+        # m / 2^k = m * 5^k / 10^k; with m odd, the product has no factor 10 left
+        twos = (significand & -significand).bit_length() - 1
+        places = -exponent - twos
+        if places <= 0:
+            return integer_text(significand >> -exponent)
+        digits = integer_text(abs(significand >> twos) * _power_of_five(places))
+        return _place_point("-" if significand < 0 else "", digits, -places)
 
     @property
     def hex_float(self) -> str:
@@ -95,11 +100,6 @@ def digits_to_int(digits: str) -> int:
     return digits_to_int(digits[:-half]) * int(10**half) + digits_to_int(digits[-half:])
 
 
-def decimal_text(coefficient: int, exponent: int) -> str:
-    """coefficient * 10^exponent written exactly; positional, or scientific below 1e-6."""
-    return place_point(coefficient < 0, integer_text(abs(coefficient)), exponent)
-
-
 def place_point(negative: bool, digits: str, exponent: int, widest: int | None = None) -> str:
     """(-1)^negative * digits * 10^exponent as text, without needless zeros.
 
@@ -110,13 +110,23 @@ def place_point(negative: bool, digits: str, exponent: int, widest: int | None =
     if not stripped:
         return sign + "0"
     exponent += len(digits) - len(stripped)
-    digits = stripped
-    leading = len(digits) - 1 + exponent  # the power of ten of the first digit
-    if leading <= _POSITIONAL_FROM or (widest is not None and leading >= widest):
-        point = "." if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{point}{digits[1:]}e{leading:+03d}"
+    if widest is not None and len(stripped) - 1 + exponent >= widest:
+        return _scientific(sign, stripped, exponent)
+    return _place_point(sign, stripped, exponent)
+
+
+def _place_point(sign: str, digits: str, exponent: int) -> str:
+    """As `place_point`, for digits without a zero at either end."""
     if exponent >= 0:
         return f"{sign}{digits}{'0' * exponent}"
-    if leading >= 0:
-        return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
-    return f"{sign}0.{'0' * (-leading - 1)}{digits}"
+    whole = len(digits) + exponent  # digits before the point
+    if whole > 0:
+        return f"{sign}{digits[:whole]}.{digits[whole:]}"
+    if whole > _POSITIONAL_FROM + 1:
+        return f"{sign}0.{'0' * -whole}{digits}"
+    return _scientific(sign, digits, exponent)
+
+
+def _scientific(sign: str, digits: str, exponent: int) -> str:
+    point = "." if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{point}{digits[1:]}e{len(digits) - 1 + exponent:+03d}"

@@ -36,9 +36,9 @@ class NanEncoding(Enum):
     """No NaN: every code is a number (OCP MX FP6 and FP4)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FormatSpec:
-    """How the codes of one format map to values.
+    """How the codes of one format map to values. Two specs are equal if they are the same row.
 
     Attributes:
         name: torch's / ml_dtypes' name, such as `bfloat16`.

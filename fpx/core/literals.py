@@ -12,6 +12,7 @@ import re
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fpx.core.dyadic import Dyadic, digits_to_int, integer_text, place_point
@@ -75,14 +76,18 @@ class DecimalNumber(NamedTuple):
             return coefficient * 10**exponent, 1
         return coefficient, 10**-exponent
 
-    def subtracted_from(self, value: Dyadic, ulp_exponent: int = 0) -> str | None:
-        """(value - x) / 2^ulp_exponent, exactly, as decimal text; None if too long to write."""
+    def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
+        """Exact text of value - x and of (value - x) / 2^ulp_exponent; None if too long to write.
+
+        Decimals where those end, else fractions `p/q`.
+        """
         lead = len(self.digits) + self.exponent
         if abs(lead) + len(self.digits) > _MAX_SPAN:
             return None
         x = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
-        difference = _EXACT.subtract(_decimal(*value), x)
-        return _decimal_text(_EXACT.multiply(difference, _decimal(1, -ulp_exponent)))
+        error = _EXACT.subtract(_decimal(*value), x)
+        ulps = _EXACT.multiply(error, _power_of_two(-ulp_exponent))
+        return _decimal_text(error), _decimal_text(ulps)
 
 
 class RationalNumber(NamedTuple):
@@ -111,19 +116,20 @@ class RationalNumber(NamedTuple):
             return numerator << exponent, denominator
         return numerator, denominator << -exponent
 
-    def subtracted_from(self, value: Dyadic, ulp_exponent: int = 0) -> str | None:
-        """As `DecimalNumber.subtracted_from`; `p/q` where no finite decimal expansion exists."""
+    def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
+        """As `DecimalNumber.error_of`."""
         numerator, denominator, exponent, _ = self[1:]
         size = numerator.bit_length() + denominator.bit_length() + abs(exponent)
         if self.negative:
             numerator = -numerator
         if denominator == 1 and size <= _MAX_SPAN:
-            difference = value.minus(Dyadic(numerator, exponent))
-            return Dyadic(difference.significand, difference.exponent - ulp_exponent).decimal
+            error = value.minus(Dyadic(numerator, exponent))
+            return error.decimal, Dyadic(error.significand, error.exponent - ulp_exponent).decimal
         if size > _MAX_RATIO_BITS:
             return None
-        x = Dyadic(numerator, exponent).fraction / denominator
-        return fraction_text((value.fraction - x) * Dyadic(1, -ulp_exponent).fraction)
+        difference = value.fraction - Dyadic(numerator, exponent).fraction / denominator
+        ulps = difference * Dyadic(1, -ulp_exponent).fraction
+        return fraction_text(difference), fraction_text(ulps)
 
 
 class Infinity(NamedTuple):
@@ -355,9 +361,14 @@ _EXACT = decimal.Context(
 
 def _decimal(significand: int, exponent: int) -> Decimal:
     """significand * 2^exponent as a `Decimal`, exactly."""
+    return _EXACT.multiply(Decimal(significand), _power_of_two(exponent))
+
+
+@lru_cache(maxsize=4096)
+def _power_of_two(exponent: int) -> Decimal:
     if exponent >= 0:
-        return Decimal(significand << exponent)
-    return Decimal(significand * 5**-exponent).scaleb(exponent, _EXACT)
+        return Decimal(1 << exponent)
+    return Decimal(5**-exponent).scaleb(exponent, _EXACT)
 
 
 def _decimal_text(value: Decimal) -> str:

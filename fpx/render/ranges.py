@@ -73,17 +73,26 @@ def _table(title: str, *columns: str) -> Table:
 def _short(value: Dyadic) -> str:
     """The value to four significant digits, by integer arithmetic (a float could overflow)."""
     text = value.decimal
-    mantissa, _, exponent = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    power = int(exponent or 0) + len(whole) - 1
-    if whole == "0":
-        power -= 1 + len(fraction) - len(fraction.lstrip("0")) - (0 if exponent else 0)
-    if len(digits) <= 6 and -4 <= power <= 6:
+    if len(text) <= 9 and "e" not in text:
         return text
-    rounded = (int(digits[: _DIGITS + 1]) + 5) // 10 if len(digits) > _DIGITS else int(digits)
-    shown = str(rounded)
-    if len(shown) > _DIGITS:
+    numerator, denominator = value.fraction.as_integer_ratio()
+    power = _log10_floor(value)
+    scale = 10 ** abs(power - _DIGITS + 1)
+    if power >= _DIGITS:
+        denominator *= scale
+    else:
+        numerator *= scale
+    digits = str((2 * numerator + denominator) // (2 * denominator))
+    if len(digits) > _DIGITS:
         power += 1
-    shown = shown[:_DIGITS].rstrip("0")
-    return f"{shown[0]}{'.' if len(shown) > 1 else ''}{shown[1:]}e{power:+03d}"
+    digits = digits[:_DIGITS].rstrip("0")
+    return f"{digits[0]}{'.' if len(digits) > 1 else ''}{digits[1:]}e{power:+03d}"
+
+
+def _log10_floor(value: Dyadic) -> int:
+    """floor(log10(value)), read off its exact decimal."""
+    mantissa, _, exponent = value.decimal.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    if whole != "0":
+        return int(exponent or 0) + len(whole) - 1
+    return int(exponent or 0) - 1 - (len(fraction) - len(fraction.lstrip("0")))
