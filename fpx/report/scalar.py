@@ -1,87 +1,17 @@
-"""What every command returns: frozen dataclasses that know how to become plain JSON data.
-
-Codes are hex strings, exact values decimal strings, measured floats JSON numbers with the
-non-finite ones as the strings "inf", "-inf" and "nan". Nothing here prints or draws: `fpx.render`
-does.
-"""
+"""Reports on single numbers and on formats, each part computed when it is asked for."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from enum import Enum
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields, Interval, Overflow, Rounded, Rounding
 from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FormatSpec
-from fpx.core.literals import (
-    DecimalNumber,
-    Literal,
-    Nan,
-    Number,
-    RationalNumber,
-)
-
-JsonValue = Any
-"""None, bool, int, float, str, or a list or dict of these."""
-
-
-class Report:
-    """Base of every report.
-
-    Attributes:
-        schema: name and version of the JSON form; removing or renaming a key raises the number.
-        renderer: turns a report into a rich renderable. `fpx/__init__.py` sets it, so that this
-            module need not know rich.
-    """
-
-    schema: ClassVar[str]
-    renderer: ClassVar[Callable[[Report], Any]]
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """The entries of the JSON document's `results`."""
-        return [to_json(self)]
-
-    def environment(self) -> dict[str, JsonValue]:
-        """The entries of the JSON document's `environment`."""
-        return {}
-
-    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
-        """The whole JSON document, as plain data that `json.dumps(…, allow_nan=False)` takes."""
-        return {
-            "schema": self.schema,
-            "fpx": version,
-            "environment": self.environment(),
-            "results": self.results(),
-        }
-
-    def __rich__(self) -> Any:
-        """What `rich.print` shows."""
-        return Report.renderer(self)
-
-
-def to_json(value: Any) -> JsonValue:
-    """Plain JSON data for dataclasses, enums, mappings, sequences and floats (recursively).
-
-    A dataclass field whose name ends in `_` (Python's keywords) loses it: `from_` becomes `from`.
-    """
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "nan" if value != value else "inf" if value > 0 else "-inf"
-    if hasattr(value, "__dataclass_fields__"):
-        return {f.name.rstrip("_"): to_json(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    return value
+from fpx.core.literals import DecimalNumber, Literal, Nan, Number, RationalNumber
+from fpx.report.base import JsonValue, Report, Reports
 
 
 def hex_code(code: int, spec: FormatSpec) -> str:
@@ -444,31 +374,6 @@ class FormatReport(Report):
         if entry["max_consecutive_integer"] > 1 << 53:
             entry["max_consecutive_integer"] = str(entry["max_consecutive_integer"])
         return [entry]
-
-
-@dataclass(frozen=True)
-class Reports(Report):
-    """Several reports of one kind as one document."""
-
-    items: tuple[Report, ...]
-
-    @property
-    def schema(self) -> str:  # type: ignore[override]
-        """The schema of the reports in it."""
-        return self.items[0].schema
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """The entries of all of them, in order."""
-        return [entry for item in self.items for entry in item.results()]
-
-    def __iter__(self) -> Iterator[Report]:
-        return iter(self.items)
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Report:
-        return self.items[index]
 
 
 @dataclass(frozen=True)
