@@ -24,7 +24,7 @@ from fpx.errors import FpxError
 from fpx.report import DecodeReport, EncodeReport, FormatReport, Report
 
 if TYPE_CHECKING:
-    from fpx.report_cast import CastReport
+    from fpx.report import CastReport
 
 __version__ = "0.1.0"
 
@@ -97,10 +97,39 @@ def format_info(dtype: str | FormatSpec) -> FormatReport:
 
 
 def cast_compare(
-    source: Any, to: Iterable[str | FormatSpec] = ("float16", "bfloat16"), **options: Any
+    source: Any = (),
+    to: str | FormatSpec | Iterable[str | FormatSpec] = ("float16", "bfloat16"),
+    *,
+    from_: str | FormatSpec = "float32",
+    device: str = "cpu",
+    size: int = 1 << 20,
+    seed: int = 0,
 ) -> CastReport:
-    """Placeholder until the harness lands."""
-    raise NotImplementedError
+    """What torch's cast to each target loses of a tensor, an array, a file or a distribution.
+
+    Args:
+        source: a torch tensor, a numpy array, the path of a tensor file, the name of a distribution
+            such as `"normal"`, or a list of those; none means every distribution.
+        to: target format or formats.
+        from_: dtype in which distributions are drawn.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+        size, seed: of the random distributions.
+
+    Raises:
+        FpxError: the source cannot be read, or the device is not there.
+    """
+    from fpx.harness.compare import cast_compare as compare
+
+    sources = list(source) if isinstance(source, (list, tuple)) else [source]
+    targets = [to] if isinstance(to, (str, FormatSpec)) else to
+    return compare(
+        sources,
+        [find_format(name) for name in targets],
+        from_=find_format(from_),
+        device=device,
+        size=size,
+        seed=seed,
+    )
 
 
 def _render(report: Report) -> Any:

@@ -1,5 +1,179 @@
-"""placeholder"""
+"""`fpx cast-compare`: what a cast loses of real tensors."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fpx.cli import options
+from fpx.cli.group import complain
+from fpx.cli.output import complete_format, console, print_json
+from fpx.core.formats import find_format
+from fpx.errors import CheckError, InputError
+from fpx.report import CastReport, parse_condition
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+_TARGETS = ("float16", "bfloat16")
+_FAILURES_SHOWN = 20
 
 
-def cast_compare() -> None:
-    """todo"""
+def cast_compare(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A file (.safetensors, .npy, .npz, .pt, .pth) or a distribution: normal, uniform, "
+            "lognormal, gradients, activations, subnormals, boundaries (see above). Without it: "
+            "all distributions.",
+            show_default=False,
+        ),
+    ] = None,
+    from_: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="FORMAT",
+            help="Format in which distributions are drawn; files keep their own.",
+            autocompletion=complete_format,
+        ),
+    ] = "float32",
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Target format; repeat for several. Without it: float16 and bfloat16.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="Where the casts run: cpu, cuda, cuda:N, or auto (CUDA where it is)."),
+    ] = "cpu",
+    size: Annotated[int, typer.Option(help="Values of a random distribution.")] = 1 << 20,
+    seed: Annotated[int, typer.Option(help="Seed of the random distributions.")] = 0,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="Exit 1 if a row meets it, as in 'overflow_count>0', 'underflow_count>1%' or "
+            "'sqnr_db<50'; repeat for several. Metrics are the keys of --json.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Rows to show; of more, the worst come first.")] = 20,
+    json: options.Json = False,
+) -> None:
+    """Cast tensors with torch and report overflow, underflow and precision loss.
+
+    One row per tensor and target. Errors are measured in float64 against the source's value, in
+    ulps of the target. On a device other than the CPU, results are compared with the CPU's too.
+
+    [bold]Distributions[/bold]
+
+    \b
+    normal       N(0, 1)
+    uniform      uniform on [-1, 1)
+    lognormal    exp(N(0, 3^2))
+    gradients    heavy-tailed, median magnitude 1e-6: Student's t with 2
+                 degrees of freedom times exp(N(0, 2^2))
+    activations  N(0, 2^2), every 997th value an outlier from 2e3 to 2e5
+    subnormals   log-uniform from 2^-134 to 2^-13, either sign
+    boundaries   every threshold of the target and both its sides
+
+    [bold]Examples[/bold]
+
+    \b
+    fpx cast-compare
+    fpx cast-compare model.safetensors --to float16
+    fpx cast-compare model.pt --to bf16 --fail-if 'overflow_count>0'
+    fpx cast-compare normal boundaries --from float64 --to fp16
+    fpx cast-compare --device cuda --json
+    """
+    conditions = [parse_condition(text) for text in fail_if or ()]
+    targets = [find_format(name) for name in to or _TARGETS]
+    origin = find_format(from_)
+    if top < 1:
+        raise InputError(f"--top must be at least 1, not {top}")
+
+    from fpx.harness.compare import cast_compare as compare
+
+    with _ProgressBar() as progress:
+        report = compare(
+            sources or [],
+            targets,
+            from_=origin,
+            device=device,
+            size=size,
+            seed=seed,
+            progress=progress,
+        )
+    if device == "auto":
+        sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
+    for note in report.notes:
+        sys.stderr.write(f"fpx: note: {note}\n")
+    _show(report, top, json)
+    for error in report.errors:
+        complain(error)
+    failures = report.failures(conditions)
+    for failure in failures[:_FAILURES_SHOWN]:
+        complain(failure)
+    if report.errors:
+        raise typer.Exit(InputError.exit_code)
+    if failures:
+        more = len(failures) - _FAILURES_SHOWN
+        if more > 0:
+            complain(f"and {more} more rows")
+        raise typer.Exit(CheckError.exit_code)
+
+
+def _show(report: CastReport, top: int, json: bool) -> None:
+    if json:
+        print_json(report)
+        return
+    from fpx.render.cast import cast_tables
+
+    console().print(cast_tables(report, top))
+
+
+class _ProgressBar:
+    """A bar on stderr where that is a terminal; nothing where it is not."""
+
+    def __init__(self) -> None:
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> _ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def start(self, total: int) -> None:
+        """The number of elements to come."""
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+        self._bars = Progress(
+            "casting",
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._bars.start()
+        self._task = self._bars.add_task("casting", total=total)
+
+    def advance(self, count: int) -> None:
+        """That many more are done."""
+        if self._bars is not None:
+            self._bars.advance(self._task, count)

@@ -41,11 +41,17 @@ class FpxGroup(TyperGroup):
             return result
 
     def main(
-        self, args: Sequence[str] | None = None, *pos: Any, standalone_mode: bool = True, **kw: Any
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
         try:
-            code = super().main(args, *pos, standalone_mode=False, **kw)
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except _UsageError as error:
             complain(_usage_message(error))
             code = 2

@@ -17,7 +17,7 @@ from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FormatSpec
 from fpx.errors import InputError
 from fpx.harness.stats import Thresholds
-from fpx.harness.tensors import Source, TensorEntry
+from fpx.harness.tensors import Source, TensorEntry, row_major_blocks
 
 _DRAWN = 1 << 16  # values drawn at a time; part of what a seed means
 
@@ -124,7 +124,7 @@ def named_source(
         generator = torch.Generator().manual_seed(seed)
         for start in range(0, size, _DRAWN):
             drawn = distribution.draw(min(_DRAWN, size - start), start, generator).to(dtype)
-            yield from drawn.split(limit)
+            yield from row_major_blocks(drawn, limit)
 
     return Source(name, [TensorEntry(name, dtype, (size,), blocks)])
 
@@ -135,7 +135,7 @@ def _boundaries_entry(dtype: torch.dtype, target: FormatSpec) -> TensorEntry:
         BOUNDARIES,
         dtype,
         tuple(values.shape),
-        lambda limit: iter(values.split(limit)),
+        lambda limit: row_major_blocks(values, limit),
         only_for=target.name,
     )
 
@@ -157,10 +157,11 @@ def boundaries(target: FormatSpec, dtype: torch.dtype) -> Tensor:
     bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(dtype.itemsize, torch.uint8)
     codes = torch.cat([nearest, largest]).view(bits).to(torch.int64)
     around = torch.cat([codes - 1, codes, codes + 1]).clamp_(0, int(codes.max()))
-    positive = around.unique().to(bits).view(dtype)
+    positive = torch.unique(around).to(bits).view(dtype)
     if not target.signed:
-        return positive
-    return torch.cat([positive.neg().flip(0), positive])
+        return torch.as_tensor(positive)
+    both: Tensor = torch.cat([positive.neg().flip(0), positive])
+    return both
 
 
 def _thresholds(target: FormatSpec) -> Tensor:
@@ -171,9 +172,7 @@ def _thresholds(target: FormatSpec) -> Tensor:
     else:
         steps = 1 << target.fraction_bits
         binades = range(0, last + 2, steps)  # first and last value of each binade, and between
-        magnitudes = sorted(
-            {m for b in binades for m in (b - 1, b, b + 1) if 0 <= m <= last}
-        )  # type: ignore[assignment]
+        magnitudes = sorted({m for b in binades for m in (b - 1, b, b + 1) if 0 <= m <= last})  # type: ignore[assignment]
     values = [target.finite(m) for m in magnitudes]
     halves = [Dyadic(2 * v.significand + 1, v.exponent - 1) for v in values]
     limit = Thresholds.of(target).overflow

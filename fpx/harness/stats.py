@@ -171,7 +171,9 @@ class Pair:
         source, limit = self.source, self.thresholds.overflow
         if source.largest < limit:
             return None
-        beyond = source.magnitude > limit if self.thresholds.tie_stays else source.magnitude >= limit
+        beyond = (
+            source.magnitude > limit if self.thresholds.tie_stays else source.magnitude >= limit
+        )
         return beyond if source.finite is None else beyond & source.finite
 
     @cached_property
@@ -364,8 +366,8 @@ class CastStats:
     errors: dict[str, tuple[float, Location | None]] = field(
         default_factory=lambda: dict.fromkeys(ERRORS, (0.0, None))
     )
-    signal: ScaledSquares = ScaledSquares()
-    noise: ScaledSquares = ScaledSquares()
+    signal: ScaledSquares = field(default_factory=ScaledSquares)
+    noise: ScaledSquares = field(default_factory=ScaledSquares)
     first_overflow: Location | None = None
     exponents: Tensor | None = None
 

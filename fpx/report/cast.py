@@ -126,7 +126,9 @@ METRICS = tuple(
 )
 """The numbers of a row that a condition may ask about."""
 
-_CONDITION = re.compile(r"\s*([a-z_0-9]+)\s*(>=|<=|==|!=|>|<)\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)(%?)\s*")
+_CONDITION = re.compile(
+    r"\s*([a-z_0-9]+)\s*(>=|<=|==|!=|>|<)\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)(%?)\s*"
+)
 
 
 @dataclass(frozen=True)
