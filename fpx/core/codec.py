@@ -419,7 +419,7 @@ _SCIENTIFIC_FROM = 16  # as Python's repr: 1e+16, but 9999999999999998
 def shortest(code: int, spec: FormatSpec) -> str:
     """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
 
-    Of several with that many digits, the one nearest to the value: the rule of Steele and White
+    Of several with that many digits, the one nearest to the value (of two, the even one): the rule of Steele and White
     (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for those.
     """
     negative = bool(code & spec.sign_mask)
@@ -456,7 +456,8 @@ def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
         else:
             scale <<= unit
         below, remainder = divmod(v * scale, grid)
-        nearest = below + (2 * remainder > grid)
+        # of two equally near, the one with the even last digit
+        nearest = below + (2 * remainder > grid or (2 * remainder == grid and below % 2))
         for candidate in (nearest, 2 * below + 1 - nearest):
             at = candidate * grid
             if (

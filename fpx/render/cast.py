@@ -47,11 +47,9 @@ def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
 
 def _heading(report: CastReport) -> Text:
     origins = sorted({row.from_ for row in report.rows})
+    library = f"torch {report.details.get('torch')}"
     device = escape(str(report.details.get("device", "")))
-    return Text(
-        f"{', '.join(origins) or 'nothing'} cast by torch {report.details.get('torch')} on {device}",
-        LABEL_STYLE,
-    )
+    return Text(f"{', '.join(origins) or 'nothing'} cast by {library} on {device}", LABEL_STYLE)
 
 
 def _cells(row: CastRow, with_device: bool) -> list[RenderableType]:

@@ -1,0 +1,263 @@
+"""Encode and decode against numpy, ml_dtypes and an independent reference."""
+
+from __future__ import annotations
+
+import random
+import struct
+from fractions import Fraction
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from fpx.core import codec
+from fpx.core.codec import Classification, Interval, Overflow, Rounding
+from fpx.core.dyadic import Dyadic
+from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.literals import ReadAs, parse_literal, to_literal
+from tests import reference
+
+F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
+SIXTEEN = [F16, BF16]
+SMALL = [*reference.SMALL.values(), reference.P3109_LIKE]
+
+
+def numpy_dtype(spec: FormatSpec) -> np.dtype[Any]:
+    kind: Any = getattr(ml_dtypes, spec.name, None) or getattr(np, spec.name)
+    return np.dtype(kind)
+
+
+def encode(x: object, spec: FormatSpec, **kinds: object) -> int:
+    return codec.encode(to_literal(x), spec, **kinds).code  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("spec", [*SIXTEEN, *reference.SMALL.values()], ids=lambda s: s.name)
+def test_every_code_decodes_as_the_libraries_say(spec: FormatSpec) -> None:
+    storage = np.uint16 if spec.bits > 8 else np.uint8
+    with np.errstate(invalid="ignore"):  # signaling NaNs
+        codes = np.arange(1 << spec.bits, dtype=storage)
+        oracle = codes.view(numpy_dtype(spec)).astype(np.float64)
+    for code, expected in enumerate(oracle.tolist()):
+        value = codec.decode(code, spec)
+        kind = codec.classify(code, spec)
+        if value is None:
+            assert (kind is Classification.INFINITY) == np.isinf(expected)
+            assert codec.is_nan(code, spec) == np.isnan(expected)
+        else:
+            assert value.fraction == Fraction(expected)
+            assert bool(code & spec.sign_mask) == (np.copysign(1, expected) < 0)
+
+
+@pytest.mark.parametrize("spec", [*SIXTEEN, *SMALL], ids=lambda s: s.name)
+def test_every_value_encodes_to_its_code(spec: FormatSpec) -> None:
+    for code in range(1 << spec.bits):
+        value = codec.decode(code, spec)
+        if value is None or (value.significand == 0 and code):
+            continue
+        assert encode(value.fraction, spec) == code
+        for text in (value.decimal, value.hex_float, codec.shortest(code, spec)):
+            found = codec.encode(parse_literal(text, read_as=ReadAs.VALUE), spec)
+            assert found.code == code, text
+
+
+@pytest.mark.parametrize("spec", SIXTEEN, ids=lambda s: s.name)
+@pytest.mark.parametrize("power", [30, 80])
+def test_every_midpoint_of_16_bit_formats_and_both_its_sides(spec: FormatSpec, power: int) -> None:
+    ladder, finite = reference.values(spec)
+    tiny = Fraction(1, 1 << power)
+    for low in range(finite):
+        midpoint = (ladder[low] + ladder[low + 1]) / 2
+        assert encode(midpoint * (1 - tiny), spec) == low
+        assert encode(midpoint, spec) == low + low % 2
+        assert encode(midpoint * (1 + tiny), spec) == low + 1
+    assert encode(-midpoint, spec) == (spec.sign_mask | finite)
+
+
+@pytest.mark.parametrize("overflow", list(Overflow), ids=lambda o: o.value)
+@pytest.mark.parametrize("rounding", list(Rounding), ids=lambda r: r.value)
+@pytest.mark.parametrize("spec", [*SIXTEEN, *SMALL], ids=lambda s: s.name)
+def test_every_mode_against_the_reference(
+    spec: FormatSpec, rounding: Rounding, overflow: Overflow
+) -> None:
+    ladder, finite = reference.values(spec)
+    tiny = Fraction(1, 1 << 60)
+    step = 97 if spec.bits > 8 else 1
+    chosen = {*range(0, finite, step), 0, 1, 2, finite - 2, finite - 1}
+    for low in sorted(chosen):
+        around = [ladder[low], (ladder[low] + ladder[low + 1]) / 2, ladder[low + 1]]
+        for x in [y * (1 + k * tiny) for y in around for k in (-1, 0, 1)]:
+            for signed in (x, -x) if spec.signed else (x,):
+                if signed:
+                    expected = reference.encode(signed, spec, rounding.value, overflow.value)
+                    got = encode(signed, spec, rounding=rounding, overflow=overflow)
+                    assert got == expected, (spec.name, signed, hex(got), hex(expected))
+
+
+# Results to hold on to: each is wrong in something that goes through a float on the way.
+EXACT = [
+    ("3.14", "bfloat16", 0x4049),
+    ("3.14", "float16", 0x4248),
+    ("3.14", "float32", 0x4048F5C3),
+    ("1.00390625000000000001", "bfloat16", 0x3F81),
+    ("257.00001", "bfloat16", 0x4381),
+    ("2049.0000000000001", "float16", 0x6801),
+    ("65519.999999999999", "float16", 0x7BFF),
+    ("3.3961775e38", "bfloat16", 0x7F7F),
+    ("1.000000059604644775390626", "float32", 0x3F800001),
+    ("1.00048828125" + "0" * 100_000 + "1", "float16", 0x3C01),
+    ("65520", "float16", 0x7C00),
+    ("2.98023223876953125e-8", "float16", 0x0000),
+    ("460", "float8_e4m3fn", 0x7E),
+    ("464", "float8_e4m3fn", 0x7E),
+    ("465", "float8_e4m3fn", 0x7F),
+    ("-0.0001", "float8_e4m3fnuz", 0x00),
+    ("5", "float4_e2m1fn", 6),
+    ("2.5", "float4_e2m1fn", 4),
+    ("0.25", "float4_e2m1fn", 0),
+    ("3.0", "float8_e8m0fnu", 128),
+    ("0.75", "float8_e8m0fnu", 126),
+    ("1e-999999999", "float32", 0),
+    ("1e999999999999999999999", "float32", 0x7F800000),
+    ("-1e" + "9" * 5000, "float64", 0xFFF0 << 48),
+    ("0x1p-999999999999999999999", "float64", 0),
+    ("1" + "0" * 1_000_000 + "e-1000000", "float16", 0x3C00),
+    ("0x1." + "0" * 1_000_000 + "1", "float16", 0x3C00),
+    ("1" * 500_000 + "/" + "1" * 500_000, "float16", 0x3C00),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "code"), EXACT, ids=lambda v: str(v)[:24])
+def test_exact_results(text: str, name: str, code: int) -> None:
+    spec = FORMATS.get(name) or reference.SMALL[name]
+    assert codec.encode(parse_literal(text), spec).code == code
+
+
+def test_saturation_of_e4m3fn() -> None:
+    spec = reference.SMALL["float8_e4m3fn"]
+    assert encode("465", spec, overflow=Overflow.SATURATE) == 0x7E
+    assert encode("-inf", spec, overflow=Overflow.SATURATE) == 0xFE
+    assert encode("inf", spec) == 0x7F
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_float32_and_float64_codes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for spec, storage, kind in ((F32, np.uint32, np.float32), (F64, np.uint64, np.float64)):
+        codes = rng.integers(0, np.iinfo(storage).max, 60_000, dtype=storage, endpoint=True)
+        floats = codes.view(kind)
+        for code, x in zip(codes.tolist(), floats.tolist(), strict=True):
+            value = codec.decode(code, spec)
+            if value is None:
+                assert not np.isfinite(x)
+                continue
+            assert value.fraction == Fraction(x)
+            assert encode(x, spec) == code
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_shortest_of_random_codes_is_repr(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(15_000):
+        code = rng.getrandbits(64)
+        (x,) = struct.unpack("d", struct.pack("Q", code))
+        if x - x == 0:
+            assert codec.shortest(code, F64) == repr(x).removesuffix(".0")
+        code = rng.getrandbits(32)
+        y = np.uint32(code).view(np.float32)
+        if np.isfinite(y):
+            digits = np.format_float_scientific(y, unique=True, trim="-")
+            assert Fraction(codec.shortest(code, F32)) == Fraction(digits)
+
+
+def test_shortest_of_every_float16_is_numpys() -> None:
+    for code in range(1 << 16):
+        x = np.uint16(code).view(np.float16)
+        if np.isfinite(x):
+            digits = np.format_float_scientific(x, unique=True, trim="-")
+            assert Fraction(codec.shortest(code, F16)) == Fraction(digits)
+
+
+def test_random_decimals_round_as_python_and_the_reference_do() -> None:
+    rng = random.Random(7)
+    for _ in range(20_000):
+        text = f"{rng.randrange(10 ** rng.randrange(1, 25))}e{rng.randrange(-345, 320)}"
+        (expected,) = struct.unpack("Q", struct.pack("d", float(text)))
+        assert encode(text, F64) == expected
+    for _ in range(3_000):
+        text = f"{rng.randrange(10 ** rng.randrange(1, 30))}e{rng.randrange(-40, 10)}"
+        if x := Fraction(text):
+            assert encode(text, F16) == reference.encode(x, F16, "ties_to_even", "ieee")
+
+
+def test_neighbours_are_numpys() -> None:
+    up, down = np.float16(np.inf), np.float16(-np.inf)
+    for code in range(1 << 16):
+        x = np.uint16(code).view(np.float16)
+        if np.isnan(x):
+            assert codec.neighbours(code, F16) == (None, None)
+            continue
+        lower, upper = codec.neighbours(code, F16)
+        for found, direction in ((lower, down), (upper, up)):
+            if found is None:
+                assert x == direction
+            else:
+                with np.errstate(all="ignore"):
+                    assert np.uint16(found).view(np.float16) == np.nextafter(x, direction)
+
+
+@pytest.mark.parametrize("overflow", list(Overflow), ids=lambda o: o.value)
+@pytest.mark.parametrize("rounding", list(Rounding), ids=lambda r: r.value)
+def test_intervals_hold_exactly_what_rounds_there(rounding: Rounding, overflow: Overflow) -> None:
+    tiny = Fraction(1, 1 << 60)
+    specs = [(spec, 1) for spec in SMALL if spec.bits <= 8] + [(F16, 61)]
+    for spec, step in specs:
+        for code in {*range(0, 1 << spec.bits, step), spec.max_finite_magnitude}:
+            interval = codec.rounding_interval(code, spec, rounding, overflow)
+            if interval is None:
+                continue
+
+            def lands(x: Fraction, code: int = code, spec: FormatSpec = spec) -> bool:
+                if x == 0:
+                    return code == 0
+                if x < 0 and not spec.signed:
+                    return False
+                return encode(x, spec, rounding=rounding, overflow=overflow) == code
+
+            _check_end(interval.low, interval.low_closed, -1, lands, tiny)
+            _check_end(interval.high, interval.high_closed, 1, lands, tiny)
+
+
+def _check_end(end: Dyadic | None, closed: bool, outward: int, lands: object, tiny: object) -> None:
+    if end is None:
+        return
+    x = end.fraction
+    if x == 0:
+        return
+    assert lands(x) == closed  # type: ignore[operator]
+    outside = x + outward * abs(x) * tiny  # type: ignore[operator]
+    assert not lands(outside)  # type: ignore[operator]
+
+
+def test_ulp_changes_at_a_power_of_two() -> None:
+    below = codec.encode(parse_literal("0.999"), BF16).ulp_exponent
+    above = codec.encode(parse_literal("1.001"), BF16).ulp_exponent
+    assert (below, above) == (-8, -7)
+    assert codec.encode(parse_literal("1e-45"), BF16).ulp_exponent == BF16.quantum_exponent
+    assert codec.encode(parse_literal("1e40"), BF16).ulp_exponent == 127 - 7
+
+
+def test_nan_literals() -> None:
+    for text, code in (
+        ("nan", 0x7E00), ("-nan", 0xFE00), ("nan(0x1)", 0x7E01), ("snan", 0x7C01),
+        ("-snan(3)", 0xFC03),
+    ):  # fmt: skip
+        assert encode(text, F16) == code
+    assert codec.classify(0x7C01, F16) is Classification.SIGNALING_NAN
+    assert encode("-nan", reference.SMALL["float8_e4m3fnuz"]) == 0x80
+
+
+def test_interval_type() -> None:
+    assert codec.rounding_interval(0x3C00, F16) == Interval(
+        Dyadic(4095, -12), Dyadic(2049, -11), True, True
+    )
