@@ -15,18 +15,21 @@ it is the only name here that loads torch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS, FormatSpec, find_format
-from fpx.core.literals import ReadAs, to_literal
-from fpx.errors import FpxError
+from fpx.core.literals import Literal, ReadAs, to_literal
+from fpx.errors import FpxError, InputError, quoted
 from fpx.report import DecodeReport, EncodeReport, FormatReport, Report
 
 if TYPE_CHECKING:
     from fpx.report import CastReport
 
 __version__ = "0.1.0"
+
+_Choice = TypeVar("_Choice", bound=Enum)
 
 __all__ = [
     "FORMATS",
@@ -66,8 +69,7 @@ def decode(
     Raises:
         FpxError: no such format, no such literal, or the format cannot hold it.
     """
-    literal = to_literal(value, ReadAs(read_as))
-    return DecodeReport.of(literal, find_format(dtype), Rounding(rounding), Overflow(overflow))
+    return DecodeReport.of(*_arguments(value, dtype, rounding, overflow, read_as))
 
 
 def encode(
@@ -83,8 +85,7 @@ def encode(
     Raises:
         FpxError: as `decode`.
     """
-    literal = to_literal(value, ReadAs(read_as))
-    return EncodeReport.of(literal, find_format(dtype), Rounding(rounding), Overflow(overflow))
+    return EncodeReport.of(*_arguments(value, dtype, rounding, overflow, read_as))
 
 
 def format_info(dtype: str | FormatSpec) -> FormatReport:
@@ -130,6 +131,25 @@ def cast_compare(
         size=size,
         seed=seed,
     )
+
+
+def _arguments(
+    value: object,
+    dtype: str | FormatSpec,
+    rounding: Rounding | str,
+    overflow: Overflow | str,
+    read_as: ReadAs | str,
+) -> tuple[Literal, FormatSpec, Rounding, Overflow]:
+    literal = to_literal(value, _choice(ReadAs, read_as))
+    return literal, find_format(dtype), _choice(Rounding, rounding), _choice(Overflow, overflow)
+
+
+def _choice(kind: type[_Choice], value: _Choice | str) -> _Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(str(member.value) for member in kind)
+        raise InputError(f"{quoted(str(value))} is not one of {names}") from None
 
 
 def _render(report: Report) -> Any:

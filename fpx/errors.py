@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Iterable
 
 _SHOWN = 60
 
@@ -34,13 +34,10 @@ def escape(text: str) -> str:
 
     User input and names out of files pass through here before they reach a screen.
     """
-    if text.isprintable():  # false for all of Cc, Cf, Cs, Zl, Zp: the common case costs one scan
+    if text.isprintable():  # false for all of Cc, Cf, Cs, Zl, Zp and every space but U+0020
         return text
     return "".join(
-        ch
-        if ch.isprintable() or (unicodedata.category(ch) == "Zs" and ch != "\u3000")
-        else ch.encode("unicode_escape").decode("ascii")
-        for ch in text
+        ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text
     )
 
 
@@ -53,8 +50,8 @@ def quoted(text: str, limit: int = _SHOWN) -> str:
     return f"'{escape(text)}'"
 
 
-def listed(names: object, limit: int = 12) -> str:
+def listed(names: Iterable[object], limit: int = 12) -> str:
     """Names joined for a message, cut after `limit`."""
-    items = [str(name) for name in names]  # type: ignore[attr-defined]
+    items = [str(name) for name in names]
     more = f", … ({len(items) - limit} more)" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more

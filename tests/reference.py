@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 
 from fpx.core.formats import FormatSpec, NanEncoding
 
 
-@lru_cache(maxsize=None)
+@cache
 def values(spec: FormatSpec) -> tuple[list[Fraction], int]:
     """(magnitudes by code, number of finite ones), with some beyond the finite ones as a ladder."""
     nonfinite = {

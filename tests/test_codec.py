@@ -25,7 +25,8 @@ SMALL = [*reference.SMALL.values(), reference.P3109_LIKE]
 
 def numpy_dtype(spec: FormatSpec) -> np.dtype[Any]:
     kind: Any = getattr(ml_dtypes, spec.name, None) or getattr(np, spec.name)
-    return np.dtype(kind)
+    dtype: np.dtype[Any] = np.dtype(kind)
+    return dtype
 
 
 def encode(x: object, spec: FormatSpec, **kinds: object) -> int:

@@ -413,14 +413,15 @@ def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
 
 # -- the shortest name of a value ------------------------------------------------------------------
 
-_SCIENTIFIC_FROM = 16  # as Python's repr: 1e+16, but 9999999999999998
+_POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
 
 
 def shortest(code: int, spec: FormatSpec) -> str:
     """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
 
-    Of several with that many digits, the one nearest to the value (of two, the even one): the rule of Steele and White
-    (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for those.
+    Of several with that many digits, the one nearest to the value (of two, the even one): the rule
+    of Steele and White (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for
+    those.
     """
     negative = bool(code & spec.sign_mask)
     if is_nan(code, spec):
@@ -431,7 +432,7 @@ def shortest(code: int, spec: FormatSpec) -> str:
     if magnitude > spec.max_finite_magnitude:
         return "-inf" if negative else "inf"
     digits, exponent = _shortest_digits(magnitude, spec)
-    return place_point(negative, integer_text(digits), exponent, _SCIENTIFIC_FROM)
+    return place_point(negative, integer_text(digits), exponent, _POSITIONAL)
 
 
 def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:

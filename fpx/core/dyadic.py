@@ -100,17 +100,18 @@ def digits_to_int(digits: str) -> int:
     return digits_to_int(digits[:-half]) * int(10**half) + digits_to_int(digits[-half:])
 
 
-def place_point(negative: bool, digits: str, exponent: int, widest: int | None = None) -> str:
+def place_point(negative: bool, digits: str, exponent: int, positional: range | None = None) -> str:
     """(-1)^negative * digits * 10^exponent as text, without needless zeros.
 
-    Scientific below 1e-6 and, if `widest` is given, from 10^widest up.
+    `positional` are the powers of ten of the first digit that are written without an exponent; by
+    default those from 10^-6 up.
     """
     sign = "-" if negative else ""
     stripped = digits.rstrip("0")
     if not stripped:
         return sign + "0"
     exponent += len(digits) - len(stripped)
-    if widest is not None and len(stripped) - 1 + exponent >= widest:
+    if positional is not None and len(stripped) - 1 + exponent not in positional:
         return _scientific(sign, stripped, exponent)
     return _place_point(sign, stripped, exponent)
 
