@@ -97,8 +97,9 @@ class SourceBlock:
 
     @cached_property
     def divisor(self) -> Tensor:
-        """|x| with 1 for 0, to divide by."""
-        return torch.where(self.zero, 1.0, self.magnitude)
+        """|x| to divide by: 1 where x is 0 or not finite."""
+        unusable = self.zero if self.finite is None else self.zero | ~self.finite
+        return torch.where(unusable, 1.0, self.magnitude)
 
     @cached_property
     def exponents(self) -> Tensor:
