@@ -25,7 +25,7 @@ from fpx.errors import FpxError, InputError, quoted
 from fpx.report import DecodeReport, EncodeReport, FormatReport, Report
 
 if TYPE_CHECKING:
-    from fpx.report import CastReport
+    from fpx.report.cast import CastReport
 
 __version__ = "0.1.0"
 
@@ -158,4 +158,11 @@ def _render(report: Report) -> Any:
     return renderable(report)
 
 
+def _notebook(report: Report) -> dict[str, str]:
+    from fpx.render import notebook
+
+    return notebook(report)
+
+
 Report.renderer = staticmethod(_render)
+Report.notebook = staticmethod(_notebook)

@@ -27,7 +27,7 @@ from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_
 from fpx.harness.compare import DeviceDifferences, cast_compare
 from fpx.harness.sources import DISTRIBUTIONS, NAMES, boundaries, named_source
 from fpx.harness.stats import COUNTERS, CastStats, ScaledSquares, SourceBlock
-from fpx.report import CastReport, CastRow, Location, parse_condition
+from fpx.report.cast import CastReport, CastRow, Location, parse_condition
 from tests import reference
 
 F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
@@ -545,6 +545,9 @@ def test_reports_draw_themselves() -> None:
     for report in (fpx.decode("3.14"), fpx.encode("3.14"), fpx.format_info("bf16"),
                    fpx.cast_compare(torch.ones(2))):  # fmt: skip
         console.print(report)
+        bundle = report._repr_mimebundle_()
+        assert "<pre" in bundle["text/html"]
+        assert bundle["text/plain"].strip()
     text = console.export_text()
     console.file.close()
     assert "0x4048f5c3" in text

@@ -12,10 +12,11 @@ from fpx.cli.group import complain
 from fpx.cli.output import complete_format, console, print_json
 from fpx.core.formats import find_format
 from fpx.errors import CheckError, InputError
-from fpx.report import CastReport, parse_condition
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
+
+    from fpx.report.cast import CastReport
 
 _TARGETS = ("float16", "bfloat16")
 _FAILURES_SHOWN = 20
@@ -96,6 +97,8 @@ def cast_compare(
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
+    from fpx.report.cast import parse_condition
+
     conditions = [parse_condition(text) for text in fail_if or ()]
     targets = [find_format(name) for name in to or _TARGETS]
     origin = find_format(from_)

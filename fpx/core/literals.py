@@ -12,7 +12,7 @@ import re
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from fpx.core.dyadic import Dyadic, digits_to_int, integer_text, place_point
@@ -177,15 +177,21 @@ Number: TypeAlias = DecimalNumber | RationalNumber
 Literal: TypeAlias = Number | Infinity | Nan | Code
 
 _DECIMAL = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]*)(?:[.]([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
-_HEX_FLOAT = re.compile(
+_HEX_FLOAT = (
     r"([+-]?)0[xX](?=[.]?[0-9a-fA-F])([0-9a-fA-F]*)(?:[.]([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]+))?"
 )
-_FRACTION = re.compile(r"([+-]?)([0-9]+)/([0-9]+)")
-_CODE = re.compile(r"0(?:[xX]([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)|[bB]([01]+(?:_[01]+)*))")
-_SPECIAL = re.compile(
-    r"([+-]?)(?:(inf|infinity)|(s)?nan(?:\((0x[0-9a-f]{1,64}|0b[01]{1,256}|[0-9]{1,64})\))?)",
-    re.ASCII | re.IGNORECASE,
+_FRACTION = r"([+-]?)([0-9]+)/([0-9]+)"
+_CODE = r"0(?:[xX]([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)|[bB]([01]+(?:_[01]+)*))"
+_SPECIAL = (
+    r"(?ai)([+-]?)"
+    r"(?:(inf|infinity)|(s)?nan(?:\((0x[0-9a-f]{1,64}|0b[01]{1,256}|[0-9]{1,64})\))?)"
 )
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """The compiled pattern, when it is first needed: most literals are decimals."""
+    return re.compile(pattern)
 
 
 def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
@@ -204,19 +210,19 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
         if code is not None:
             return code
     if read_as is not ReadAs.CODE:
-        match = _HEX_FLOAT.fullmatch(body)
+        match = _pattern(_HEX_FLOAT).fullmatch(body)
         if match is not None and (
             read_as is ReadAs.VALUE or "." in body or match.group(4) is not None
         ):
             return _hex_float(body, *match.groups())
-        match = _FRACTION.fullmatch(body)
+        match = _pattern(_FRACTION).fullmatch(body)
         if match is not None:
             sign, over, under = match.groups()
             denominator = digits_to_int(under)
             if denominator == 0:
                 raise InputError(f"{quoted(body)} divides by zero: use inf or nan for that")
             return RationalNumber(sign == "-", digits_to_int(over), denominator, 0, body)
-    match = _SPECIAL.fullmatch(body)
+    match = _pattern(_SPECIAL).fullmatch(body)
     if match is not None and read_as is not ReadAs.CODE:
         sign, infinite, signaling, payload = match.groups()
         if infinite:
@@ -312,7 +318,7 @@ def _hex_float(
 
 
 def _code(body: str, read_as: ReadAs) -> Code | None:
-    match = _CODE.fullmatch(body)
+    match = _pattern(_CODE).fullmatch(body)
     if match is not None:
         hexadecimal, binary = match.groups()
         if hexadecimal is not None:
@@ -337,7 +343,7 @@ def _explain(body: str, read_as: ReadAs) -> str:
         return "an empty value: give a number such as 3.14, 0x1.8p3, 1/3, inf or a code 0x4049"
     if read_as is ReadAs.CODE:
         return f"{shown} is not a code: give hexadecimal 0x4049, binary 0b0100 or a plain integer"
-    if body[0] in "+-" and _CODE.fullmatch(body[1:]):
+    if body[0] in "+-" and _pattern(_CODE).fullmatch(body[1:]):
         return f"{shown}: a code has no sign; drop it, or read it as a number with --as value"
     if "_" in body and _DECIMAL.fullmatch(body.replace("_", "")):
         return f"{shown}: decimals take no underscores; write {quoted(body.replace('_', ''))}"

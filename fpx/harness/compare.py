@@ -19,7 +19,7 @@ from fpx.harness.files import open_file
 from fpx.harness.sources import NAMES, named_source
 from fpx.harness.stats import CastStats, Locate, SourceBlock
 from fpx.harness.tensors import Source, TensorEntry, entry_of
-from fpx.report import CastReport, CastRow, Location
+from fpx.report.cast import CastReport, CastRow, Location
 
 TOTAL = "(total)"
 

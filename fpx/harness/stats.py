@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fpx.core.codec import rounding_interval
 from fpx.core.formats import FormatSpec
-from fpx.report import Location
+from fpx.report.cast import Location
 
 _BIAS = 1023  # of float64, in which everything is measured
 _FRACTION_BITS = 52

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fpx.report import Report
 
 if TYPE_CHECKING:
+    from json import JSONEncoder
+
     from rich.console import RenderableType
 
 # report class -> "module:function"; the module loads when a report of that kind is first drawn
@@ -22,9 +24,6 @@ _DRAWN_BY = {
     "CastReport": "fpx.render.cast:cast_tables",
 }
 
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(", ", ": "))
-_PRETTY_ENCODER = json.JSONEncoder(allow_nan=False, indent=2)
-
 
 def renderable(report: Report) -> RenderableType:
     """What rich prints for a report."""
@@ -33,11 +32,33 @@ def renderable(report: Report) -> RenderableType:
     return draw(report)
 
 
+def notebook(report: Report) -> dict[str, str]:
+    """A report as a notebook shows it: HTML, and plain text for where that is not shown."""
+    from io import StringIO
+
+    from rich.console import Console
+
+    console = Console(record=True, file=StringIO(), width=100, force_jupyter=False)
+    console.print(report)
+    style = "font-family: monospace; line-height: normal"
+    html = console.export_html(
+        inline_styles=True, code_format=f'<pre style="{style}">{{code}}</pre>', clear=False
+    )
+    return {"text/plain": console.export_text(), "text/html": html}
+
+
 def to_json_text(document: dict[str, Any]) -> str:
     """One strict JSON document, indented, in ASCII."""
-    return _PRETTY_ENCODER.encode(document)
+    return _encoder(indent=2).encode(document)
 
 
 def to_json_line(entry: dict[str, Any]) -> str:
     """One JSON object on one line, in ASCII."""
-    return _ENCODER.encode(entry)
+    return _encoder(indent=None).encode(entry)
+
+
+@cache
+def _encoder(indent: int | None) -> JSONEncoder:
+    import json  # here, because drawing does not need it
+
+    return json.JSONEncoder(allow_nan=False, indent=indent)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fpx.errors import escape
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report import CastReport, CastRow, Location
+from fpx.report.cast import CastReport, CastRow, Location
 
 _ROWS = 20
 _LONGEST_NAME = 40

@@ -19,10 +19,12 @@ class Report:
         schema: name and version of the JSON form; removing or renaming a key raises the number.
         renderer: turns a report into a rich renderable. `fpx/__init__.py` sets it, so that this
             module need not know rich.
+        notebook: turns a report into a notebook's bundle of MIME types; set likewise.
     """
 
     schema: ClassVar[str]
     renderer: ClassVar[Callable[[Report], Any]]
+    notebook: ClassVar[Callable[[Report], dict[str, str]]]
 
     def results(self) -> list[dict[str, JsonValue]]:
         """The entries of the JSON document's `results`."""
@@ -40,6 +42,10 @@ class Report:
             "environment": self.environment(),
             "results": self.results(),
         }
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows."""
+        return Report.notebook(self)
 
     def __rich__(self) -> Any:
         """What `rich.print` shows."""

@@ -376,14 +376,12 @@ class FormatReport(Report):
         return [entry]
 
 
-@dataclass(frozen=True)
 class Comparison(Reports):
     """One number in several formats."""
 
     items: tuple[DecodeReport, ...]
 
 
-@dataclass(frozen=True)
 class RangeReport(Reports):
     """The constants of several formats."""
 
