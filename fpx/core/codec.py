@@ -84,7 +84,7 @@ class Interval(NamedTuple):
     high_closed: bool
 
 
-class _Direction(Enum):
+class _Direction:
     """A rounding mode seen from zero, where the sign no longer matters."""
 
     EVEN = "even"
@@ -94,7 +94,7 @@ class _Direction(Enum):
     ODD = "odd"
 
 
-def _direction(rounding: Rounding, negative: bool) -> _Direction:
+def _direction(rounding: Rounding, negative: bool) -> str:
     if rounding is Rounding.TIES_TO_EVEN:
         return _Direction.EVEN
     if rounding is Rounding.TIES_TO_AWAY:
@@ -149,7 +149,7 @@ def encode(
 
 
 def _round(
-    numerator: int, denominator: int, spec: FormatSpec, direction: _Direction
+    numerator: int, denominator: int, spec: FormatSpec, direction: str
 ) -> tuple[int, bool, int]:
     """(magnitude, inexact, log2 of the spacing) of a positive fraction; exponents have no end."""
     lowest = spec.quantum_exponent
@@ -371,7 +371,7 @@ def _negated(bound: Dyadic | None) -> Dyadic | None:
 
 @lru_cache(maxsize=4096)
 def _magnitude_interval(
-    magnitude: int, spec: FormatSpec, direction: _Direction, overflow: Overflow
+    magnitude: int, spec: FormatSpec, direction: str, overflow: Overflow
 ) -> Interval | None:
     """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
     even = magnitude % 2 == 0

@@ -72,7 +72,7 @@ def to_json(value: Any) -> JsonValue:
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reports(Report):
     """Several reports of one kind as one document."""
 

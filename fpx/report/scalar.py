@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -19,7 +20,7 @@ def hex_code(code: int, spec: FormatSpec) -> str:
     return f"0x{code:0{spec.code_digits}x}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -103,7 +104,6 @@ class EncodeReport(Report):
         ]
 
 
-@dataclass(frozen=True)
 class DecodeReport(EncodeReport):
     """Everything about one number in one format; each part is computed when it is asked for.
 
@@ -113,11 +113,10 @@ class DecodeReport(EncodeReport):
 
     schema: ClassVar[str] = "fpx.decode/1"
 
-    dyadic: Dyadic | None = field(init=False, repr=False, compare=False)
-    """The exact value; None for infinities and NaNs."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dyadic", codec.decode(self.rounded.code, self.spec))
+    @cached_property
+    def dyadic(self) -> Dyadic | None:
+        """The exact value; None for infinities and NaNs."""
+        return codec.decode(self.rounded.code, self.spec)
 
     @property
     def fields(self) -> Fields:
@@ -311,7 +310,7 @@ def interval_json(interval: Interval) -> dict[str, JsonValue]:
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FormatReport(Report):
     """The constants of one format, all derived from its row."""
 
