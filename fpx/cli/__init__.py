@@ -11,13 +11,7 @@ from typing import Annotated
 import typer
 
 from fpx import __version__
-from fpx.cli.cast_compare import cast_compare
-from fpx.cli.decode import decode
-from fpx.cli.encode import encode
 from fpx.cli.group import FpxGroup
-from fpx.cli.ranges import ranges
-
-_LITERALS = {"ignore_unknown_options": True}  # or -3.14 and -inf would be taken for options
 
 app = typer.Typer(
     name="fpx",
@@ -28,10 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help"]},
 )
-app.command("decode", context_settings=_LITERALS)(decode)
-app.command("encode", context_settings=_LITERALS)(encode)
-app.command("range")(ranges)
-app.command("cast-compare")(cast_compare)
 
 
 def _print_version(wanted: bool) -> None:

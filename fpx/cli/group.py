@@ -7,12 +7,24 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 from fpx.errors import FpxError
+
+COMMANDS = {
+    "decode": "fpx.cli.decode:decode",
+    "encode": "fpx.cli.encode:encode",
+    "range": "fpx.cli.ranges:ranges",
+    "cast-compare": "fpx.cli.cast_compare:cast_compare",
+}
+"""Every command: where its function is. A module is imported when its command is asked for."""
+
+_TAKES_LITERALS = ("decode", "encode")  # -3.14 and -inf are no options there
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70  # EX_SOFTWARE in BSD's sysexits.h: a bug in fpx, never a result
@@ -31,7 +43,25 @@ def complain(message: str) -> None:
 
 
 class FpxGroup(TyperGroup):
-    """Typer's group with fpx's way of failing."""
+    """Typer's group, with commands that load when they are needed and fpx's way of failing."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        single = typer.Typer(
+            add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+        )
+        settings = {"ignore_unknown_options": cmd_name in _TAKES_LITERALS}
+        single.command(cmd_name, context_settings=settings)(
+            getattr(import_module(module), function)
+        )
+        return typer.main.get_command(single)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; every failure becomes a line and an exit code."""
