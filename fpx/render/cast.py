@@ -14,7 +14,7 @@ from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.cast import CastReport, CastRow, Location
 
 _ROWS = 20
-_LONGEST_NAME = 40
+_LONGEST_NAME = 80
 
 
 def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
@@ -24,17 +24,19 @@ def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
     with_device = any(row.device_mismatch_count is not None for row in report.rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("tensor", overflow="fold", min_width=11)
-    table.add_column("to", no_wrap=True)
+    one_target = len(report.totals) == 1  # then the heading names it, and names get its room
+    if not one_target:
+        table.add_column("to", no_wrap=True)
     for column in ("count", "overflow", "under-\nflow", "sub-\nnormal", "max\nulp", "SQNR\ndB"):
         table.add_column(column, justify="right", no_wrap=True)
     if with_device:
         table.add_column("differs\nfrom CPU", justify="right")
     for row in rows:
-        table.add_row(*_cells(row, with_device))
+        table.add_row(*_cells(row, one_target, with_device))
     if len(report.rows) > len(report.totals):
         table.add_section()
         for row in report.totals:
-            table.add_row(*_cells(row, with_device), style="bold")
+            table.add_row(*_cells(row, one_target, with_device), style="bold")
     parts: list[RenderableType] = [_heading(report), table]
     if many:
         hidden = len(report.rows) - limit
@@ -49,14 +51,16 @@ def _heading(report: CastReport) -> Text:
     origins = sorted({row.from_ for row in report.rows})
     library = f"torch {report.details.get('torch')}"
     device = escape(str(report.details.get("device", "")))
-    return Text(f"{', '.join(origins) or 'nothing'} cast by {library} on {device}", LABEL_STYLE)
+    targets = ", ".join(row.to for row in report.totals)
+    what = f"{', '.join(origins)} to {targets}" if origins else "nothing"
+    return Text(f"{what}, cast by {library} on {device}", LABEL_STYLE)
 
 
-def _cells(row: CastRow, with_device: bool) -> list[RenderableType]:
+def _cells(row: CastRow, one_target: bool, with_device: bool) -> list[RenderableType]:
     lost = row.overflow_count + row.unexpected_nonfinite_count
     cells: list[RenderableType] = [
         _name(row),
-        row.to,
+        *([] if one_target else [row.to]),
         f"{row.count:,}",
         _counted(lost, BAD_STYLE),
         _counted(row.underflow_count, WARNING_STYLE),
