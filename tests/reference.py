@@ -10,7 +10,8 @@ from bisect import bisect_right
 from fractions import Fraction
 from functools import cache
 
-from fpx.core.formats import FormatSpec, NanEncoding
+from fpx.core.formats import FORMATS, find_format
+from fpx.core.spec import FormatSpec, NanEncoding
 
 
 @cache
@@ -36,20 +37,25 @@ def values(spec: FormatSpec) -> tuple[list[Fraction], int]:
     return ladder, total - nonfinite
 
 
-def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int:
-    """The code of a non-zero x."""
+def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int | None:
+    """The code of a non-zero x; None where a NaN is asked for and the format has none."""
     ladder, finite = values(spec)
     magnitude, negative = abs(x), x < 0
-    sign = 1 << (spec.bits - 1) if negative else 0
+    top_bit = 1 << (spec.bits - 1)
+    sign = top_bit if negative else 0
+    nan = {
+        NanEncoding.IEEE: finite | (1 << spec.fraction_bits) >> 1 | sign,  # quiet, no payload
+        NanEncoding.ALL_ONES: 2**spec.bits - 1 if not spec.signed else (top_bit - 1) | sign,
+        NanEncoding.NEGATIVE_ZERO: top_bit,
+        NanEncoding.NONE: None,
+    }[spec.nan]
     low = bisect_right(ladder, magnitude) - 1
-    if low < 0:
-        return 0
     toward_zero = rounding in ("toward_zero", "to_odd") or rounding == (
         "toward_positive" if negative else "toward_negative"
     )
-    if low >= finite - 1 and magnitude > ladder[finite - 1] and toward_zero:
-        return sign | (finite - 1)
-    if low + 1 >= len(ladder):
+    if low < 0:  # below the smallest value of a format without zero
+        code = 0
+    elif low + 1 >= len(ladder):
         code = finite
     elif ladder[low] == magnitude:
         code = low
@@ -65,39 +71,28 @@ def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int:
             code = low + 1 if rounding == "ties_to_away" or low % 2 else low
         else:
             code = low if below < above else low + 1
+    if negative and not spec.signed and (code > 0 or not spec.zero):
+        return 0 if overflow == "saturate" else nan
+    if overflow == "ieee" and toward_zero and magnitude > ladder[finite - 1]:
+        return sign | (finite - 1)
     if code >= finite:
-        if overflow == "saturate" or (spec.nan is NanEncoding.NONE and not spec.infinity):
+        if overflow == "saturate" or (overflow == "ieee" and nan is None and not spec.infinity):
             return sign | (finite - 1)
-        if spec.infinity:
-            return sign | finite
-        return 1 << (spec.bits - 1) if spec.nan is NanEncoding.NEGATIVE_ZERO else sign | finite
-    if code == 0 and spec.zero and spec.nan is NanEncoding.NEGATIVE_ZERO:
+        return sign | finite if overflow == "ieee" and spec.infinity else nan
+    if code == 0 and spec.zero and (spec.nan is NanEncoding.NEGATIVE_ZERO or not spec.signed):
         return 0
     return sign | code
 
 
-def _spec(name: str, e: int, f: int, bias: int, **kinds: object) -> FormatSpec:
-    return FormatSpec(name, e, f, bias, **kinds)  # type: ignore[arg-type]
+SMALL = [spec for spec in FORMATS.values() if spec.bits <= 8]
+"""Every listed format of up to 8 bits."""
 
-
-_ONES, _NZ, _NONE = NanEncoding.ALL_ONES, NanEncoding.NEGATIVE_ZERO, NanEncoding.NONE
-
-SMALL = {
-    spec.name: spec
-    for spec in (
-        _spec("float8_e4m3fn", 4, 3, 7, infinity=False, nan=_ONES, torch="float8_e4m3fn"),
-        _spec("float8_e5m2", 5, 2, 15, torch="float8_e5m2"),
-        _spec("float8_e4m3", 4, 3, 7),
-        _spec("float8_e3m4", 3, 4, 3),
-        _spec("float8_e4m3fnuz", 4, 3, 8, infinity=False, nan=_NZ, torch="float8_e4m3fnuz"),
-        _spec("float8_e5m2fnuz", 5, 2, 16, infinity=False, nan=_NZ, torch="float8_e5m2fnuz"),
-        _spec("float8_e4m3b11fnuz", 4, 3, 11, infinity=False, nan=_NZ),
-        _spec("float8_e8m0fnu", 8, 0, 127, signed=False, zero=False, infinity=False, nan=_ONES),
-        _spec("float6_e2m3fn", 2, 3, 1, infinity=False, nan=_NONE),
-        _spec("float6_e3m2fn", 3, 2, 3, infinity=False, nan=_NONE),
-        _spec("float4_e2m1fn", 2, 1, 1, infinity=False, nan=_NONE),
+FAMILIES = [
+    find_format(name)
+    for name in (
+        "binary8p4se", "binary8p3sf", "binary8p1se", "binary6p3ue", "binary5p5uf", "binary4p3sf",
+        "binary3p2se", "binary8p8uf", "binary7p1ue",
+        "e4m6", "e2m5", "e3m0", "e5m3fn", "e1m4fn", "e3m3fnuz", "e3m3b7fnuz", "e6m0fnu", "e2m2b0",
     )
-}
-"""Formats of every kind of special values, by their ml_dtypes name: the model must hold them."""
-
-P3109_LIKE = _spec("p3109_8p4", 4, 3, 8, infinity=True, nan=_NZ)
+]  # fmt: skip
+"""Formats read from their names: P3109's of every kind, and custom ones of every kind."""

@@ -31,7 +31,7 @@ from fpx.report.cast import CastReport, CastRow, Location, parse_condition
 from tests import reference
 
 F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
-FP8 = [reference.SMALL["float8_e4m3fn"], reference.SMALL["float8_e5m2"]]
+FP8 = [FORMATS["float8_e4m3fn"], FORMATS["float8_e5m2"]]
 TARGETS = [F16, BF16, F32, F64, *FP8]
 
 
@@ -273,7 +273,7 @@ def test_a_card_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_format_that_torch_lacks() -> None:
     with pytest.raises(UnavailableError, match="no dtype"):
-        cast_compare(["normal"], [reference.SMALL["float8_e3m4"]], from_=F32)
+        cast_compare(["normal"], [FORMATS["float8_e3m4"]], from_=F32)
 
 
 # -- sources ---------------------------------------------------------------------------------------

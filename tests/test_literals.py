@@ -137,7 +137,9 @@ def test_errors_are_exact(x: Fraction, name: str) -> None:
     assert report.error_ulp is not None
     assert Fraction(report.rounding_error) == report.value - x
     assert Fraction(report.error_ulp) == (report.value - x) / ulp
-    assert abs(Fraction(report.error_ulp)) <= Fraction(1, 2)
+    below = not report.spec.zero and x < report.spec.smallest_normal.fraction
+    if not report.rounded.overflow and not below:  # those may be as far off as they like
+        assert abs(Fraction(report.error_ulp)) <= Fraction(1, 2)
 
 
 def test_error_of_a_number_too_long_to_subtract() -> None:

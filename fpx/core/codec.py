@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic, integer_text, place_point
-from fpx.core.formats import FormatSpec, NanEncoding
 from fpx.core.literals import Code, Infinity, Literal, Nan
+from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError, quoted
 
 
@@ -40,6 +40,8 @@ class Overflow(Enum):
     format without infinity gives NaN, and one without NaN its largest value."""
     SATURATE = "saturate"
     """The largest finite value, for an infinite input too (SAT in OCP OFP8 v1.0, 5.2)."""
+    NAN = "nan"
+    """NaN, whichever way the rounding points; an infinite input keeps the format's infinity."""
 
 
 class Classification(Enum):
@@ -67,12 +69,14 @@ class Rounded(NamedTuple):
     """A code and what rounding to it did (the exceptions of IEEE 754-2019, clause 7).
 
     `ulp_exponent` is log2 of the ulp at the number before it was rounded, None where it was none.
+    `invalid`: a number below all the format's values (negative without a sign, 0 without a zero).
     """
 
     code: int
     inexact: bool = False
     overflow: bool = False
     ulp_exponent: int | None = None
+    invalid: bool = False
 
 
 class Interval(NamedTuple):
@@ -116,9 +120,12 @@ def encode(
 ) -> Rounded:
     """The code of `literal` in `spec`, rounded once from its exact value.
 
+    A number below all values of the format (see `Rounded.invalid`) becomes NaN, as for any invalid
+    operation of IEEE 754-2019, 7.2; where it saturates, or there is no NaN, the smallest value.
+
     Raises:
         InputError: the format cannot hold it at all (a NaN without NaNs, a payload too large, a
-            code wider than the format, a negative number without a sign).
+            code wider than the format).
     """
     if isinstance(literal, Code):
         code = literal.in_format(spec)
@@ -126,21 +133,24 @@ def encode(
         return Rounded(code, ulp_exponent=None if value is None else ulp_exponent(value, spec))
     if isinstance(literal, Nan):
         return Rounded(_nan_code(literal, spec))
-    if isinstance(literal, Infinity):
-        return _infinity(literal.negative, literal.text, spec, overflow)
     negative = literal.negative
+    if isinstance(literal, Infinity):
+        if negative and not spec.signed:
+            return _invalid(spec, overflow)
+        return _infinity(negative, spec, overflow)
     if literal.is_zero:
         if not spec.zero:
-            raise InputError(f"{spec.name} has no zero: {_positive_range(spec)}")
+            return _invalid(spec, overflow)
         code = spec.sign_mask if negative and spec.has_negative_zero else 0
         return Rounded(code, ulp_exponent=spec.quantum_exponent)
-    _reject_negative(negative, literal.text, spec)
     numerator, denominator = literal.ratio(spec.quantum_exponent, spec.emax + 1)
     direction = _direction(rounding, negative)
     magnitude, inexact, quantum = _round(numerator, denominator, spec, direction)
+    if negative and not spec.signed and (magnitude or not spec.zero):
+        return _invalid(spec, overflow)
     if magnitude > spec.max_finite_magnitude:
         quantum = min(quantum, spec.emax - spec.fraction_bits)
-        if direction in (_Direction.DOWN, _Direction.ODD):
+        if overflow is Overflow.IEEE and direction in (_Direction.DOWN, _Direction.ODD):
             code = _signed(spec.max_finite_magnitude, negative, spec)
         else:
             code = _overflowed(negative, spec, overflow)
@@ -196,9 +206,12 @@ def _signed(magnitude: int, negative: bool, spec: FormatSpec) -> int:
 
 
 def _overflowed(negative: bool, spec: FormatSpec, overflow: Overflow) -> int:
+    """The code that stands for a number beyond the largest finite value."""
+    if overflow is Overflow.NAN and spec.nan_code is None:
+        raise InputError(f"{spec.name} has no NaN to overflow to: choose --overflow saturate")
     if overflow is Overflow.SATURATE:
         return _signed(spec.max_finite_magnitude, negative, spec)
-    if spec.infinity_magnitude is not None:
+    if overflow is Overflow.IEEE and spec.infinity_magnitude is not None:
         return _signed(spec.infinity_magnitude, negative, spec)
     if spec.nan_code is None:
         return _signed(spec.max_finite_magnitude, negative, spec)
@@ -207,22 +220,17 @@ def _overflowed(negative: bool, spec: FormatSpec, overflow: Overflow) -> int:
     return spec.nan_code | spec.sign_mask if negative else spec.nan_code
 
 
-def _infinity(negative: bool, text: str, spec: FormatSpec, overflow: Overflow) -> Rounded:
-    _reject_negative(negative, text, spec)
-    code = _overflowed(negative, spec, overflow)
-    return Rounded(code, inexact=classify(code, spec) is not Classification.INFINITY)
+def _infinity(negative: bool, spec: FormatSpec, overflow: Overflow) -> Rounded:
+    keeps = spec.infinity and overflow is not Overflow.SATURATE
+    code = _overflowed(negative, spec, Overflow.IEEE if keeps else overflow)
+    return Rounded(code, inexact=not keeps)
 
 
-def _reject_negative(negative: bool, text: str, spec: FormatSpec) -> None:
-    if negative and not spec.signed:
-        raise InputError(
-            f"{quoted(text)} is negative and {spec.name} has no sign: {_positive_range(spec)}"
-        )
-
-
-def _positive_range(spec: FormatSpec) -> str:
-    low = spec.finite(0 if not spec.zero else 1)
-    return f"its values lie from {low.hex_float} to {spec.max_finite.hex_float}"
+def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
+    """What a number below all values of the format becomes."""
+    clamped = overflow is Overflow.SATURATE or spec.nan_code is None
+    code = 0 if clamped or spec.nan_code is None else spec.nan_code
+    return Rounded(code, inexact=True, invalid=True, ulp_exponent=spec.quantum_exponent)
 
 
 def _nan_code(nan: Nan, spec: FormatSpec) -> int:
@@ -351,7 +359,13 @@ def rounding_interval(
     if interval is None:
         return None
     low, high, low_closed, high_closed = interval
-    if magnitude == 0 and spec.zero and spec.signed:
+    if (
+        magnitude == 0
+        and not spec.signed
+        and (overflow is Overflow.SATURATE or spec.nan_code is None)
+    ):
+        return Interval(None, high, True, high_closed)
+    if magnitude == 0 and spec.zero:
         if negative and high is not None and high.significand == 0:
             return None
         if negative:
@@ -377,7 +391,7 @@ def _magnitude_interval(
     even = magnitude % 2 == 0
     toward_finite = direction in (_Direction.DOWN, _Direction.ODD)
     infinite = magnitude > spec.max_finite_magnitude
-    if infinite and (overflow is Overflow.SATURATE or toward_finite):
+    if infinite and (overflow is not Overflow.IEEE or toward_finite):
         return None
     value = spec.finite(magnitude)
     if magnitude == 0:
@@ -393,9 +407,11 @@ def _magnitude_interval(
     if infinite:
         return Interval(low, None, low_closed, True)
     if magnitude == spec.max_finite_magnitude:
-        endless = overflow is Overflow.SATURATE or not (spec.infinity or spec.nan_code is not None)
-        if endless or toward_finite:
-            return Interval(low, None, low_closed, endless)
+        everything = overflow is Overflow.SATURATE
+        if overflow is Overflow.IEEE:
+            everything = not spec.infinity and spec.nan_code is None
+        if everything or (overflow is Overflow.IEEE and toward_finite):
+            return Interval(low, None, low_closed, everything)
     if direction is _Direction.EVEN:
         return Interval(low, _midpoint(magnitude, spec), low_closed, even)
     if direction is _Direction.AWAY_ON_TIE:

@@ -1,271 +1,207 @@
-"""Floating-point formats: one row each in FORMATS; every constant is derived from the row.
+"""The formats people meet: one row each in FORMATS, and how a name finds its row.
 
-A row says only how codes map to values. Rounding and overflow are choices of a cast and live in
-`fpx.core.codec`.
-
-The map, for a format with `f` fraction bits: the low `f` bits of a code are the `fraction` field,
-the next `exponent_bits` the `biased_exponent` field, and the top bit, if `signed`, the sign.
-Without the sign bit the code is the *magnitude*: an integer that grows with the absolute value.
-Finite values come first, an infinity (if any) right after them, NaNs last, so
-`FormatSpec.max_finite_magnitude` is all that tells apart formats whose special values are encoded
-differently.
+What `ieee` overflow means in a format without infinity follows from its row: NaN where there is one
+(the conversion without saturation of OCP OFP8 v1.0, 5.2), else the largest value (OCP MX v1.0, 5.3,
+whose FP6 and FP4 have neither infinity nor NaN).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
-from fpx.core.dyadic import Dyadic
+from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError, listed, quoted
 
+__all__ = ["AMBIGUOUS", "FORMATS", "FormatSpec", "NanEncoding", "find_format", "make_spec"]
 
-class NanEncoding(Enum):
-    """Where a format keeps its NaNs."""
-
-    IEEE = "ieee"
-    """Biased exponent all ones, fraction not zero (IEEE 754-2019, 3.4); infinity has fraction 0."""
-    ALL_ONES = "all_ones"
-    """The largest magnitude only: exponent and fraction all ones (OCP OFP8 E4M3, OCP MX E8M0)."""
-    NEGATIVE_ZERO = "negative_zero"
-    """The code that would be -0, so that there is one zero and one NaN (the `fnuz` family)."""
-    NONE = "none"
-    """No NaN: every code is a number (OCP MX FP6 and FP4)."""
-
-
-@dataclass(frozen=True, eq=False)
-class FormatSpec:
-    """How the codes of one format map to values. Two specs are equal if they are the same row.
-
-    Attributes:
-        name: torch's / ml_dtypes' name, such as `bfloat16`.
-        exponent_bits: width of the biased exponent field, at least 1.
-        fraction_bits: width of the trailing significand field, 0 or more.
-        bias: `exponent` = `biased_exponent` - `bias` for normal numbers.
-        signed: whether the top bit is a sign.
-        zero: whether biased exponent 0 holds zero and the subnormals; if not, it is a binade like
-            any other (E8M0).
-        infinity: whether the magnitude right above the largest finite one is an infinity.
-        nan: where NaNs are.
-        aliases: other names, compared without regard to case.
-        torch, numpy, ml_dtypes: the attribute that names the format there, or None.
-        source: the standard or paper, with its table or section.
-    """
-
-    name: str
-    exponent_bits: int
-    fraction_bits: int
-    bias: int
-    signed: bool = True
-    zero: bool = True
-    infinity: bool = True
-    nan: NanEncoding = NanEncoding.IEEE
-    aliases: tuple[str, ...] = ()
-    torch: str | None = None
-    numpy: str | None = None
-    ml_dtypes: str | None = None
-    source: str = ""
-
-    # -- widths ------------------------------------------------------------------------------------
-
-    @cached_property
-    def bits(self) -> int:
-        """Width of a code in bits."""
-        return int(self.signed) + self.exponent_bits + self.fraction_bits
-
-    @cached_property
-    def precision(self) -> int:
-        """p: bits of the significand, the leading one included."""
-        return self.fraction_bits + 1
-
-    @cached_property
-    def sign_mask(self) -> int:
-        """The sign bit of a code; 0 for an unsigned format."""
-        return 1 << (self.bits - 1) if self.signed else 0
-
-    @cached_property
-    def magnitude_mask(self) -> int:
-        """Every bit of a code but the sign."""
-        return (1 << (self.exponent_bits + self.fraction_bits)) - 1
-
-    @cached_property
-    def code_digits(self) -> int:
-        """Hexadecimal digits of a zero-padded code."""
-        return -(-self.bits // 4)
-
-    # -- special values ----------------------------------------------------------------------------
-
-    @cached_property
-    def max_finite_magnitude(self) -> int:
-        """Magnitude of the largest finite value; an infinity or NaN may follow."""
-        if self.nan is NanEncoding.IEEE:
-            return (((1 << self.exponent_bits) - 1) << self.fraction_bits) - 1
-        return self.magnitude_mask - (self.nan is NanEncoding.ALL_ONES) - self.infinity
-
-    @cached_property
-    def infinity_magnitude(self) -> int | None:
-        """Magnitude of infinity, or None."""
-        return self.max_finite_magnitude + 1 if self.infinity else None
-
-    @cached_property
-    def has_negative_zero(self) -> bool:
-        """Whether zero has a sign."""
-        return self.signed and self.zero and self.nan is not NanEncoding.NEGATIVE_ZERO
-
-    @cached_property
-    def has_nan_payload(self) -> bool:
-        """Whether NaNs are quiet or signaling and carry a payload (IEEE 754 encodings only)."""
-        return self.nan is NanEncoding.IEEE and self.fraction_bits > 0
-
-    @cached_property
-    def quiet_bit(self) -> int:
-        """The fraction's top bit, set in quiet NaNs (IEEE 754-2019, 6.2.1)."""
-        return 1 << (self.fraction_bits - 1) if self.has_nan_payload else 0
-
-    @cached_property
-    def nan_code(self) -> int | None:
-        """Code of the canonical (positive, quiet, payload 0) NaN, or None."""
-        if self.nan is NanEncoding.NONE:
-            return None
-        if self.nan is NanEncoding.NEGATIVE_ZERO:
-            return self.sign_mask
-        if self.nan is NanEncoding.ALL_ONES:
-            return self.magnitude_mask
-        return (self.max_finite_magnitude + 1) | self.quiet_bit
-
-    # -- exponents ---------------------------------------------------------------------------------
-
-    @cached_property
-    def emin(self) -> int:
-        """Exponent of the smallest normal number."""
-        return int(self.zero) - self.bias
-
-    @cached_property
-    def emax(self) -> int:
-        """Exponent of the largest finite number."""
-        return self.max_finite.log2_floor
-
-    @cached_property
-    def quantum_exponent(self) -> int:
-        """log2 of the smallest spacing between values."""
-        return self.emin - self.fraction_bits
-
-    # -- values ------------------------------------------------------------------------------------
-
-    def finite(self, magnitude: int) -> Dyadic:
-        """The value of a finite magnitude (an int from 0 to `max_finite_magnitude`)."""
-        biased_exponent = magnitude >> self.fraction_bits
-        fraction = magnitude & ((1 << self.fraction_bits) - 1)
-        if self.zero and biased_exponent == 0:
-            return Dyadic(fraction, self.quantum_exponent)
-        leading = 1 << self.fraction_bits
-        return Dyadic(leading | fraction, biased_exponent - self.bias - self.fraction_bits)
-
-    @cached_property
-    def max_finite(self) -> Dyadic:
-        """The largest finite value."""
-        return self.finite(self.max_finite_magnitude)
-
-    @cached_property
-    def smallest_normal(self) -> Dyadic:
-        """The smallest positive normal value."""
-        return Dyadic(1, self.emin)
-
-    @cached_property
-    def smallest_subnormal(self) -> Dyadic | None:
-        """The smallest positive subnormal value; None where the format has no subnormals."""
-        return Dyadic(1, self.quantum_exponent) if self.zero and self.fraction_bits else None
-
-    @cached_property
-    def machine_epsilon(self) -> Dyadic:
-        """2^(1-p): the spacing just above 1."""
-        return Dyadic(1, 1 - self.precision)
-
-    @cached_property
-    def unit_roundoff(self) -> Dyadic:
-        """2^-p: the largest relative error of a rounding to nearest without under- or overflow."""
-        return Dyadic(1, -self.precision)
-
-    @cached_property
-    def digits10(self) -> int:
-        """Decimal digits that survive decimal -> format -> decimal: the q of C's `FLT_DIG`.
-
-        floor((p - 1) log10 2) for radix 2 (ISO C17, 5.2.4.2.2), found exactly: the largest q with
-        10^q <= 2^(p-1).
-        """
-        return len(str(1 << (self.precision - 1))) - 1
-
-    @cached_property
-    def max_digits10(self) -> int:
-        """Decimal digits that tell any two values apart: C's `FLT_DECIMAL_DIG`.
-
-        ceil(1 + p log10 2) (ISO C17, 5.2.4.2.2): 2^p is never a power of ten, so that is 1 plus
-        the digits of 2^p.
-        """
-        return 1 + len(str(1 << self.precision))
-
-    @cached_property
-    def max_consecutive_integer(self) -> int:
-        """The largest n such that every integer from 0 (1 without a zero) to n is a value."""
-        if self.emin > 0 or (self.quantum_exponent > 0 and self.zero):
-            return 0
-        top = 1 << self.precision
-        return min(top, int(self.max_finite.fraction)) if self.max_finite.log2_floor >= 0 else 0
+_KINDS: Mapping[str, Mapping[str, Any]] = {
+    # IEEE 754-2019, 3.4: infinities, NaN payloads, two zeros
+    "": {},
+    # finite with NaN: no infinity, the code of all ones is a NaN
+    "fn": {"infinity": False, "nan": NanEncoding.ALL_ONES},
+    # finite with NaN, unsigned zero: one zero, -0 is the NaN
+    "fnuz": {"infinity": False, "nan": NanEncoding.NEGATIVE_ZERO},
+    # finite with NaN, unsigned: powers of two only
+    "fnu": {"signed": False, "zero": False, "infinity": False, "nan": NanEncoding.ALL_ONES},
+    # IEEE 754's rules without a fraction: its NaNs need one, so there is only infinity
+    "infinite": {"nan": NanEncoding.NONE},
+    # every code is a number
+    "finite": {"infinity": False, "nan": NanEncoding.NONE},
+}
+"""Kinds of special values: ml_dtypes' suffixes, and two more (`finite` is `fn` in names there)."""
 
 
-def _ieee(
-    name: str, exponent_bits: int, fraction_bits: int, aliases: str, **names: str
+def make_spec(
+    name: str,
+    exponent_bits: int,
+    fraction_bits: int,
+    kind: str = "",
+    *,
+    bias: int | None = None,
+    aliases: str = "",
+    **names: Any,
 ) -> FormatSpec:
-    """A row by the rules of IEEE 754-2019, 3.4: bias 2^(w-1) - 1, infinities, NaN payloads."""
-    return FormatSpec(
-        name,
-        exponent_bits,
-        fraction_bits,
-        bias=(1 << (exponent_bits - 1)) - 1,
-        aliases=tuple(aliases.split()),
-        **names,  # type: ignore[arg-type]
-    )
+    """A format of one of the `_KINDS`; `names` are the libraries' names and the source.
 
+    Without `bias` it is 2^(w-1) - 1 for w exponent bits (IEEE 754-2019, 3.3), and one more for
+    `fnuz` (Noune et al., "8-bit Numerical Formats for Deep Neural Networks", 2022).
+    """
+    if bias is None:
+        bias = (1 << (exponent_bits - 1)) - (kind != "fnuz")
+    return FormatSpec(
+        name, exponent_bits, fraction_bits, bias,
+        aliases=tuple(aliases.split()), **_KINDS[kind], **names,
+    )  # fmt: skip
+
+
+_IEEE = "IEEE 754-2019, table 3.5"
+_OFP8 = "OCP 8-bit Floating Point Specification (OFP8) v1.0, table 1"
+_MX = "OCP Microscaling Formats (MX) v1.0, 5.3"
+_FNUZ = "Noune et al., 8-bit Numerical Formats for Deep Neural Networks, 2022"
+_LLVM = "LLVM APFloat semantics"
 
 _ROWS = (
-    _ieee(
-        "float64", 11, 52, "fp64 f64 double binary64 e11m52",
-        torch="float64", numpy="float64", source="IEEE 754-2019, table 3.5",
+    make_spec(
+        "float128", 15, 112, aliases="fp128 f128 quad quadruple binary128 e15m112",
+        cuda="__float128", source=_IEEE,
     ),
-    _ieee(
-        "float32", 8, 23, "fp32 f32 single float binary32 e8m23",
-        torch="float32", numpy="float32", source="IEEE 754-2019, table 3.5",
+    make_spec(
+        "float64", 11, 52, aliases="fp64 double binary64 e11m52 <f8 >f8 cuda_r_64f",
+        torch="float64", numpy="float64", safetensors="F64", onnx="DOUBLE", cuda="double",
+        gguf="F64", source=_IEEE,
     ),
-    _ieee(
-        "float16", 5, 10, "fp16 f16 half binary16 e5m10",
-        torch="float16", numpy="float16", source="IEEE 754-2019, table 3.5",
+    make_spec(
+        "float32", 8, 23, aliases="fp32 single binary32 e8m23 <f4 >f4 cuda_r_32f",
+        torch="float32", numpy="float32", safetensors="F32", onnx="FLOAT", cuda="float",
+        gguf="F32", source=_IEEE,
     ),
-    _ieee(
-        "bfloat16", 8, 7, "bf16 brain e8m7",
-        torch="bfloat16", ml_dtypes="bfloat16",
+    make_spec(
+        "tfloat32", 8, 10, aliases="tf32 tensorfloat32 e8m10",
+        cuda="nvcuda::wmma::precision::tf32",
+        source="NVIDIA A100 Tensor Core GPU Architecture, 2020",
+    ),
+    make_spec(
+        "float16", 5, 10, aliases="fp16 half binary16 e5m10 f2 <f2 >f2 half_float cuda_r_16f",
+        torch="float16", numpy="float16", safetensors="F16", onnx="FLOAT16", cuda="__half",
+        gguf="F16", source=_IEEE,
+    ),
+    make_spec(
+        "bfloat16", 8, 7, aliases="brain e8m7 nv_bfloat16 cuda_r_16bf",
+        torch="bfloat16", ml_dtypes="bfloat16", safetensors="BF16", onnx="BFLOAT16",
+        cuda="__nv_bfloat16", gguf="BF16",
         source="Intel, BFLOAT16 Hardware Numerics Definition, 2018",
+    ),
+    make_spec(
+        "float8_e4m3fn", 4, 3, "fn", aliases="e4m3fn f8e4m3fn fp8_e4m3fn cuda_r_8f_e4m3",
+        torch="float8_e4m3fn", ml_dtypes="float8_e4m3fn", safetensors="F8_E4M3",
+        onnx="FLOAT8E4M3FN", cuda="__nv_fp8_e4m3", source=_OFP8,
+    ),
+    make_spec(
+        "float8_e5m2", 5, 2, aliases="e5m2 f8e5m2 fp8_e5m2 fp8e5m2 cuda_r_8f_e5m2",
+        torch="float8_e5m2", ml_dtypes="float8_e5m2", safetensors="F8_E5M2", onnx="FLOAT8E5M2",
+        cuda="__nv_fp8_e5m2", source=_OFP8,
+    ),
+    make_spec(
+        "float8_e4m3fnuz", 4, 3, "fnuz", aliases="e4m3fnuz f8e4m3fnuz fp8_e4m3fnuz",
+        torch="float8_e4m3fnuz", ml_dtypes="float8_e4m3fnuz", safetensors="F8_E4M3FNUZ",
+        onnx="FLOAT8E4M3FNUZ", source=_FNUZ,
+    ),
+    make_spec(
+        "float8_e5m2fnuz", 5, 2, "fnuz", aliases="e5m2fnuz f8e5m2fnuz fp8_e5m2fnuz",
+        torch="float8_e5m2fnuz", ml_dtypes="float8_e5m2fnuz", safetensors="F8_E5M2FNUZ",
+        onnx="FLOAT8E5M2FNUZ", source=_FNUZ,
+    ),
+    make_spec(
+        "float8_e4m3b11fnuz", 4, 3, "fnuz", bias=11,
+        aliases="e4m3b11fnuz e4m3b11 f8e4m3b11fnuz float8_e4m3b11",
+        ml_dtypes="float8_e4m3b11fnuz", source=_LLVM,
+    ),
+    make_spec(
+        "float8_e4m3", 4, 3, ml_dtypes="float8_e4m3", source=_LLVM,
+    ),
+    make_spec(
+        "float8_e3m4", 3, 4, aliases="e3m4 f8e3m4", ml_dtypes="float8_e3m4", source=_LLVM,
+    ),
+    make_spec(
+        "float8_e8m0fnu", 8, 0, "fnu", aliases="e8m0fnu e8m0 f8e8m0fnu ue8m0 cuda_r_8f_ue8m0",
+        torch="float8_e8m0fnu", ml_dtypes="float8_e8m0fnu", safetensors="F8_E8M0",
+        onnx="FLOAT8E8M0", cuda="__nv_fp8_e8m0", source="OCP Microscaling Formats (MX) v1.0, 5.4",
+    ),
+    make_spec(
+        "float6_e2m3fn", 2, 3, "finite", aliases="e2m3fn f6e2m3fn fp6_e2m3 cuda_r_6f_e2m3",
+        ml_dtypes="float6_e2m3fn", safetensors="F6_E2M3", cuda="__nv_fp6_e2m3", source=_MX,
+    ),
+    make_spec(
+        "float6_e3m2fn", 3, 2, "finite", aliases="e3m2fn f6e3m2fn fp6_e3m2 cuda_r_6f_e3m2",
+        ml_dtypes="float6_e3m2fn", safetensors="F6_E3M2", cuda="__nv_fp6_e3m2", source=_MX,
+    ),
+    make_spec(
+        "float4_e2m1fn", 2, 1, "finite",
+        aliases="e2m1fn f4e2m1fn fp4_e2m1 fp4 float4 float4_e2m1fn_x2 cuda_r_4f_e2m1",
+        torch="float4_e2m1fn_x2", ml_dtypes="float4_e2m1fn", safetensors="F4", onnx="FLOAT4E2M1",
+        cuda="__nv_fp4_e2m1", source=_MX,
     ),
 )  # fmt: skip
 
 FORMATS: Mapping[str, FormatSpec] = MappingProxyType({row.name: row for row in _ROWS})
 """Every listed format by name, widest first."""
 
-_BY_ALIAS = {alias: row for row in _ROWS for alias in (row.name, *row.aliases)}
+_E4M3 = ("float8_e4m3fn", "float8_e4m3", "float8_e4m3fnuz", "float8_e4m3b11fnuz")
+_FP8 = (*_E4M3, "float8_e5m2", "float8_e5m2fnuz", "float8_e3m4", "float8_e8m0fnu")
+_FP6 = ("float6_e2m3fn", "float6_e3m2fn")
+
+AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("e4m3", "f8e4m3", "fp8_e4m3", "fp8e4m3"), _E4M3),
+    **dict.fromkeys(("fp8", "float8"), _FP8),
+    "f8": ("float64", *_FP8),  # numpy counts bytes
+    **dict.fromkeys(("fp6", "f6", "float6"), _FP6),
+    "f4": ("float32", "float4_e2m1fn"),
+    "e2m3": ("float6_e2m3fn", "float6_e2m3"),
+    "e3m2": ("float6_e3m2fn", "float6_e3m2"),
+    "e2m1": ("float4_e2m1fn", "float4_e2m1"),
+    **dict.fromkeys(("longdouble", "long double"), ("float128", "float64")),
+}
+"""Names that mean different formats to different people, with what they could mean."""
+
+
+def _names(row: FormatSpec) -> list[str]:
+    libraries = (row.torch, row.numpy, row.ml_dtypes, row.safetensors, row.onnx, row.cuda, row.gguf)
+    return [row.name, *row.aliases, *(name.lower() for name in libraries if name)]
+
+
+_BY_ALIAS = {alias: row for row in _ROWS for alias in _names(row) if alias not in AMBIGUOUS}
 
 
 def find_format(name: str | FormatSpec) -> FormatSpec:
-    """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `BF16`).
+    """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `F8_E4M3`).
+
+    Names that are not listed are read as custom formats (`e5m7`, `e4m3b11fnuz`) and as members of
+    the IEEE P3109 family (`binary8p4se`): see `fpx.core.families`.
 
     Raises:
-        InputError: no such format.
+        InputError: no such format, or several of that name.
     """
     if isinstance(name, FormatSpec):
         return name
-    key = name.strip().lower().removeprefix("torch.")
+    key = name.strip().lower()
+    for module in ("torch.", "numpy.", "np.", "ml_dtypes."):
+        key = key.removeprefix(module)
     row = _BY_ALIAS.get(key)
-    if row is None:
-        raise InputError(f"unknown format {quoted(name)}: use one of {listed(FORMATS)}")
-    return row
+    if row is not None:
+        return row
+    if key in AMBIGUOUS:
+        *most, last = AMBIGUOUS[key]
+        raise InputError(
+            f"format {quoted(name)} is ambiguous: write {', '.join(most)} or {last} in full"
+        )
+    from fpx.core.families import family_member
+
+    member = family_member(key)
+    if member is None:
+        raise InputError(
+            f"unknown format {quoted(name)}: use one of {listed(FORMATS, 40)}, a custom eXmY or "
+            "IEEE P3109's binaryKpPse (see fpx formats)"
+        )
+    return member

@@ -19,7 +19,7 @@ from fpx.core.dyadic import Dyadic, digits_to_int, integer_text, place_point
 from fpx.errors import InputError, quoted
 
 if TYPE_CHECKING:
-    from fpx.core.formats import FormatSpec
+    from fpx.core.spec import FormatSpec
 
 _MAX_EXPONENT_DIGITS = 30
 _CLAMPED_EXPONENT = 10**_MAX_EXPONENT_DIGITS  # beyond every format, and below no real exponent

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpx.core.formats import FormatSpec
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
 from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, torch_dtype
 from fpx.harness.files import open_file

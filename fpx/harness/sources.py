@@ -14,7 +14,7 @@ import torch
 from torch import Generator, Tensor
 
 from fpx.core.dyadic import Dyadic
-from fpx.core.formats import FormatSpec
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.harness.stats import Thresholds
 from fpx.harness.tensors import Source, TensorEntry, row_major_blocks

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from fpx.core.codec import rounding_interval
-from fpx.core.formats import FormatSpec
+from fpx.core.spec import FormatSpec
 from fpx.report.cast import Location
 
 _BIAS = 1023  # of float64, in which everything is measured

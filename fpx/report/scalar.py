@@ -10,8 +10,8 @@ from typing import ClassVar, Self
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields, Interval, Overflow, Rounded, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.formats import FormatSpec
 from fpx.core.literals import DecimalNumber, Literal, Nan, Number, RationalNumber
+from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, Reports
 
 
