@@ -22,10 +22,11 @@ from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS, FormatSpec, find_format
 from fpx.core.literals import Literal, ReadAs, to_literal
 from fpx.errors import FpxError, InputError, quoted
-from fpx.report import DecodeReport, EncodeReport, FormatReport, Report
+from fpx.report import DecodeReport, EncodeReport, Report
 
 if TYPE_CHECKING:
     from fpx.report.cast import CastReport
+    from fpx.report.formats import FormatReport
 
 __version__ = "0.1.0"
 
@@ -35,7 +36,6 @@ __all__ = [
     "FORMATS",
     "DecodeReport",
     "EncodeReport",
-    "FormatReport",
     "FormatSpec",
     "FpxError",
     "Overflow",
@@ -94,6 +94,8 @@ def format_info(dtype: str | FormatSpec) -> FormatReport:
     Raises:
         FpxError: no such format.
     """
+    from fpx.report.formats import FormatReport
+
     return FormatReport(find_format(dtype))
 
 

@@ -233,7 +233,7 @@ def test_output_fits_the_terminal(columns: int) -> None:
 def test_tables_show_every_column_at_80() -> None:
     out = run("cast-compare", "--size", "1000", env=os.environ | {"COLUMNS": "80"}).stdout
     assert "SQNR" in out
-    assert "consecutive" in run("range", env=os.environ | {"COLUMNS": "80"}).stdout
+    assert "first missing" in run("range", env=os.environ | {"COLUMNS": "80"}).stdout
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import console, print_json, read_values
+from fpx.cli.output import console, note, print_json, read_values
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FormatSpec, find_format
+from fpx.core.formats import FormatSpec
 from fpx.core.literals import Code, Literal, ReadAs
-from fpx.errors import InputError
-from fpx.report import Comparison, DecodeReport, Reports
+from fpx.errors import InputError, listed, quoted
+from fpx.report import Comparison, DecodeReport, Report, Reports
 
-_SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fpx.report.survey import Survey
+
+
+def _complete_rounding(incomplete: str) -> list[str]:
+    names = [*(mode.value for mode in Rounding), options.ALL]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def decode(
@@ -23,18 +31,35 @@ def decode(
         list[str],
         typer.Argument(
             metavar="VALUE...",
-            help="3.14, -1e-3, 0x1.8p3, 1/3, inf, nan, snan, a code 0x4049 or 0b0100; "
-            "- reads one per line from stdin.",
+            help="3.14, -1e-3, 0x1.8p3, 1/3, inf, nan, snan, a code 0x4049 or 0b0100, max, min, "
+            "smallest_normal, smallest_subnormal, epsilon, one, pi, e; - reads one per line from "
+            "stdin.",
             show_default=False,
         ),
     ],
     dtype: options.Formats = None,
-    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            "--rounding",
+            metavar="MODE",
+            help="What becomes of a number between two values: "
+            f"{', '.join(mode.value for mode in Rounding)}; or all, to compare them.",
+            autocompletion=_complete_rounding,
+        ),
+    ] = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     read_as: options.Meaning = ReadAs.AUTO,
     json: options.Json = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Print one JSON object per line, as values come.")
+    ] = False,
+    libraries: Annotated[
+        bool,
+        typer.Option(
+            "--libraries",
+            help="Also cast with torch, numpy and ml_dtypes, and say where and why they differ.",
+        ),
     ] = False,
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
@@ -48,23 +73,44 @@ def decode(
     fpx decode 3.14                     three formats side by side
     fpx decode 3.14 --dtype bf16        the whole story in one format
     fpx decode 0x4049 --dtype bf16      what a code means
+    fpx decode 448 --dtype all          one line per format, by error
+    fpx decode 0.1 --dtype fp16 --rounding all
+    fpx decode 2049.0000000000001 --dtype fp16 --libraries
+    fpx decode -max smallest_subnormal pi --dtype e4m3fn
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     seq 1 1000 | fpx decode - --dtype bf16 --jsonl
     """
     if json and jsonl:
         raise InputError("--json and --jsonl exclude each other: choose one")
-    formats = [find_format(name) for name in dtype or _SIDE_BY_SIDE]
+    formats = options.find_formats(dtype or options.SIDE_BY_SIDE)
+    modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
+    surveyed = len(modes) > 1 or options.ALL in (dtype or ())
 
-    def reports(literal: Literal) -> tuple[DecodeReport, ...]:
+    def reports(literal: Literal) -> Iterable[Report]:
+        """What there is to show of one number, in the order in which it is shown."""
+        if libraries:
+            from fpx.harness.libraries import compare_libraries
+
+            return [
+                compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
+                for spec in _wide_enough(literal, formats)
+                for mode in modes
+            ]
+        if surveyed:
+            from fpx.report.survey import survey
+
+            found = survey(literal, formats, modes, overflow)
+            return [found] if not (json or jsonl) else _with_notes(found)
         chosen = formats if dtype else _wide_enough(literal, formats)
-        return tuple(DecodeReport.of(literal, spec, rounding, overflow) for spec in chosen)
+        items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
+        return items if dtype or json or jsonl or len(items) == 1 else [Comparison(items)]
 
     literals = read_values(values, read_as)
     if json:
-        found = tuple(report for literal in literals for report in reports(literal))
-        if not found:
+        everything = tuple(report for literal in literals for report in reports(literal))
+        if not everything:
             raise InputError("no value: stdin is empty")
-        print_json(Reports(found))
+        print_json(Reports(everything))
     elif jsonl:
         from fpx.render import to_json_line
 
@@ -75,13 +121,25 @@ def decode(
     else:
         screen = console()
         for literal in literals:
-            group = reports(literal)
-            if dtype or len(group) == 1:
-                for report in group:
-                    screen.print(report)
-            else:
-                screen.print(Comparison(group))
+            for report in reports(literal):
+                screen.print(report)
             sys.stdout.flush()
+
+
+def _with_notes(found: Survey) -> Iterable[Report]:
+    """The reports of a survey; who refused the number is said on stderr."""
+    for name, reason in found.refused:
+        note(f"{name} is left out: {reason}")
+    return found.items
+
+
+def _rounding(name: str) -> Rounding:
+    try:
+        return Rounding(name)
+    except ValueError:
+        raise InputError(
+            f"unknown rounding {quoted(name)}: use {listed(mode.value for mode in Rounding)} or all"
+        ) from None
 
 
 def _wide_enough(literal: Literal, formats: list[FormatSpec]) -> list[FormatSpec]:

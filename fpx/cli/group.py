@@ -20,11 +20,15 @@ COMMANDS = {
     "decode": "fpx.cli.decode:decode",
     "encode": "fpx.cli.encode:encode",
     "range": "fpx.cli.ranges:ranges",
+    "formats": "fpx.cli.formats:formats",
+    "table": "fpx.cli.table:table",
+    "distance": "fpx.cli.distance:distance",
+    "bits": "fpx.cli.bits:bits",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
 }
 """Every command: where its function is. A module is imported when its command is asked for."""
 
-_TAKES_LITERALS = ("decode", "encode")  # -3.14 and -inf are no options there
+_TAKES_LITERALS = ("decode", "encode", "distance")  # -3.14 and -inf are no options there
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70  # EX_SOFTWARE in BSD's sysexits.h: a bug in fpx, never a result

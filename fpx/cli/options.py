@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from fpx.cli.output import complete_format
 from fpx.core.codec import Overflow, Rounding
+from fpx.core.formats import FORMATS, FormatSpec, find_format
 from fpx.core.literals import ReadAs
+
+SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
+"""The formats that are shown where nobody chose."""
+
+ALL = "all"
+"""As a format or a rounding mode: every one."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
@@ -17,7 +25,8 @@ Formats = Annotated[
     typer.Option(
         "--dtype",
         metavar="FORMAT",
-        help="Format, such as float16, bf16 or binary32; repeat for several.",
+        help="Format, such as float16, bf16, e5m7 or binary8p4se; repeat for several; all is every "
+        "one that fpx formats lists.",
         autocompletion=complete_format,
         show_default=False,
     ),
@@ -29,10 +38,26 @@ RoundingMode = Annotated[
 
 OverflowPolicy = Annotated[
     Overflow,
-    typer.Option("--overflow", help="Beyond the largest finite value: infinity, or that value."),
+    typer.Option(
+        "--overflow",
+        help="Beyond the largest finite value: as IEEE 754 or the format's own specification says "
+        "(infinity, else NaN, else that value), that value always, or NaN.",
+    ),
 ]
 
 Meaning = Annotated[
     ReadAs,
     typer.Option("--as", help="What 0x4049, 0b0100 and 16 mean: a code of the format or a value."),
 ]
+
+
+def find_formats(names: Iterable[str]) -> list[FormatSpec]:
+    """The formats of those names, each once; `all` stands for every listed one.
+
+    Raises:
+        InputError: no such format.
+    """
+    found: dict[FormatSpec, None] = {}
+    for name in names:
+        found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
+    return list(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fpx import __version__
 from fpx.core.formats import FORMATS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 64 << 20  # bytes of stdin that one value may take
 
 _ASCII_FOR = {"×": "x", "…": "...", "₂": "b", "─": "-", "│": "|", "└": "`", "┘": "'", "╭": "+",
-              "╮": "+", "╰": "+", "╯": "+", "≥": ">=", "≤": "<="}  # fmt: skip
+              "╮": "+", "╰": "+", "╯": "+", "≥": ">=", "≤": "<=", "█": "#", "░": "."}  # fmt: skip
 
 
 def _spell_in_ascii(error: UnicodeError) -> tuple[str, int]:
@@ -51,6 +51,24 @@ def print_json(report: Report) -> None:
     from fpx.render import to_json_text
 
     sys.stdout.write(to_json_text(report.to_dict(__version__)) + "\n")
+
+
+def stream_json(schema: str, entries: Iterable[dict[str, Any]]) -> None:
+    """Prints one JSON document whose results come one by one and may be endless."""
+    from fpx.render import to_json_line
+
+    head = to_json_line({"schema": schema, "fpx": __version__, "environment": {}})
+    sys.stdout.write(head.removesuffix("}") + ', "results": [')
+    separator = "\n"
+    for entry in entries:
+        sys.stdout.write(separator + to_json_line(entry))
+        separator = ",\n"
+    sys.stdout.write("\n]}\n")
+
+
+def note(message: str) -> None:
+    """One line on stderr about something that is no failure."""
+    sys.stderr.write(f"fpx: note: {message}\n")
 
 
 def read_values(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:

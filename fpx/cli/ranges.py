@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from fpx.cli import options
-from fpx.cli.output import print_json, print_report
-from fpx.core.formats import FORMATS, find_format
-from fpx.report import FormatReport, RangeReport
+from fpx.cli.output import complete_format, print_json, print_report
+from fpx.core.formats import find_format
+from fpx.errors import InputError
+from fpx.report import Report
+from fpx.report.formats import FormatReport, RangeComparison, RangeReport
 
 
-def ranges(dtype: options.Formats = None, json: options.Json = False) -> None:
+def ranges(
+    dtype: options.Formats = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare",
+            metavar="OLD NEW",
+            help="Tell what going from one format to another gains and loses.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
     """Show the range and precision of formats: all of them, or those of --dtype.
 
     [bold]Examples[/bold]
@@ -16,10 +35,17 @@ def ranges(dtype: options.Formats = None, json: options.Json = False) -> None:
     \b
     fpx range
     fpx range --dtype fp16 --dtype bf16
+    fpx range --compare fp32 bf16       what a change of format gains and loses
     fpx range --json                    exact values
     """
-    chosen = [find_format(name) for name in dtype] if dtype else FORMATS.values()
-    report = RangeReport(tuple(FormatReport(spec) for spec in chosen))
+    report: Report
+    if compare is not None:
+        if dtype:
+            raise InputError("--compare names its two formats itself: leave --dtype out")
+        report = RangeComparison(find_format(compare[0]), find_format(compare[1]))
+    else:
+        chosen = options.find_formats(dtype or [options.ALL])
+        report = RangeReport(tuple(FormatReport(spec) for spec in chosen))
     if json:
         print_json(report)
     else:

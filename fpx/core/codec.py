@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic, integer_text, place_point
-from fpx.core.literals import Code, Infinity, Literal, Nan
+from fpx.core.literals import Code, Constant, Infinity, Literal, Nan
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError, quoted
 
@@ -133,6 +133,8 @@ def encode(
         return Rounded(code, ulp_exponent=None if value is None else ulp_exponent(value, spec))
     if isinstance(literal, Nan):
         return Rounded(_nan_code(literal, spec))
+    if isinstance(literal, Constant):
+        literal = literal.in_format(spec)
     negative = literal.negative
     if isinstance(literal, Infinity):
         if negative and not spec.signed:
@@ -228,9 +230,9 @@ def _infinity(negative: bool, spec: FormatSpec, overflow: Overflow) -> Rounded:
 
 def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
     """What a number below all values of the format becomes."""
-    clamped = overflow is Overflow.SATURATE or spec.nan_code is None
-    code = 0 if clamped or spec.nan_code is None else spec.nan_code
-    return Rounded(code, inexact=True, invalid=True, ulp_exponent=spec.quantum_exponent)
+    if overflow is Overflow.SATURATE or spec.nan_code is None:
+        return Rounded(0, inexact=True, ulp_exponent=spec.quantum_exponent, invalid=True)
+    return Rounded(spec.nan_code, inexact=True, invalid=True)
 
 
 def _nan_code(nan: Nan, spec: FormatSpec) -> int:
@@ -333,6 +335,28 @@ def neighbours(code: int, spec: FormatSpec) -> tuple[int | None, int | None]:
     if magnitude:
         return magnitude - 1, away
     return (spec.sign_mask | 1 if spec.signed and spec.zero else None), away
+
+
+def ordinal(code: int, spec: FormatSpec) -> int:
+    """The place of a code's value on the line of values: neighbours differ by 1, zero is at 0.
+
+    A format without zero starts at 0 with its smallest value.
+
+    Raises:
+        InputError: a NaN has no place there.
+    """
+    if is_nan(code, spec):
+        text = f"0x{code:0{spec.code_digits}x}"
+        raise InputError(f"{text} is a NaN of {spec.name}: it has no place among the values")
+    magnitude = code & spec.magnitude_mask
+    return -magnitude if code & spec.sign_mask else magnitude
+
+
+def code_at(place: int, spec: FormatSpec) -> int | None:
+    """The code whose `ordinal` is `place` (+0 for zero); None past the ends."""
+    if abs(place) > spec.max_finite_magnitude + spec.infinity or (place < 0 and not spec.signed):
+        return None
+    return place if place >= 0 else spec.sign_mask | -place
 
 
 # -- which numbers round here ----------------------------------------------------------------------

@@ -173,8 +173,49 @@ class Code(NamedTuple):
         return self.code
 
 
+class Constant(NamedTuple):
+    """A number that depends on the format: one of CONSTANTS, with a sign."""
+
+    negative: bool
+    name: str
+    text: str
+
+    def in_format(self, spec: FormatSpec) -> RationalNumber:
+        """The number that the constant is in a format.
+
+        Raises:
+            InputError: the format has none of it (subnormals, in E8M0).
+        """
+        value: Dyadic | None = getattr(spec, CONSTANTS[self.name])
+        if value is None:
+            raise InputError(f"{quoted(self.text)}: {spec.name} has no {self.name}")
+        significand, exponent = value
+        negative = self.negative != (significand < 0)
+        return RationalNumber(negative, abs(significand), 1, exponent, self.text)
+
+
 Number: TypeAlias = DecimalNumber | RationalNumber
-Literal: TypeAlias = Number | Infinity | Nan | Code
+Literal: TypeAlias = Number | Infinity | Nan | Code | Constant
+
+CONSTANTS = {
+    "max": "max_finite",
+    "min": "lowest_finite",
+    "smallest_normal": "smallest_normal",
+    "smallest_subnormal": "smallest_subnormal",
+    "epsilon": "machine_epsilon",
+}
+"""Named constants that are read as values -> the attribute of `FormatSpec` that has them."""
+
+# Abramowitz and Stegun, Handbook of Mathematical Functions, table 1.1, and OEIS A000796, A001113:
+# cut (not rounded) to 100 digits, which decides the rounding in every format here
+_DIGITS = {
+    "one": "1",
+    "pi": "3.14159265358979323846264338327950288419716939937510"
+    "58209749445923078164062862089986280348253421170679",
+    "e": "2.71828182845904523536028747135266249775724709369995"
+    "95749669676277240766303535475945713821785251664274",
+}
+"""Named numbers that are the same in every format."""
 
 _DECIMAL = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]*)(?:[.]([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _HEX_FLOAT = (
@@ -222,6 +263,9 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
             if denominator == 0:
                 raise InputError(f"{quoted(body)} divides by zero: use inf or nan for that")
             return RationalNumber(sign == "-", digits_to_int(over), denominator, 0, body)
+        named = _named(body)
+        if named is not None:
+            return named
     match = _pattern(_SPECIAL).fullmatch(body)
     if match is not None and read_as is not ReadAs.CODE:
         sign, infinite, signaling, payload = match.groups()
@@ -242,7 +286,7 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     """
     if isinstance(value, str):
         return parse_literal(value, read_as)
-    if isinstance(value, (DecimalNumber, RationalNumber, Infinity, Nan, Code)):
+    if isinstance(value, (DecimalNumber, RationalNumber, Infinity, Nan, Code, Constant)):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         if read_as is ReadAs.CODE:
@@ -332,6 +376,17 @@ def _code(body: str, read_as: ReadAs) -> Code | None:
     return None
 
 
+def _named(body: str) -> DecimalNumber | Constant | None:
+    """A constant by its name, in any case and with a sign."""
+    name, negative = body.lower().removeprefix("+"), body.startswith("-")
+    name = name[1:] if negative else name
+    if name in CONSTANTS:
+        return Constant(negative, name, body)
+    if name not in _DIGITS:
+        return None
+    return _decimal_number(body, "-" if negative else "", *_DIGITS[name].partition(".")[::2], None)
+
+
 def _payload(text: str | None) -> int | None:
     return None if text is None else int(text, 0 if text[:2].lower() in ("0x", "0b") else 10)
 
@@ -353,7 +408,7 @@ def _explain(body: str, read_as: ReadAs) -> str:
         return f"{shown} is not a number: only ASCII digits and signs are read"
     return (
         f"{shown} is not a number: give a decimal 3.14, a hex float 0x1.8p3, a fraction 1/3, "
-        "a code 0x4049 or 0b0100, inf or nan"
+        f"a code 0x4049 or 0b0100, inf, nan, {', '.join((*CONSTANTS, *_DIGITS))}"
     )
 
 

@@ -172,6 +172,11 @@ class FormatSpec:
         return self.finite(self.max_finite_magnitude)
 
     @cached_property
+    def lowest_finite(self) -> Dyadic:
+        """The value below which there is no finite one: numpy's and torch's `finfo.min`."""
+        return self.max_finite.negated if self.signed else self.finite(0)
+
+    @cached_property
     def smallest_normal(self) -> Dyadic:
         """The smallest positive normal value."""
         return Dyadic(1, self.emin)
@@ -216,3 +221,33 @@ class FormatSpec:
             return 0
         top = 1 << self.precision
         return min(top, int(self.max_finite.fraction)) if self.max_finite.log2_floor >= 0 else 0
+
+    @cached_property
+    def first_missing_integer(self) -> int:
+        """The smallest positive integer that is no value."""
+        return self.max_consecutive_integer + 1
+
+    @cached_property
+    def smallest_positive(self) -> Dyadic:
+        """The smallest value above zero."""
+        return self.finite(int(self.zero))
+
+    @cached_property
+    def overflow_result(self) -> str:
+        """What a positive number beyond the range becomes by the format's own specification.
+
+        `infinity`, `nan`, or `max_finite`: see `fpx.core.codec.Overflow.IEEE`.
+        """
+        if self.infinity:
+            return "infinity"
+        return "max_finite" if self.nan is NanEncoding.NONE else "nan"
+
+    def holds(self, other: FormatSpec) -> bool:
+        """Whether every finite value of another format is a value of this one."""
+        return (
+            self.precision >= other.precision
+            and self.smallest_positive.fraction <= other.smallest_positive.fraction
+            and self.max_finite.fraction >= other.max_finite.fraction
+            and self.signed >= other.signed
+            and self.zero >= other.zero
+        )

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 # report class -> "module:function"; the module loads when a report of that kind is first drawn
 _DRAWN_BY = {
     "DecodeReport": "fpx.render.decode:decode_panel",
+    "LibraryReport": "fpx.render.libraries:libraries_panel",
     "EncodeReport": "fpx.render.decode:encode_line",
     "Comparison": "fpx.render.decode:comparison",
+    "Survey": "fpx.render.survey:survey_table",
     "FormatReport": "fpx.render.ranges:format_table",
+    "RangeComparison": "fpx.render.ranges:comparison_table",
+    "FormatsReport": "fpx.render.formats:formats_tables",
+    "TableReport": "fpx.render.table:table_report",
+    "DistanceReport": "fpx.render.table:distance_table",
+    "Distances": "fpx.render.table:distances_table",
     "RangeReport": "fpx.render.ranges:range_tables",
     "CastReport": "fpx.render.cast:cast_tables",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+
 SIGN_STYLE = "bold red"
 EXPONENT_STYLE = "bold green"
 FRACTION_STYLE = "bold blue"
@@ -22,13 +24,35 @@ def brief(number: str, digits: int = 20) -> str:
     return f"{_cut(mantissa, digits)}{e}{exponent}"
 
 
+def rounded(number: str, digits: int = 7) -> str:
+    """An exact decimal or fraction `p/q` to that many significant digits, ties to even.
+
+    What is no number (`inf`, `nan`, an error written as two terms) stays as it is, cut.
+    """
+    over, slash, under = number.partition("/")
+    if len(number) <= digits + 2 and not slash:
+        return number
+    try:
+        context = Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN)
+        value = context.divide(Decimal(over), Decimal(under or 1))
+    except InvalidOperation:
+        return brief(number, digits)
+    power = value.adjusted()
+    if -4 <= power < digits:
+        text = f"{value:f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    mantissa = f"{value:e}".partition("e")[0]
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}e{power:+03d}"
+
+
 def _cut(number: str, digits: int) -> str:
     if len(number) <= digits + 2:
         return number
     whole, point, _ = number.partition(".")
     if len(whole) > digits + 2:  # digits before the point are counted, not dropped
         return f"{whole[:digits]}…({len(whole) - digits} more digits)"
-    leading = len(number) - len(number.lstrip("-0."))
+    leading = len(number) - len(number.lstrip("+-0."))
     return f"{number[: max(leading + digits, len(whole) + 2)]}…" if point else number
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, ClassVar
 
+from fpx.core.dyadic import Dyadic
+from fpx.core.spec import FormatSpec
+
 JsonValue = Any
 """None, bool, int, float, str, or a list or dict of these."""
 
@@ -72,6 +75,18 @@ def to_json(value: Any) -> JsonValue:
     return value
 
 
+def hex_code(code: int, spec: FormatSpec) -> str:
+    """A code as zero-padded hexadecimal: `0x4049`."""
+    return f"0x{code:0{spec.code_digits}x}"
+
+
+def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
+    """The exact decimal of a value, "-0" for a zero with a sign; None for None."""
+    if value is None:
+        return None
+    return "-0" if sign and not value.significand else value.decimal
+
+
 @dataclass(frozen=True, eq=False)
 class Reports(Report):
     """Several reports of one kind as one document."""
@@ -86,6 +101,10 @@ class Reports(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """The entries of all of them, in order."""
         return [entry for item in self.items for entry in item.results()]
+
+    def environment(self) -> dict[str, JsonValue]:
+        """The environment of them all, which they share."""
+        return {key: value for item in self.items for key, value in item.environment().items()}
 
     def __iter__(self) -> Iterator[Report]:
         return iter(self.items)

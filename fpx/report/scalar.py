@@ -10,14 +10,9 @@ from typing import ClassVar, Self
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields, Interval, Overflow, Rounded, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.literals import DecimalNumber, Literal, Nan, Number, RationalNumber
+from fpx.core.literals import Constant, DecimalNumber, Literal, Nan, Number, RationalNumber
 from fpx.core.spec import FormatSpec
-from fpx.report.base import JsonValue, Report, Reports
-
-
-def hex_code(code: int, spec: FormatSpec) -> str:
-    """A code as zero-padded hexadecimal: `0x4049`."""
-    return f"0x{code:0{spec.code_digits}x}"
+from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +49,8 @@ class EncodeReport(Report):
         Raises:
             InputError: `spec` cannot hold it at all.
         """
+        if isinstance(literal, Constant):
+            literal = literal.in_format(spec)
         rounded = codec.encode(literal, spec, rounding, overflow)
         return cls(literal, spec, rounding, overflow, rounded)
 
@@ -81,6 +78,8 @@ class EncodeReport(Report):
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
         names = ["inexact" if self.rounded.inexact else "exact"]
+        if self.rounded.invalid:
+            names.append("invalid")
         if self.rounded.overflow:
             names.append("overflow")
         kind = self.classification
@@ -228,7 +227,7 @@ class DecodeReport(EncodeReport):
         return codec.rounding_interval(self.code, self.spec, self.rounding, self.overflow)
 
     @property
-    def _number(self) -> Number | None:
+    def number(self) -> Number | None:
         """The input, if it is a finite number."""
         if isinstance(self.literal, (DecimalNumber, RationalNumber)):
             return self.literal
@@ -240,7 +239,7 @@ class DecodeReport(EncodeReport):
             return None, None
         if not self.rounded.inexact:
             return "0", "0"
-        number, exponent = self._number, self.rounded.ulp_exponent
+        number, exponent = self.number, self.rounded.ulp_exponent
         if number is None or exponent is None:  # an infinity that became the largest finite value
             return ("inf", "inf") if self.literal.text.startswith("-") else ("-inf", "-inf")
         if self.dyadic is None:
@@ -293,13 +292,6 @@ class DecodeReport(EncodeReport):
         ]
 
 
-def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
-    """The exact decimal of a value, "-0" for a zero with a sign; None for None."""
-    if value is None:
-        return None
-    return "-0" if sign and not value.significand else value.decimal
-
-
 def interval_json(interval: Interval) -> dict[str, JsonValue]:
     """An interval with exact decimal bounds."""
     return {
@@ -310,78 +302,7 @@ def interval_json(interval: Interval) -> dict[str, JsonValue]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class FormatReport(Report):
-    """The constants of one format, all derived from its row."""
-
-    schema: ClassVar[str] = "fpx.range/1"
-
-    spec: FormatSpec
-
-    KEYS: ClassVar[tuple[str, ...]] = (
-        "format", "bits", "exponent_bits", "fraction_bits", "precision", "bias", "emin", "emax",
-        "max_finite", "smallest_normal", "smallest_subnormal", "machine_epsilon", "unit_roundoff",
-        "digits10", "max_digits10", "max_consecutive_integer",
-    )  # fmt: skip
-    EXACT: ClassVar[frozenset[str]] = frozenset(
-        ("max_finite", "smallest_normal", "smallest_subnormal", "machine_epsilon", "unit_roundoff")
-    )
-
-    @property
-    def format(self) -> str:
-        """The format's full name."""
-        return self.spec.name
-
-    @property
-    def max_finite(self) -> Fraction:
-        """The largest finite value."""
-        return self.spec.max_finite.fraction
-
-    @property
-    def smallest_normal(self) -> Fraction:
-        """The smallest positive normal value."""
-        return self.spec.smallest_normal.fraction
-
-    @property
-    def smallest_subnormal(self) -> Fraction | None:
-        """The smallest positive subnormal value; None where there are none."""
-        value = self.spec.smallest_subnormal
-        return None if value is None else value.fraction
-
-    @property
-    def machine_epsilon(self) -> Fraction:
-        """2^(1-p)."""
-        return self.spec.machine_epsilon.fraction
-
-    @property
-    def unit_roundoff(self) -> Fraction:
-        """2^-p."""
-        return self.spec.unit_roundoff.fraction
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry, with `KEYS`; exact constants as decimal text, integers as integers.
-
-        `max_consecutive_integer` is text too where it is beyond 2^53, the largest integer that
-        every JSON reader keeps.
-        """
-        entry: dict[str, JsonValue] = {}
-        for key in self.KEYS:
-            if key in self.EXACT:
-                entry[key] = exact_text(getattr(self.spec, key))
-            else:
-                entry[key] = self.format if key == "format" else getattr(self.spec, key)
-        if entry["max_consecutive_integer"] > 1 << 53:
-            entry["max_consecutive_integer"] = str(entry["max_consecutive_integer"])
-        return [entry]
-
-
 class Comparison(Reports):
     """One number in several formats."""
 
     items: tuple[DecodeReport, ...]
-
-
-class RangeReport(Reports):
-    """The constants of several formats."""
-
-    items: tuple[FormatReport, ...]

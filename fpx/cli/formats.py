@@ -1,0 +1,41 @@
+"""`fpx formats`: every format, what it is called and by whom."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fpx.cli import options
+from fpx.cli.output import complete_format, print_json, print_report
+from fpx.report.formats import FormatsReport, NamesReport
+
+
+def formats(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FORMAT...",
+            help="Formats to tell about; without it: all.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """List formats: layout, special values, other names, libraries that have them, source.
+
+    [bold]Examples[/bold]
+
+    \b
+    fpx formats
+    fpx formats e4m3fn bf16             what these are called elsewhere
+    fpx formats e5m7 binary8p4se        custom and IEEE P3109 formats
+    fpx formats --json
+    """
+    chosen = options.find_formats(names or [options.ALL])
+    report = FormatsReport(tuple(NamesReport(spec) for spec in chosen))
+    if json:
+        print_json(report)
+    else:
+        print_report(report)

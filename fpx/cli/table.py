@@ -1,0 +1,74 @@
+"""`fpx table`: the values of a format."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fpx.cli import options
+from fpx.cli.output import complete_format, console, print_json, print_report
+from fpx.core.formats import find_format
+from fpx.core.literals import parse_literal
+from fpx.errors import InputError
+from fpx.report import DecodeReport
+from fpx.report.table import TableReport
+
+
+def table(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="A format, such as e2m1fn, float8_e4m3fn, e3m2 or binary6p3se.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ],
+    around: Annotated[
+        str | None,
+        typer.Option(
+            "--around",
+            metavar="VALUE",
+            help="Only the values around this one; the way to look at formats beyond 12 bits.",
+            show_default=False,
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", help="How many values, with --around.")] = 16,
+    as_list: Annotated[
+        bool, typer.Option("--list", help="One line per code, with its exact value.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Print all values of a format by exponent and fraction, or those around a value.
+
+    [bold]Examples[/bold]
+
+    \b
+    fpx table float4_e2m1fn
+    fpx table e4m3fn --list
+    fpx table binary8p3se --csv > values.csv
+    fpx table bf16 --around 1.0 --count 9
+    """
+    spec = find_format(name)
+    if csv and json:
+        raise InputError("--json and --csv exclude each other: choose one")
+    if around is None:
+        report = TableReport.whole(spec)
+    else:
+        report = TableReport.around(DecodeReport.of(parse_literal(around), spec), count)
+    if json:
+        print_json(report)
+    elif csv:
+        from fpx.render.table import table_csv
+
+        for line in table_csv(report):
+            sys.stdout.write(line + "\n")
+    elif as_list:
+        from fpx.render.table import table_list
+
+        console().print(table_list(report))
+    else:
+        print_report(report)

@@ -1,0 +1,71 @@
+"""Codes in raw bytes: how they follow each other in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+
+
+class Packing(Enum):
+    """How codes whose width is no whole number of bytes lie in bytes."""
+
+    LOW_FIRST = "low-first"
+    """Without gaps, the first code in the lowest bits of the first byte: of two 4-bit codes in a
+    byte the low nibble comes first (torch's `float4_e2m1fn_x2`, ONNX's FLOAT4E2M1)."""
+    HIGH_FIRST = "high-first"
+    """Without gaps, the first code in the highest bits of the first byte."""
+    BYTES = "bytes"
+    """Each code in the low bits of bytes of its own, as ml_dtypes' arrays hold them."""
+
+
+def default_packing(bits: int) -> Packing:
+    """Codes below a byte are packed; others have whole bytes."""
+    return Packing.LOW_FIRST if bits < 8 else Packing.BYTES
+
+
+def group_bytes(bits: int, packing: Packing) -> int:
+    """The smallest number of bytes that holds a whole number of codes."""
+    if packing is Packing.BYTES:
+        return -(-bits // 8)
+    width = bits
+    while width % 8:
+        width += bits
+    return width // 8
+
+
+def unpack(
+    chunks: Iterable[bytes], bits: int, packing: Packing, big_endian: bool = False
+) -> Iterator[int]:
+    """The codes in a stream of bytes; a rest that is no whole code is dropped.
+
+    Args:
+        chunks: the bytes, cut anywhere.
+        bits: width of a code.
+        packing: how codes follow each other.
+        big_endian: of codes with whole bytes, whether the highest byte comes first.
+    """
+    size = group_bytes(bits, packing)
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk if rest else chunk
+        whole = len(data) - len(data) % size
+        for start in range(0, whole, size):
+            yield from _split(data[start : start + size], bits, packing, big_endian)
+        rest = data[whole:]
+    if packing is not Packing.BYTES:  # an incomplete group may still hold codes
+        yield from _split(rest, bits, packing, big_endian)
+
+
+def _split(data: bytes, bits: int, packing: Packing, big_endian: bool) -> Iterator[int]:
+    """The whole codes in some bytes, of which the first starts a code."""
+    mask = (1 << bits) - 1
+    if packing is Packing.BYTES:
+        yield int.from_bytes(data, "big" if big_endian else "little") & mask
+    elif packing is Packing.LOW_FIRST:
+        number = int.from_bytes(data, "little")
+        for at in range(0, 8 * len(data) - bits + 1, bits):
+            yield number >> at & mask
+    else:
+        number = int.from_bytes(data, "big")
+        for at in range(8 * len(data) - bits, -1, -bits):
+            yield number >> at & mask

@@ -1,0 +1,84 @@
+"""One number in many formats or rounding modes, as a table."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fpx.errors import quoted
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
+from fpx.report import DecodeReport, exact_text, hex_code
+from fpx.report.survey import Survey
+
+_CODE_SHOWN = 10  # characters: all of a 32-bit code
+
+
+def survey_table(report: Survey) -> RenderableType:
+    """A line for each format and rounding mode."""
+    specs = {item.spec for item in report.items}
+    modes = {item.rounding for item in report.items}
+    title = Text(quoted(report.input).strip("'"), "bold")
+    if len(specs) == 1:
+        title.append(f" as {report.items[0].format}")
+    title.append("  (numbers rounded here, exact in --json)", LABEL_STYLE)
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+    )
+    if len(specs) > 1 or report.refused:
+        table.add_column("format", no_wrap=True)
+    if len(modes) > 1:
+        table.add_column("rounding", no_wrap=True)
+    table.add_column("code", no_wrap=True)
+    table.add_column("value", no_wrap=True)
+    table.add_column("error", no_wrap=True)
+    table.add_column("in ulps", no_wrap=True)
+    table.add_column("result", no_wrap=True)
+    for item in report.items:
+        table.add_row(
+            *([item.format] if len(specs) > 1 or report.refused else []),
+            *([item.rounding.value] if len(modes) > 1 else []),
+            *_cells(item),
+        )
+    for name, reason in report.refused:
+        blank = ["-"] * (len(table.columns) - 2)
+        table.add_row(name, *blank, Text(_short(reason, name), LABEL_STYLE))
+    return table
+
+
+def _cells(item: DecodeReport) -> list[RenderableType]:
+    code = hex_code(item.code, item.spec)
+    if len(code) > _CODE_SHOWN:
+        code = f"{code[: _CODE_SHOWN - 1]}…"
+    value = exact_text(item.dyadic, item.sign) or item.shortest
+    return [
+        code,
+        rounded(value),
+        "-" if item.rounding_error is None else _signed(item.rounding_error, 5),
+        "-" if item.error_ulp is None else _signed(item.error_ulp, 4),
+        _happened(item),
+    ]
+
+
+def _short(reason: str, name: str) -> str:
+    return reason.partition(":")[0].removeprefix(f"{name} ")
+
+
+def _signed(error: str, digits: int) -> str:
+    shown = rounded(error, digits)
+    return shown if shown[0] in "-0" and not shown.startswith("0.") else f"+{shown}"
+
+
+def _happened(item: DecodeReport) -> Text:
+    """The flags that say more than `exact` and `inexact`, or one of those."""
+    flags = [flag for flag in item.flags if flag not in ("exact", "inexact")] or [item.flags[0]]
+    text = ", ".join(flags)
+    if item.rounded.overflow or item.rounded.invalid or item.flags[-1] == "underflow":
+        return Text(text, BAD_STYLE)
+    return Text(text, GOOD_STYLE if text == "exact" else WARNING_STYLE)

@@ -1,0 +1,245 @@
+"""Codes of a format as a grid, a list or CSV; distances as a table; raw bytes as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fpx.core import codec
+from fpx.core.codec import Classification
+from fpx.core.spec import FormatSpec
+from fpx.errors import quoted
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief, rounded
+from fpx.report import exact_text, hex_code
+from fpx.report.table import DistanceReport, Distances, TableReport
+
+_EXACT_SHOWN = 7  # characters: eight columns fit 80
+_NARROW = 4  # max_digits10 of formats whose longer values are rounded to that many digits
+
+_STYLES = {
+    Classification.ZERO: GOOD_STYLE,
+    Classification.SUBNORMAL: WARNING_STYLE,
+    Classification.INFINITY: BAD_STYLE,
+    Classification.NAN: BAD_STYLE,
+    Classification.QUIET_NAN: BAD_STYLE,
+    Classification.SIGNALING_NAN: BAD_STYLE,
+}
+_NAMES = {
+    Classification.NAN: "NaN",
+    Classification.QUIET_NAN: "NaN",
+    Classification.SIGNALING_NAN: "sNaN",
+}
+
+
+def table_report(report: TableReport) -> RenderableType:
+    """The list of codes around a value, or the whole format as a grid."""
+    return table_list(report) if report.centre is not None else _Grid(report.spec)
+
+
+def table_list(report: TableReport) -> RenderableType:
+    """One line per code."""
+    spec = report.spec
+    table = Table(
+        title=Text(spec.name, "bold"), title_justify="left", box=box.SIMPLE_HEAD,
+        pad_edge=False, padding=(0, 1), collapse_padding=True,
+    )  # fmt: skip
+    table.add_column("code", no_wrap=True)
+    if spec.bits <= 24:
+        table.add_column("s-exponent-fraction" if spec.signed else "exponent-fraction")
+    table.add_column("class", no_wrap=True)
+    table.add_column("exact value", overflow="fold")
+    for code in report.codes:
+        kind = codec.classify(code, spec)
+        bits = [_split(code, spec)] if spec.bits <= 24 else []
+        style = "reverse" if code == report.centre else _STYLES.get(kind, "")
+        table.add_row(
+            hex_code(code, spec), *bits, kind.value.replace("_", " "),
+            brief(_exact(code, spec), 40), style=style,
+        )  # fmt: skip
+    return table
+
+
+def table_csv(report: TableReport) -> Iterator[str]:
+    """Lines of CSV; no field needs quotes."""
+    yield ",".join(report.KEYS)
+    for entry in report.results():
+        yield ",".join(str(entry[key]) for key in report.KEYS)
+
+
+def distances_table(report: Distances) -> RenderableType:
+    """One line per format."""
+    first = report.items[0]
+    title = Text.assemble(
+        ("from ", LABEL_STYLE), quoted(first.first.input).strip("'"),
+        (" to ", LABEL_STYLE), quoted(first.second.input).strip("'"),
+    )  # fmt: skip
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD,
+        pad_edge=False, padding=(0, 1), collapse_padding=True,
+    )  # fmt: skip
+    table.add_column("format", no_wrap=True)
+    for column in ("from", "to", "steps", "values\nbetween", "difference"):
+        table.add_column(column, justify="left" if column in ("from", "to") else "right")
+    for item in report.items:
+        difference = exact_text(item.difference)
+        table.add_row(
+            item.format,
+            *(f"{rounded(exact_text(end.dyadic, end.sign) or end.shortest)}\n"
+              f"{hex_code(end.code, end.spec)}" for end in (item.first, item.second)),
+            f"{item.steps:+,}" if item.steps else "0",
+            f"{item.between:,}",
+            "infinite" if difference is None else brief(difference, 12),
+        )  # fmt: skip
+    return table
+
+
+def distance_table(report: DistanceReport) -> RenderableType:
+    """One format."""
+    return distances_table(Distances((report,)))
+
+
+class _Grid:
+    """All values of a format by exponent and fraction, as specifications print them.
+
+    The shorter of the two fields runs across; a format without fraction is cut after three bits of
+    its exponent.
+    """
+
+    def __init__(self, spec: FormatSpec) -> None:
+        self._spec = spec
+        self._across_is_fraction = 0 < spec.fraction_bits <= spec.exponent_bits
+        if spec.fraction_bits == 0:
+            self._across_bits = min(3, spec.exponent_bits)
+        else:
+            self._across_bits = min(spec.fraction_bits, spec.exponent_bits)
+        self._down_bits = spec.exponent_bits + spec.fraction_bits - self._across_bits
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        spec = self._spec
+        across = range(1 << self._across_bits)
+        columns = [[self._cell(down, at) for down in range(1 << self._down_bits)] for at in across]
+        label = max(self._down_bits + 1, 4)
+        widths = [max(len(cell.plain) for cell in column) for column in columns]
+        room = options.max_width - label - 3
+        fitting = max(1, room // (max(*widths, self._across_bits) + 2))
+        per_block = 1 << (fitting.bit_length() - 1)  # a power of two, so that blocks look alike
+        blocks = [across[at : at + per_block] for at in range(0, len(across), per_block)]
+        yield Text.assemble((spec.name, "bold"), self._legend())
+        for block in blocks:
+            yield self._block(block, columns)
+        yield Text(self._footnote(), LABEL_STYLE)
+
+    def _block(self, block: range, columns: Sequence[list[Text]]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+        table.add_column("", style=LABEL_STYLE, no_wrap=True)
+        for at in block:
+            table.add_column(f"{at:0{self._across_bits}b}", justify="right", no_wrap=True)
+        for down in range(1 << self._down_bits):
+            table.add_row(
+                f"{down:0{self._down_bits}b}" if self._down_bits else "",
+                *(columns[at][down] for at in block),
+            )
+        return table
+
+    def _cell(self, down: int, at: int) -> Text:
+        spec = self._spec
+        if self._across_is_fraction or not spec.fraction_bits:
+            magnitude = down << self._across_bits | at
+        else:
+            magnitude = at << spec.fraction_bits | down
+        kind = codec.classify(magnitude, spec)
+        text = _NAMES.get(kind) or _readable(magnitude, spec)
+        return Text(text, _STYLES.get(kind, ""))
+
+    def _legend(self) -> str:
+        if not self._spec.fraction_bits:
+            return ": the exponent's high bits down, its low bits across"
+        if self._across_is_fraction:
+            return ": exponent bits down, fraction bits across"
+        return ": fraction bits down, exponent bits across"
+
+    def _footnote(self) -> str:
+        spec = self._spec
+        notes = []
+        if any(
+            len(item) > _EXACT_SHOWN
+            for item in (_exact(code, spec) for code in range(spec.magnitude_mask))
+        ):
+            notes.append(f"Long values are rounded to {_digits(spec)} digits, exact with --list.")
+        if spec.signed:
+            notes.append("Codes with the sign bit set are the same values, negative")
+            if spec.has_negative_zero:
+                notes[-1] += "."
+            else:
+                assert spec.nan_code is not None
+                notes[-1] += f", but for {hex_code(spec.nan_code, spec)}, which is NaN."
+        return " ".join(notes)
+
+
+def _readable(code: int, spec: FormatSpec) -> str:
+    """The exact value where it is short, else enough digits to tell it from its neighbours.
+
+    The shortest decimal alone would not do: that of float8_e4m3fn's 448 is 450.
+    """
+    exact = _exact(code, spec)
+    if len(exact) <= _EXACT_SHOWN:
+        return exact
+    narrow = spec.max_digits10 <= _NARROW
+    return rounded(exact, _digits(spec)) if narrow else codec.shortest(code, spec)
+
+
+def _exact(code: int, spec: FormatSpec) -> str:
+    """The exact value, `inf` or `nan`."""
+    value = exact_text(codec.decode(code, spec), int(bool(code & spec.sign_mask)))
+    return value or codec.shortest(code, spec)
+
+
+def _digits(spec: FormatSpec) -> int:
+    """Digits that tell the values of a narrow format apart, and no fewer than three."""
+    return max(spec.max_digits10, 3)
+
+
+def _split(code: int, spec: FormatSpec) -> str:
+    """The bits with a dash between the fields."""
+    bits = f"{code:0{spec.bits}b}"
+    ends = (int(spec.signed), int(spec.signed) + spec.exponent_bits)
+    parts = (bits[: ends[0]], bits[ends[0] : ends[1]], bits[ends[1] :])
+    return "-".join(part for part in parts if part)
+
+
+class ByteLines:
+    """Codes and their values as lines, an offset in front, as hex dumps have it.
+
+    Args:
+        spec: the codes' format.
+        width: columns to stay within.
+    """
+
+    def __init__(self, spec: FormatSpec, width: int) -> None:
+        self._spec = spec
+        if spec.bits <= 8:
+            self._value_width = max(len(_readable(code, spec)) for code in range(1 << spec.bits))
+        else:
+            exponent_digits = len(str(abs(spec.quantum_exponent) * 3 // 10))
+            self._value_width = max(spec.max_digits10 + len("-.e-") + exponent_digits, _EXACT_SHOWN)
+        room = (width - 10) // (spec.code_digits + self._value_width + 2)
+        self.per_line = max(n for n in (1, 2, 4, 8, 16) if n <= max(room, 1))
+
+    def line(self, offset: int, codes: Sequence[int]) -> str:
+        """The line of some codes (at most `per_line`), the first at a byte offset."""
+        spec = self._spec
+        code_texts = (f"{code:0{spec.code_digits}x}" for code in codes)
+        values = (f"{_readable(code, spec):>{self._value_width}}" for code in codes)
+        left = " ".join(code_texts).ljust(self.per_line * (spec.code_digits + 1) - 1)
+        return f"{offset:08x}: {left} {' '.join(values)}"
+
+
+__all__ = [
+    "ByteLines", "distance_table", "distances_table", "table_csv", "table_list", "table_report",
+]  # fmt: skip
