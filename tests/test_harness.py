@@ -25,8 +25,11 @@ from fpx.core.formats import FORMATS, FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
+from fpx.harness.distinct import distinct_values
+from fpx.harness.pairs import Pair, ScaledSquares, SourceBlock
 from fpx.harness.sources import DISTRIBUTIONS, NAMES, boundaries, named_source
-from fpx.harness.stats import COUNTERS, CastStats, ScaledSquares, SourceBlock
+from fpx.harness.stats import COUNTERS, CastStats
+from fpx.harness.tensors import entry_of
 from fpx.report.cast import CastReport, CastRow, Location, parse_condition
 from tests import reference
 
@@ -225,6 +228,102 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     at = rows[0][0]
     assert at is not None
     assert x[at.index].item() == at.value
+
+
+def _same(one: CastStats, other: CastStats) -> None:
+    assert one.counters == other.counters
+    assert one.errors == other.errors
+    assert repr(one.first_overflow) == repr(other.first_overflow)  # its result may be NaN
+    assert one.exponent_histogram() == other.exponent_histogram()
+    assert one.finite_count == other.finite_count
+    assert one.rms_error == pytest.approx(other.rms_error, rel=1e-12, nan_ok=True)
+    assert one.sqnr_db == pytest.approx(other.sqnr_db, rel=1e-12, nan_ok=True)
+
+
+def _adversarial(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:
+    """Random codes of every exponent, and blocks without the extreme ones."""
+    rng = np.random.default_rng(seed)
+    bits = {4: torch.int32, 2: torch.int16}[dtype.itemsize]
+    info = torch.iinfo(bits)
+    codes = torch.from_numpy(rng.integers(info.min, info.max, 40_000, endpoint=True)).to(bits)
+    x = codes.view(dtype)
+    tame = x[x.float().abs() < 4e4]
+    normal = torch.from_numpy(rng.standard_normal(40_000)).to(dtype)
+    zeros = torch.cat([normal[:500], torch.zeros(50, dtype=dtype), -normal[:500] * 1e-8])
+    return [x, tame, tame[tame.float().abs() > 1e-30], normal, zeros, torch.zeros(9, dtype=dtype)]
+
+
+@pytest.mark.parametrize("target", [*TARGETS, FORMATS["float8_e5m2fnuz"]], ids=lambda s: s.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_measuring_in_float32_loses_nothing(dtype: torch.dtype, target: FormatSpec) -> None:
+    narrow_blocks = 0
+    for x in _adversarial(dtype, 1):
+        q = BACKENDS["torch"].cast(x, target)
+        default, wide = CastStats(), CastStats()
+        block = SourceBlock(x, lambda i: ("x", (i,)))
+        default.add(block, q, target)
+        wide.add(block.wide, q, target)
+        _same(default, wide)
+        narrow_blocks += Pair(block, q, target).is_narrow
+    assert (narrow_blocks > 2) == (target is not F64)
+
+
+def test_relative_errors_that_look_alike_in_float32() -> None:
+    x = torch.from_numpy(np.random.default_rng(5).standard_normal(100_000)).to(torch.float32)
+    q = x.to(torch.float16)
+    error = (q.double() - x.double()).abs()
+    exact = error / x.double().abs()
+    rounded = error.float() / x.abs()
+    order = rounded.argsort()
+    alike = (rounded[order][1:] == rounded[order][:-1]) & (exact[order][1:] != exact[order][:-1])
+    tried = 0
+    for at in alike.nonzero().view(-1).tolist()[:50]:
+        pair = order[at : at + 2]
+        pair = pair[exact[pair].argsort()]  # the smaller one first
+        row = compare(x[pair], F16)
+        assert row.max_rel_error == exact[pair[1]].item()
+        assert row.max_rel_error_at is not None
+        assert row.max_rel_error_at.index == (1,)
+        tried += 1
+    assert tried > 10
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.bfloat16, torch.float16, torch.float8_e5m2, torch.int8, torch.uint8, torch.bool,
+     torch.int16],
+    ids=str,
+)  # fmt: skip
+def test_distinct_codes_tell_the_same(
+    dtype: torch.dtype, target: FormatSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    raw = torch.from_numpy(rng.integers(0, 256, 3 * 800 * dtype.itemsize, dtype=np.uint8))
+    x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
+    entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
+    monkeypatch.setattr("fpx.harness.distinct._BLOCK", 100)
+    read: list[int] = []
+    source = distinct_values(entry, read.append)
+    assert sum(read) == entry.count
+    assert len(source.x) <= 1 << (8 * dtype.itemsize)
+    by_code, direct = CastStats(), CastStats()
+    by_code.add(source, BACKENDS["torch"].cast(source.x, target), target)
+    flat = next(iter(entry.blocks(1 << 20)))
+    whole = SourceBlock(flat, lambda i: ("x", entry.index(i)))
+    direct.add(whole, BACKENDS["torch"].cast(flat, target), target)
+    _same(by_code, direct)
+
+
+def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(1 << 18).to(torch.bfloat16)
+    by_code = compare(x, F16)
+    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: False)
+    direct = compare(x, F16)
+    assert by_code.to == direct.to
+    assert by_code.max_error_ulp_at == direct.max_error_ulp_at
+    assert by_code.exact_count == direct.exact_count
+    assert by_code.sqnr_db == pytest.approx(direct.sqnr_db, rel=1e-12)
 
 
 # -- devices ---------------------------------------------------------------------------------------

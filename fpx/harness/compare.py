@@ -15,9 +15,11 @@ from torch import Tensor
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
 from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, torch_dtype
+from fpx.harness.distinct import distinct_values, has_few_codes
 from fpx.harness.files import open_file
+from fpx.harness.pairs import Locate, SourceBlock
 from fpx.harness.sources import NAMES, named_source
-from fpx.harness.stats import CastStats, Locate, SourceBlock
+from fpx.harness.stats import CastStats
 from fpx.harness.tensors import Source, TensorEntry, entry_of
 from fpx.report.cast import CastReport, CastRow, Location
 
@@ -224,6 +226,11 @@ def _cast_entry(
     progress: Progress,
 ) -> dict[FormatSpec, _Cast]:
     casts = {spec: _Cast() for spec in specs}
+    if device.is_cpu and has_few_codes(entry):
+        source = distinct_values(entry, progress.advance)
+        for spec, cast in casts.items():
+            cast.stats.add(source, backend.cast(source.x, spec), spec)
+        return casts
     at = 0
     for block in entry.blocks(device.block):
         source = SourceBlock(block.to(device.torch), _locator(entry, at))
