@@ -152,9 +152,9 @@ class CastStats:
         errors = metric.elementwise(pair)
         largest = float(errors.amax())
         if largest * (1 + metric.slack) > self.errors[name][0]:
-            # Which elements have it is settled in float64: measured in float32, an error may have
-            # been rounded, so all that come close are looked at again.
-            near = (errors >= largest * (1 - metric.slack)).nonzero().view(-1)
+            # Which element has it is settled in float64. Rounding keeps the order, so it is one of
+            # those that have the largest as measured.
+            near = (errors == largest).nonzero().view(-1)
             exact = metric.elementwise(pair.at(near))
             at = int(exact.argmax())  # the first of equals
             if float(exact[at]) > self.errors[name][0]:
