@@ -400,3 +400,85 @@ def test_sources_tell_their_kind(tmp_path: Path) -> None:
     (source,) = open_files(str(tmp_path / "x.npy"))
     assert isinstance(source, Source)
     assert source.kind == "npy"
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+MEASURE = """
+import sys, resource, torch
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from fpx.core.formats import FORMATS
+from fpx.harness.compare import cast_compare
+targets = [FORMATS["float16"], FORMATS["bfloat16"]]
+report = cast_compare([sys.argv[1]], targets, from_=FORMATS["float32"])
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(report.totals[0].count, report.totals[0].overflow_count, used // 1024)
+"""
+
+
+def measured(path: Path) -> tuple[int, int, int]:
+    """(elements, overflows, megabytes beyond `import torch`) of a comparison in its own process."""
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True
+    )
+    count, overflows, megabytes = map(int, result.stdout.split())
+    return count, overflows, megabytes
+
+
+@pytest.mark.parametrize("kind", ["h5", "h5 chunked", "gguf"])
+def test_memory_stays_flat_for_other_kinds(kind: str, tmp_path: Path) -> None:
+    count = 60_000_000  # 240 MB of zeros and one value too large
+    path = tmp_path / "x"
+    if kind == "gguf":
+        path.write_bytes(gguf({"x": (0, (2, count // 2), b"")}))
+        with path.open("r+b") as file:
+            file.seek(0, 2)
+            file.write(struct.pack("<f", 1e9))
+            file.truncate(file.tell() + 4 * count - 4)
+    else:
+        with h5py.File(path, "w") as file:
+            chunks = (1, 1 << 18) if kind == "h5 chunked" else None
+            data = file.create_dataset("x", (2, count // 2), "f4", chunks=chunks)
+            data[:] = np.zeros((2, count // 2), "f4")
+            data[0, 0] = 1e9
+    found, overflows, megabytes = measured(path)
+    assert (found, overflows) == (count, 1)
+    assert megabytes < 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["safetensors", "npy", "pt"])
+def test_memory_stays_flat_on_6_gb(kind: str, tmp_path: Path) -> None:
+    count = 1_500_000_000
+    path = tmp_path / f"x.{kind}"
+    block = np.random.default_rng(0).standard_normal(1 << 24, dtype=np.float32)
+    block[12345] = 1e9
+    whole, rest = divmod(count, len(block))
+    if kind == "pt":
+        torch.save({"x": torch.from_numpy(np.tile(block, whole + 1)[:count])}, path)
+        written = whole + (rest > 12345)
+    else:
+        with path.open("wb") as file:
+            if kind == "npy":
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count,)}
+                np.lib.format.write_array_header_1_0(file, header)
+            else:
+                entry = f'{{"dtype":"F32","shape":[{count}],"data_offsets":[0,{4 * count}]}}'
+                text = f'{{"x":{entry}}}'.encode()
+                file.write(struct.pack("<Q", len(text)) + text)
+            for _ in range(whole):
+                file.write(block.data)
+            file.write(block[:rest].data)
+        written = whole + (rest > 12345)
+    found, overflows, megabytes = measured(path)
+    path.unlink()
+    assert (found, overflows) == (count, written)
+    assert megabytes < 500
+
+
+def test_memory_stays_flat_on_many_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({f"layer.{i}.weight": torch.full((7,), 1e6) for i in range(2000)}, path)
+    found, overflows, megabytes = measured(path)
+    assert (found, overflows) == (14_000, 14_000)
+    assert megabytes < 500
