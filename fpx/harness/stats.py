@@ -107,7 +107,7 @@ class ErrorMetric(NamedTuple):
 ERRORS: dict[str, ErrorMetric] = {
     "max_abs_error": ErrorMetric(lambda pair: pair.error),
     "max_rel_error": ErrorMetric(Pair.relative_error, slack=2.0**-22),  # one rounding is 2^-24
-    "max_error_ulp": ErrorMetric(Pair.error_in_ulps),
+    "max_error_ulp": ErrorMetric(lambda pair: pair.error_in_ulps),
 }
 """Name -> error. They merge by taking the larger."""
 
@@ -136,7 +136,7 @@ class CastStats:
 
     def add(self, source: SourceBlock, q: Tensor, target: FormatSpec) -> None:
         """Takes in one more block: `source` was cast to `q`, in the format `target`."""
-        pair = Pair(source, q, target)
+        pair = Pair.of(source, q, target)
         for name, count in COUNTERS.items():
             self.counters[name] += count(pair)
         self.finite_count += pair.finite_count
