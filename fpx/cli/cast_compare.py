@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.group import complain
-from fpx.cli.output import complete_format, console, print_json
+from fpx.cli.group import INTERRUPTED, complain
+from fpx.cli.output import complete_format, console, note, print_json
 from fpx.core.formats import find_format
 from fpx.errors import CheckError, InputError
 
@@ -27,7 +27,8 @@ def cast_compare(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A file (.safetensors, .npy, .npz, .pt, .pth) or a distribution: normal, uniform, "
+            help="A file (.safetensors, .pt, .npy, .npz, .h5, .gguf; - for .npy on stdin), a "
+            "directory or index of a sharded checkpoint, or a distribution: normal, uniform, "
             "lognormal, gradients, activations, subnormals, boundaries (see above). Without it: "
             "all distributions.",
             show_default=False,
@@ -68,6 +69,22 @@ def cast_compare(
             show_default=False,
         ),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="Only tensors of such names: a glob like 'layers.*.weight', or re: and a regular "
+            "expression; repeat for several.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="No tensors of such names.", show_default=False
+        ),
+    ] = None,
     top: Annotated[int, typer.Option(help="Rows to show; of more, the worst come first.")] = 20,
     json: options.Json = False,
 ) -> None:
@@ -94,6 +111,7 @@ def cast_compare(
     fpx cast-compare
     fpx cast-compare model.safetensors --to float16
     fpx cast-compare model.pt --to bf16 --fail-if 'overflow_count>0'
+    fpx cast-compare checkpoint/ --to fp16 --include 'layers.*.weight'
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
@@ -116,14 +134,20 @@ def cast_compare(
             size=size,
             seed=seed,
             progress=progress,
+            include=include or (),
+            exclude=exclude or (),
+            keep_partial=True,
         )
     if device == "auto":
         sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
-    for note in report.notes:
-        sys.stderr.write(f"fpx: note: {note}\n")
+    for line in report.notes:
+        note(line)
     _show(report, top, json)
     for error in report.errors:
         complain(error)
+    if report.partial:
+        complain("interrupted: the last row and the totals are of a part")
+        raise typer.Exit(INTERRUPTED)
     failures = report.failures(conditions)
     for failure in failures[:_FAILURES_SHOWN]:
         complain(failure)
