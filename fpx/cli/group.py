@@ -24,6 +24,7 @@ COMMANDS = {
     "table": "fpx.cli.table:table",
     "distance": "fpx.cli.distance:distance",
     "bits": "fpx.cli.bits:bits",
+    "inspect": "fpx.cli.inspect:inspect",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
 }
 """Every command: where its function is. A module is imported when its command is asked for."""

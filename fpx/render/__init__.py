@@ -28,6 +28,9 @@ _DRAWN_BY = {
     "DistanceReport": "fpx.render.table:distance_table",
     "Distances": "fpx.render.table:distances_table",
     "RangeReport": "fpx.render.ranges:range_tables",
+    "InspectReport": "fpx.render.inspect:inspect_tables",
+    "ExtremesReport": "fpx.render.inspect:extremes_table",
+    "LayoutReport": "fpx.render.inspect:layout_drawing",
     "CastReport": "fpx.render.cast:cast_tables",
 }
 
