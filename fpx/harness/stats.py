@@ -151,14 +151,19 @@ class CastStats:
         """Takes in the largest error of a block, and returns it as measured."""
         errors = metric.elementwise(pair)
         largest = float(errors.amax())
-        if largest * (1 + metric.slack) > self.errors[name][0]:
-            # Which element has it is settled in float64. Rounding keeps the order, so it is one of
-            # those that have the largest as measured.
-            near = (errors == largest).nonzero().view(-1)
-            exact = metric.elementwise(pair.at(near))
-            at = int(exact.argmax())  # the first of equals
-            if float(exact[at]) > self.errors[name][0]:
-                self.errors[name] = float(exact[at]), _location(pair, int(near[at]))
+        kept, slack = self.errors[name][0], metric.slack if pair.is_narrow else 0.0
+        if largest * (1 + slack) <= kept:
+            return largest
+        if not slack:
+            self.errors[name] = largest, _location(pair, int(errors.argmax()))
+            return largest
+        # Which element has it is settled in float64. Rounding keeps the order, so it is one of
+        # those that have the largest as measured.
+        near = (errors == largest).nonzero().view(-1)
+        exact = metric.elementwise(pair.at(near))
+        at = int(exact.argmax())  # the first of equals
+        if float(exact[at]) > kept:
+            self.errors[name] = float(exact[at]), _location(pair, int(near[at]))
         return largest
 
     @staticmethod
