@@ -268,6 +268,75 @@ def test_measuring_in_float32_loses_nothing(dtype: torch.dtype, target: FormatSp
     assert (narrow_blocks > 2) == (target is not F64)
 
 
+@pytest.mark.parametrize("target", [F16, BF16, F32, *FP8], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    ("dtype", "by_code"),
+    [
+        (torch.float32, False),
+        *((dtype, False) for dtype in (torch.bfloat16, torch.float16, torch.float8_e5m2)),
+        *((dtype, True) for dtype in (torch.bfloat16, torch.float16, torch.float8_e5m2)),
+    ],
+    ids=str,
+)
+def test_blocks_of_every_kind_against_fractions(
+    dtype: torch.dtype, target: FormatSpec, by_code: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short blocks, some tame and some with specials, so that every way of measuring is merged."""
+    rng = np.random.default_rng(7)
+    inf, tiny = math.inf, 2.0**-149
+    specials = [0.0, -0.0, inf, -inf, math.nan, tiny, -3 * tiny, 2.0**-24, 65519.0, -65520.0, 464.0]
+    parts = [torch.from_numpy(rng.standard_normal(60) * 2.0**e) for e in (0, -12, -130, 9, 125)]
+    parts[1][::3] = 0.0
+    parts += [torch.tensor(specials, dtype=torch.float64), torch.arange(-20, 20) * 2.0**-11 + 1]
+    x = torch.cat(parts).to(dtype)
+    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: by_code)
+    cpu = Device(torch.device("cpu"), "cpu", 30)
+    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: cpu)
+    row = compare(x, target)
+    values = x.to(torch.float64).numpy()
+    result = x.to(torch_dtype(target)).to(torch.float64).numpy()
+    expected = reference_row(values, result, target)
+    assert row.rms_error == pytest.approx(expected.pop("rms_error"), rel=1e-12)
+    assert {name: getattr(row, name) for name in expected} == expected
+    for name, at in _first_largest(values, result, target).items():
+        found = getattr(row, f"{name}_at")
+        assert (found and found.index) == at, name
+    exponents = [math.frexp(v)[1] - 1 for v in values.tolist() if v and math.isfinite(v)]
+    assert row.exponent_histogram == {e: exponents.count(e) for e in sorted(set(exponents))}
+
+
+def _first_largest(
+    x: np.ndarray[Any, Any], q: np.ndarray[Any, Any], spec: FormatSpec
+) -> dict[str, tuple[int, ...] | None]:
+    """Where each error is largest, the first of equals; None where all are exact."""
+    errors: dict[str, list[float]] = {name: [] for name in ("abs", "rel", "ulp")}
+    for v, r in zip(x.tolist(), q.tolist(), strict=True):
+        if not (math.isfinite(v) and math.isfinite(r)):
+            three = [Fraction(0)] * 3
+        else:
+            error, magnitude = abs(Fraction(r) - Fraction(v)), abs(Fraction(v))
+            ulp = Fraction(2) ** _ulp_exponent(magnitude, spec)
+            three = [error, error / magnitude if v else Fraction(0), error / ulp]
+        for kept, one in zip(errors.values(), three, strict=True):
+            kept.append(float(one))
+    return {
+        name: (kept.index(max(kept)),) if max(kept) else None
+        for name, kept in zip(("max_abs_error", "max_rel_error", "max_error_ulp"), errors.values(),
+                              strict=True)
+    }  # fmt: skip
+
+
+def test_a_backend_that_is_far_off_is_measured_exactly() -> None:
+    x = torch.tensor([1 + 2**-23, 2.0**-20 + 2**-43, 3.0, 0.0])
+    q = torch.tensor([2.0, 1.0, -(2.0**-20), 2.0**-14], dtype=torch.float16)
+    stats = CastStats()
+    stats.add(SourceBlock(x, lambda i: ("x", (i,))), q, F16)
+    errors = (q.double() - x.double()).abs()
+    assert stats.errors["max_abs_error"][0] == errors.max().item() == 3 + 2.0**-20
+    assert stats.errors["max_rel_error"][0] == (errors[:3] / x[:3].double()).max().item()
+    assert stats.rms_error == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
+
+
 def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.from_numpy(np.random.default_rng(5).standard_normal(100_000)).to(torch.float32)
     error = (x.to(torch.float16).double() - x.double()).abs()

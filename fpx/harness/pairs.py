@@ -2,9 +2,9 @@
 
 Everything is exact where it can be. Measuring happens in float64, or, for sources that are no wider
 than float32 and targets whose values float32 has, in float32, which halves the work and loses
-nothing: while nothing overflows, q - x is a multiple of the smaller of both ulps and no larger than
-one ulp of the target, so it has at most 24 bits (as in Sterbenz' lemma), and scaling it by a power
-of two keeps them.
+nothing: while nothing overflows and q is within one ulp of the target of x, q - x is a multiple of
+the smaller of both ulps, so it has at most 24 bits (as in Sterbenz' lemma), and scaling it by a
+power of two keeps them. `Pair.of` measures in float64 what is further off.
 """
 
 from __future__ import annotations
@@ -177,23 +177,23 @@ class SourceBlock:
         float64's subnormals are in bin 0, infinities and NaNs in bin 2047.
         """
         spec = self.measure.spec
-        smallest, largest = self.extremes
         narrow = self.measure is NARROW
-        # float32's subnormals have exponents of their own in float64: those are counted there
-        if narrow and not spec.smallest_normal.fraction <= smallest <= largest < math.inf:
-            return self.wide.exponents
         field = self.exponent_field >> spec.fraction_bits
         if narrow:
             field = field.to(torch.uint8)  # which bincount takes fastest
         bins = torch.bincount(field, self.weights, minlength=1 << spec.exponent_bits)
         counts = bins.to("cpu", torch.int64)
-        if narrow:
-            shift = WIDE.spec.bias - spec.bias
-            wide = torch.zeros(EXPONENT_BINS, dtype=torch.int64)
-            wide[shift : shift + len(counts)] = counts
-            return wide
-        counts[0] -= self.count(self.zero)
-        return counts
+        if counts[0]:
+            counts[0] -= self.count(self.zero)
+        if not narrow:
+            return counts
+        if counts[0]:  # float32's subnormals have exponents of their own in float64
+            return self.wide.exponents
+        wide = torch.zeros(EXPONENT_BINS, dtype=torch.int64)
+        shift = WIDE.spec.bias - spec.bias
+        wide[shift : shift + len(counts) - 1] = counts[:-1]
+        wide[-1] = counts[-1]
+        return wide
 
 
 class Pair:
@@ -222,6 +222,14 @@ class Pair:
     def is_narrow(self) -> bool:
         """Whether it is measured in float32."""
         return self.source.measure is NARROW
+
+    @classmethod
+    def of(cls, source: SourceBlock, q: Tensor, target: FormatSpec) -> Pair:
+        """A pair whose errors are exact, whatever the cast made of the block."""
+        pair = cls(source, q, target)
+        if pair.is_narrow and float(pair.error_in_ulps.amax()) > 1:
+            return cls(source.wide, q, target)
+        return pair
 
     @cached_property
     def result(self) -> Tensor:
@@ -294,6 +302,7 @@ class Pair:
         error = self.error / self.source.divisor
         return error if self.target.zero else torch.where(self.source.zero, 0.0, error)
 
+    @cached_property
     def error_in_ulps(self) -> Tensor:
         """|q - x| in ulps of the target at x: products with powers of two, so exact."""
         measure, target = self.source.measure, self.target
@@ -302,8 +311,8 @@ class Pair:
             (target.emin + bias) << shift, (target.emax + bias) << shift
         )
         # 2^(1 - exponent) first: it is in range wherever 2^-exponent would not be
-        scale = ((2 * bias + 1) << shift) - field
-        return self.error * scale.view(measure.dtype) * 2.0 ** (target.fraction_bits - 1)
+        scale = field.neg_().add_((2 * bias + 1) << shift).view(measure.dtype)
+        return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
 
 
 @cache

@@ -107,7 +107,7 @@ class ErrorMetric(NamedTuple):
 ERRORS: dict[str, ErrorMetric] = {
     "max_abs_error": ErrorMetric(lambda pair: pair.error),
     "max_rel_error": ErrorMetric(Pair.relative_error, slack=2.0**-22),  # one rounding is 2^-24
-    "max_error_ulp": ErrorMetric(Pair.error_in_ulps),
+    "max_error_ulp": ErrorMetric(lambda pair: pair.error_in_ulps),
 }
 """Name -> error. They merge by taking the larger."""
 
@@ -136,7 +136,7 @@ class CastStats:
 
     def add(self, source: SourceBlock, q: Tensor, target: FormatSpec) -> None:
         """Takes in one more block: `source` was cast to `q`, in the format `target`."""
-        pair = Pair(source, q, target)
+        pair = Pair.of(source, q, target)
         for name, count in COUNTERS.items():
             self.counters[name] += count(pair)
         self.finite_count += pair.finite_count
@@ -151,14 +151,19 @@ class CastStats:
         """Takes in the largest error of a block, and returns it as measured."""
         errors = metric.elementwise(pair)
         largest = float(errors.amax())
-        if largest * (1 + metric.slack) > self.errors[name][0]:
-            # Which element has it is settled in float64. Rounding keeps the order, so it is one of
-            # those that have the largest as measured.
-            near = (errors == largest).nonzero().view(-1)
-            exact = metric.elementwise(pair.at(near))
-            at = int(exact.argmax())  # the first of equals
-            if float(exact[at]) > self.errors[name][0]:
-                self.errors[name] = float(exact[at]), _location(pair, int(near[at]))
+        kept, slack = self.errors[name][0], metric.slack if pair.is_narrow else 0.0
+        if largest * (1 + slack) <= kept:
+            return largest
+        if not slack:
+            self.errors[name] = largest, _location(pair, int(errors.argmax()))
+            return largest
+        # Which element has it is settled in float64. Rounding keeps the order, so it is one of
+        # those that have the largest as measured.
+        near = (errors == largest).nonzero().view(-1)
+        exact = metric.elementwise(pair.at(near))
+        at = int(exact.argmax())  # the first of equals
+        if float(exact[at]) > kept:
+            self.errors[name] = float(exact[at]), _location(pair, int(near[at]))
         return largest
 
     @staticmethod
