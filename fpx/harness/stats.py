@@ -157,6 +157,8 @@ class CastStats:
         if not slack:
             self.errors[name] = largest, _location(pair, int(errors.argmax()))
             return largest
+        if largest == kept == 1 and not (pair.error > pair.source.magnitude).any():
+            return largest  # exactly 1, all of it: whatever underflows has that relative error
         # Which element has it is settled in float64. Rounding keeps the order, so it is one of
         # those that have the largest as measured.
         near = (errors == largest).nonzero().view(-1)
