@@ -31,11 +31,22 @@ def inspect_tables(report: InspectReport) -> RenderableType:
     for source in dict.fromkeys(tensor.source for tensor in report.tensors):
         tensors = [tensor for tensor in report.tensors if tensor.source == source]
         parts.append(Text.assemble((escape(source), "bold"), (f"  {tensors[0].kind}", LABEL_STYLE)))
-        parts.append(_layouts(tensors))
+        plain = all(t.contiguous and not t.storage_offset and not t.shares_with for t in tensors)
+        parts.append(_plain_layouts(tensors) if plain else _layouts(tensors))
         if any(tensor.stats is not None for tensor in tensors):
             parts += [_values(tensors), *_histogram(tensors)]
     parts.append(_sizes(report))
     return Group(*parts)
+
+
+def _plain_layouts(tensors: list[TensorInfo]) -> Table:
+    """The short table where every tensor is contiguous and alone in its storage."""
+    table = _table("tensor", "dtype", "shape", "bytes")
+    table.caption = "all contiguous, each in a storage of its own"
+    table.caption_justify = "left"
+    for item in tensors:
+        table.add_row(escape(item.tensor), item.dtype, _numbers(item.shape), f"{item.bytes:,}")
+    return table
 
 
 def _layouts(tensors: list[TensorInfo]) -> Table:
