@@ -56,7 +56,7 @@ def test_encode(args: list[str], lines: list[str]) -> None:
     [
         ("decode", ["decode", "3.14", "-0", "1/3", "65520", "nan", "1e-8", *FP16_JSON]),
         ("encode", ["encode", "3.14", "1e9", "--dtype", "fp16", "--json"]),
-        ("range", ["range", "--json"]),
+        ("range", ["range", "--dtype", "fp16", "--dtype", "e8m0", "--dtype", "e4m3fn", "--json"]),
     ],
 )  # fmt: skip
 def test_json_is_golden(name: str, args: list[str]) -> None:

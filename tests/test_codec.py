@@ -82,9 +82,23 @@ def test_every_midpoint_and_both_its_sides(spec: FormatSpec, power: int) -> None
 def test_every_mode_against_the_reference(
     spec: FormatSpec, rounding: Rounding, overflow: Overflow
 ) -> None:
+    _check_every_mode(spec, rounding, overflow, step=97 if spec.bits > 8 else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overflow", list(Overflow), ids=lambda o: o.value)
+@pytest.mark.parametrize("rounding", list(Rounding), ids=lambda r: r.value)
+@pytest.mark.parametrize("spec", SIXTEEN, ids=lambda s: s.name)
+def test_every_mode_at_every_value_of_16_bits(
+    spec: FormatSpec, rounding: Rounding, overflow: Overflow
+) -> None:
+    _check_every_mode(spec, rounding, overflow, step=1)
+
+
+def _check_every_mode(spec: FormatSpec, rounding: Rounding, overflow: Overflow, step: int) -> None:
+    """Values, midpoints and both their sides, every `step`-th of them."""
     ladder, finite = reference.values(spec)
     tiny = Fraction(1, 1 << 60)
-    step = 97 if spec.bits > 8 else 1
     chosen = {*range(0, finite, step), 0, 1, 2, finite - 2, finite - 1}
     for low in sorted(chosen):
         around = [ladder[low], (ladder[low] + ladder[low + 1]) / 2, ladder[low + 1]]

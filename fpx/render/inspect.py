@@ -182,7 +182,11 @@ def _table(*columns: str) -> Table:
     for number, column in enumerate(columns):
         text = column in ("tensor", "dtype", "shape", "stride", "index", "contiguous", "storage")
         table.add_column(
-            column, justify="left" if text else "right", overflow="fold", no_wrap=number > 0
+            column,
+            justify="left" if text else "right",
+            overflow="fold",
+            no_wrap=number > 0,
+            min_width=None if number else 8,
         )
     return table
 
