@@ -10,12 +10,11 @@ import typer
 from fpx.cli import options
 from fpx.cli.group import complain
 from fpx.cli.output import complete_format, console, print_json
+from fpx.cli.progress import ProgressBar
 from fpx.core.formats import find_format
 from fpx.errors import CheckError, InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bars
-
     from fpx.report.cast import CastReport
 
 _TARGETS = ("float16", "bfloat16")
@@ -107,7 +106,7 @@ def cast_compare(
 
     from fpx.harness.compare import cast_compare as compare
 
-    with _ProgressBar() as progress:
+    with ProgressBar("casting") as progress:
         report = compare(
             sources or [],
             targets,
@@ -143,40 +142,3 @@ def _show(report: CastReport, top: int, json: bool) -> None:
     from fpx.render.cast import cast_tables
 
     console().print(cast_tables(report, top))
-
-
-class _ProgressBar:
-    """A bar on stderr where that is a terminal; nothing where it is not."""
-
-    def __init__(self) -> None:
-        self._bars: Bars | None = None
-
-    def __enter__(self) -> _ProgressBar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def start(self, total: int) -> None:
-        """The number of elements to come."""
-        if not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-
-        self._bars = Progress(
-            "casting",
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._bars.start()
-        self._task = self._bars.add_task("casting", total=total)
-
-    def advance(self, count: int) -> None:
-        """That many more are done."""
-        if self._bars is not None:
-            self._bars.advance(self._task, count)

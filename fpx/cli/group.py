@@ -25,6 +25,7 @@ COMMANDS = {
     "distance": "fpx.cli.distance:distance",
     "bits": "fpx.cli.bits:bits",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
+    "cast-verify": "fpx.cli.cast_verify:cast_verify",
 }
 """Every command: where its function is. A module is imported when its command is asked for."""
 
