@@ -160,6 +160,12 @@ def test_runs_of_float32_codes(target: str, width: int) -> None:
         assert torch.equal(round_codes(torch.cat([whole, other_sign]), source, spec)[:-1], got)
 
 
+@pytest.mark.parametrize("target", WIDE, ids=lambda s: s.name)
+def test_runs_that_round_to_one_code(target: FormatSpec) -> None:
+    for first in (0x8000, 0x0001, 0xFBFF, 0x3C00, 0xBC00):
+        check([first], FORMATS["float16"], target)
+
+
 @pytest.mark.parametrize("spec", [*TARGETS, *CUSTOM], ids=lambda s: s.name)
 def test_nans_are_found(spec: FormatSpec) -> None:
     codes = range(1 << spec.bits) if spec.bits <= 16 else corners(spec, spec)

@@ -129,11 +129,12 @@ def _round_span(
     sign = source.sign_mask if span.negative else 0
     if not span.low and (source.nan is NanEncoding.NEGATIVE_ZERO or not target.zero):
         return None
+    top_bit = 1 << (target.bits - 1)
     ends = torch.tensor(
         [_wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
     )
     rounded = _round_numbers(_unpack(ends, source), target, Rounding.TIES_TO_EVEN, overflow)
-    first, last = rounded.tolist()
+    first, last = (code & (2 * top_bit - 1) for code in rounded.tolist())
     dtype = container(target)
     if first == last:  # rounding is monotonic: what lies between rounds likewise
         return torch.full_like(codes, _wrapped(first, dtype), dtype=dtype)
