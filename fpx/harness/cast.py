@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -78,7 +78,7 @@ class TorchBackend:
         wanted = torch_dtype(target)
         if min(source.bits, target.bits) < 8:  # float4_e2m1fn_x2 is storage for pairs
             raise UnavailableError(f"torch does not cast {source.name} to {target.name}")
-        to = _compiled(wanted) if compiled else lambda x: x.to(wanted)
+        to = _compiled(held, wanted) if compiled else lambda x: x.to(wanted)
         try:
             x = _laid_out(codes, layout).view(held)
             if layout == "scalar":
@@ -101,15 +101,15 @@ def _laid_out(codes: Tensor, layout: str) -> Tensor:
     return gaps.copy_(codes)
 
 
-@cache
-def _compiled(dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    if torch.compiler.is_compiling() or not hasattr(torch, "compile"):
-        raise UnavailableError("this torch has no torch.compile")
+@lru_cache(1)
+def _compiled(_: torch.dtype, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    # torch.compile gives up, silently, on a function that it has compiled for eight dtypes
+    torch.compiler.reset()
 
     def to(x: Tensor) -> Tensor:
         return x.to(dtype)
 
-    compiled: Callable[[Tensor], Tensor] = torch.compile(to, dynamic=True)
+    compiled: Callable[[Tensor], Tensor] = torch.compile(to, dynamic=True, fullgraph=True)
     return compiled
 
 

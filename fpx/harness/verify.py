@@ -190,7 +190,8 @@ def _flushes(d: Differences) -> Tensor:
 def _through(name: str, *how: Any) -> Test:
     def test(d: Differences) -> Tensor:
         middle = FORMATS[name]
-        if middle is d.source or middle is d.target:
+        exact = isinstance(d.source, FormatSpec) and middle.holds(d.source)
+        if exact or middle is d.target:
             return torch.zeros_like(d.source_nan)
         return (d.through(middle, *how) == d.got) & ~d.source_nan
 

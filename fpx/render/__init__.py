@@ -29,6 +29,7 @@ _DRAWN_BY = {
     "Distances": "fpx.render.table:distances_table",
     "RangeReport": "fpx.render.ranges:range_tables",
     "CastReport": "fpx.render.cast:cast_tables",
+    "DevicesReport": "fpx.render.devices:devices_tables",
     "VerifyReport": "fpx.render.verify:verify_tables",
 }
 
