@@ -25,8 +25,11 @@ from fpx.core.formats import FORMATS, FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
+from fpx.harness.distinct import distinct_values
+from fpx.harness.pairs import Pair, ScaledSquares, SourceBlock
 from fpx.harness.sources import DISTRIBUTIONS, NAMES, boundaries, named_source
-from fpx.harness.stats import COUNTERS, CastStats, ScaledSquares, SourceBlock
+from fpx.harness.stats import COUNTERS, CastStats
+from fpx.harness.tensors import entry_of
 from fpx.report.cast import CastReport, CastRow, Location, parse_condition
 from tests import reference
 
@@ -225,6 +228,172 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     at = rows[0][0]
     assert at is not None
     assert x[at.index].item() == at.value
+
+
+def _same(one: CastStats, other: CastStats) -> None:
+    assert one.counters == other.counters
+    assert one.errors == other.errors
+    assert repr(one.first_overflow) == repr(other.first_overflow)  # its result may be NaN
+    assert one.exponent_histogram() == other.exponent_histogram()
+    assert one.finite_count == other.finite_count
+    assert one.rms_error == pytest.approx(other.rms_error, rel=1e-12, nan_ok=True)
+    assert one.sqnr_db == pytest.approx(other.sqnr_db, rel=1e-12, nan_ok=True)
+
+
+def _adversarial(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:
+    """Random codes of every exponent, and blocks without the extreme ones."""
+    rng = np.random.default_rng(seed)
+    bits = {4: torch.int32, 2: torch.int16}[dtype.itemsize]
+    info = torch.iinfo(bits)
+    codes = torch.from_numpy(rng.integers(info.min, info.max, 40_000, endpoint=True)).to(bits)
+    x = codes.view(dtype)
+    tame = x[x.float().abs() < 4e4]
+    normal = torch.from_numpy(rng.standard_normal(40_000)).to(dtype)
+    zeros = torch.cat([normal[:500], torch.zeros(50, dtype=dtype), -normal[:500] * 1e-8])
+    return [x, tame, tame[tame.float().abs() > 1e-30], normal, zeros, torch.zeros(9, dtype=dtype)]
+
+
+@pytest.mark.parametrize("target", [*TARGETS, FORMATS["float8_e5m2fnuz"]], ids=lambda s: s.name)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_measuring_in_float32_loses_nothing(dtype: torch.dtype, target: FormatSpec) -> None:
+    narrow_blocks = 0
+    for x in _adversarial(dtype, 1):
+        q = BACKENDS["torch"].cast(x, target)
+        default, wide = CastStats(), CastStats()
+        block = SourceBlock(x, lambda i: ("x", (i,)))
+        default.add(block, q, target)
+        wide.add(block.wide, q, target)
+        _same(default, wide)
+        narrow_blocks += Pair(block, q, target).is_narrow
+    assert (narrow_blocks > 2) == (target is not F64)
+
+
+@pytest.mark.parametrize("target", [F16, BF16, F32, *FP8], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    ("dtype", "by_code"),
+    [
+        (torch.float32, False),
+        *((dtype, False) for dtype in (torch.bfloat16, torch.float16, torch.float8_e5m2)),
+        *((dtype, True) for dtype in (torch.bfloat16, torch.float16, torch.float8_e5m2)),
+    ],
+    ids=str,
+)
+def test_blocks_of_every_kind_against_fractions(
+    dtype: torch.dtype, target: FormatSpec, by_code: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short blocks, some tame and some with specials, so that every way of measuring is merged."""
+    rng = np.random.default_rng(7)
+    inf, tiny = math.inf, 2.0**-149
+    specials = [0.0, -0.0, inf, -inf, math.nan, tiny, -3 * tiny, 2.0**-24, 65519.0, -65520.0, 464.0]
+    parts = [torch.from_numpy(rng.standard_normal(60) * 2.0**e) for e in (0, -12, -130, 9, 125)]
+    parts[1][::3] = 0.0
+    parts += [torch.tensor(specials, dtype=torch.float64), torch.arange(-20, 20) * 2.0**-11 + 1]
+    x = torch.cat(parts).to(dtype)
+    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: by_code)
+    cpu = Device(torch.device("cpu"), "cpu", 30)
+    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: cpu)
+    row = compare(x, target)
+    values = x.to(torch.float64).numpy()
+    result = x.to(torch_dtype(target)).to(torch.float64).numpy()
+    expected = reference_row(values, result, target)
+    assert row.rms_error == pytest.approx(expected.pop("rms_error"), rel=1e-12)
+    assert {name: getattr(row, name) for name in expected} == expected
+    for name, at in _first_largest(values, result, target).items():
+        found = getattr(row, f"{name}_at")
+        assert (found and found.index) == at, name
+    exponents = [math.frexp(v)[1] - 1 for v in values.tolist() if v and math.isfinite(v)]
+    assert row.exponent_histogram == {e: exponents.count(e) for e in sorted(set(exponents))}
+
+
+def _first_largest(
+    x: np.ndarray[Any, Any], q: np.ndarray[Any, Any], spec: FormatSpec
+) -> dict[str, tuple[int, ...] | None]:
+    """Where each error is largest, the first of equals; None where all are exact."""
+    errors: dict[str, list[float]] = {name: [] for name in ("abs", "rel", "ulp")}
+    for v, r in zip(x.tolist(), q.tolist(), strict=True):
+        if not (math.isfinite(v) and math.isfinite(r)):
+            three = [Fraction(0)] * 3
+        else:
+            error, magnitude = abs(Fraction(r) - Fraction(v)), abs(Fraction(v))
+            ulp = Fraction(2) ** _ulp_exponent(magnitude, spec)
+            three = [error, error / magnitude if v else Fraction(0), error / ulp]
+        for kept, one in zip(errors.values(), three, strict=True):
+            kept.append(float(one))
+    return {
+        name: (kept.index(max(kept)),) if max(kept) else None
+        for name, kept in zip(("max_abs_error", "max_rel_error", "max_error_ulp"), errors.values(),
+                              strict=True)
+    }  # fmt: skip
+
+
+def test_a_backend_that_is_far_off_is_measured_exactly() -> None:
+    x = torch.tensor([1 + 2**-23, 2.0**-20 + 2**-43, 3.0, 0.0])
+    q = torch.tensor([2.0, 1.0, -(2.0**-20), 2.0**-14], dtype=torch.float16)
+    stats = CastStats()
+    stats.add(SourceBlock(x, lambda i: ("x", (i,))), q, F16)
+    errors = (q.double() - x.double()).abs()
+    assert stats.errors["max_abs_error"][0] == errors.max().item() == 3 + 2.0**-20
+    assert stats.errors["max_rel_error"][0] == (errors[:3] / x[:3].double()).max().item()
+    assert stats.rms_error == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
+
+
+def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.from_numpy(np.random.default_rng(5).standard_normal(100_000)).to(torch.float32)
+    error = (x.to(torch.float16).double() - x.double()).abs()
+    exact = error / x.double().abs()
+    rounded = error.float() / x.abs()
+    order = exact.argsort()
+    alike = (rounded[order][1:] == rounded[order][:-1]) & (exact[order][1:] != exact[order][:-1])
+    down = rounded.double()[order][:-1] < exact[order][:-1]
+    chosen = [*alike.nonzero()[:20].view(-1), *(alike & down).nonzero()[:20].view(-1)]
+    assert len(chosen) > 30
+    for block in (1, 2):  # in blocks of their own, the larger must not be passed over either
+        cpu = Device(torch.device("cpu"), "cpu", block)
+        monkeypatch.setattr("fpx.harness.compare.find_device", lambda _, cpu=cpu: cpu)
+        for at in chosen:
+            pair = order[at : at + 2]  # the smaller error first
+            row = compare(x[pair], F16)
+            assert row.max_rel_error == exact[pair[1]].item()
+            assert row.max_rel_error_at is not None
+            assert row.max_rel_error_at.index == (1,)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.bfloat16, torch.float16, torch.float8_e5m2, torch.int8, torch.uint8, torch.bool,
+     torch.int16],
+    ids=str,
+)  # fmt: skip
+def test_distinct_codes_tell_the_same(
+    dtype: torch.dtype, target: FormatSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    raw = torch.from_numpy(rng.integers(0, 256, 3 * 800 * dtype.itemsize, dtype=np.uint8))
+    x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
+    entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
+    monkeypatch.setattr("fpx.harness.distinct._BLOCK", 100)
+    read: list[int] = []
+    source = distinct_values(entry, read.append)
+    assert sum(read) == entry.count
+    assert len(source.x) <= 1 << (8 * dtype.itemsize)
+    by_code, direct = CastStats(), CastStats()
+    by_code.add(source, BACKENDS["torch"].cast(source.x, target), target)
+    flat = next(iter(entry.blocks(1 << 20)))
+    whole = SourceBlock(flat, lambda i: ("x", entry.index(i)))
+    direct.add(whole, BACKENDS["torch"].cast(flat, target), target)
+    _same(by_code, direct)
+
+
+def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = torch.randn(1 << 18).to(torch.bfloat16)
+    by_code = compare(x, F16)
+    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: False)
+    direct = compare(x, F16)
+    assert by_code.to == direct.to
+    assert by_code.max_error_ulp_at == direct.max_error_ulp_at
+    assert by_code.exact_count == direct.exact_count
+    assert by_code.sqnr_db == pytest.approx(direct.sqnr_db, rel=1e-12)
 
 
 # -- devices ---------------------------------------------------------------------------------------

@@ -178,3 +178,17 @@ def test_quoted_shortens() -> None:
     assert quoted("9" * 1000).startswith("'999")
     assert "1,000 characters" in quoted("9" * 1000)
     assert quoted("\u202eabc\x1b[31m") == r"'\u202eabc\x1b[31m'"
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-1000, 1000, places=5),
+    st.sampled_from(list(FORMATS)),
+)
+def test_errors_of_decimals_are_exact(x: Decimal, name: str) -> None:
+    if abs(x.adjusted()) > 5000:
+        return
+    report = fpx.decode(str(x), name)
+    if report.value is None or report.ulp is None:
+        return
+    assert Fraction(str(report.rounding_error)) == report.value - Fraction(x)
+    assert Fraction(str(report.error_ulp)) == (report.value - Fraction(x)) / report.ulp

@@ -38,9 +38,9 @@ def test_console_examples(command: str, output: str, tmp_path: Path) -> None:
     script = tmp_path / "fpx"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m fpx "$@"\n')
     script.chmod(0o755)
-    env = os.environ | {
-        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80", "PYTHONUTF8": "1",
-    }  # fmt: skip
+    here = str(Path(sys.executable).parent)
+    path = os.pathsep.join((str(tmp_path), here, os.environ["PATH"]))
+    env = os.environ | {"PATH": path, "COLUMNS": "80", "PYTHONUTF8": "1"}
     result = subprocess.run(
         command, shell=True, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8"
     )

@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
+<<<<<<< HEAD
 from fpx.cli.group import complain
 from fpx.cli.output import complete_format, console, print_json
+=======
+from fpx.cli.group import INTERRUPTED, complain
+from fpx.cli.output import complete_format, console, note, print_json
+>>>>>>> main
 from fpx.cli.progress import ProgressBar
 from fpx.core.formats import find_format
 from fpx.errors import CheckError, InputError
@@ -26,7 +31,8 @@ def cast_compare(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A file (.safetensors, .npy, .npz, .pt, .pth) or a distribution: normal, uniform, "
+            help="A file (.safetensors, .pt, .npy, .npz, .h5, .gguf; - for .npy on stdin), a "
+            "directory or index of a sharded checkpoint, or a distribution: normal, uniform, "
             "lognormal, gradients, activations, subnormals, boundaries (see above). Without it: "
             "all distributions.",
             show_default=False,
@@ -67,6 +73,8 @@ def cast_compare(
             show_default=False,
         ),
     ] = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
     top: Annotated[int, typer.Option(help="Rows to show; of more, the worst come first.")] = 20,
     json: options.Json = False,
 ) -> None:
@@ -93,6 +101,7 @@ def cast_compare(
     fpx cast-compare
     fpx cast-compare model.safetensors --to float16
     fpx cast-compare model.pt --to bf16 --fail-if 'overflow_count>0'
+    fpx cast-compare checkpoint/ --to fp16 --include 'layers.*.weight'
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
@@ -115,14 +124,20 @@ def cast_compare(
             size=size,
             seed=seed,
             progress=progress,
+            include=include or (),
+            exclude=exclude or (),
+            keep_partial=True,
         )
     if device == "auto":
         sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
-    for note in report.notes:
-        sys.stderr.write(f"fpx: note: {note}\n")
+    for line in report.notes:
+        note(line)
     _show(report, top, json)
     for error in report.errors:
         complain(error)
+    if report.partial:
+        complain("interrupted: the last row and the totals are of a part")
+        raise typer.Exit(INTERRUPTED)
     failures = report.failures(conditions)
     for failure in failures[:_FAILURES_SHOWN]:
         complain(failure)

@@ -24,6 +24,7 @@ COMMANDS = {
     "table": "fpx.cli.table:table",
     "distance": "fpx.cli.distance:distance",
     "bits": "fpx.cli.bits:bits",
+    "inspect": "fpx.cli.inspect:inspect",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
     "cast-verify": "fpx.cli.cast_verify:cast_verify",
     "devices": "fpx.cli.devices:devices",

@@ -32,6 +32,24 @@ Formats = Annotated[
     ),
 ]
 
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        metavar="PATTERN",
+        help="Only tensors of such names: a glob like 'layers.*.weight', or re: and a regular "
+        "expression; repeat for several.",
+        show_default=False,
+    ),
+]
+
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", metavar="PATTERN", help="No tensors of such names.", show_default=False
+    ),
+]
+
 RoundingMode = Annotated[
     Rounding, typer.Option("--rounding", help="What becomes of a number between two values.")
 ]

@@ -8,7 +8,6 @@ see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
 from __future__ import annotations
 
 from enum import Enum
-from functools import lru_cache
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic, integer_text, place_point
@@ -407,7 +406,6 @@ def _negated(bound: Dyadic | None) -> Dyadic | None:
     return None if bound is None else bound.negated
 
 
-@lru_cache(maxsize=4096)
 def _magnitude_interval(
     magnitude: int, spec: FormatSpec, direction: str, overflow: Overflow
 ) -> Interval | None:
@@ -417,7 +415,6 @@ def _magnitude_interval(
     infinite = magnitude > spec.max_finite_magnitude
     if infinite and (overflow is not Overflow.IEEE or toward_finite):
         return None
-    value = spec.finite(magnitude)
     if magnitude == 0:
         low, low_closed = Dyadic(0, 0), spec.zero
     elif direction is _Direction.EVEN:
@@ -427,7 +424,7 @@ def _magnitude_interval(
     elif direction is _Direction.UP or (direction is _Direction.ODD and not even):
         low, low_closed = spec.finite(magnitude - 1), False
     else:
-        low, low_closed = value, True
+        low, low_closed = spec.finite(magnitude), True
     if infinite:
         return Interval(low, None, low_closed, True)
     if magnitude == spec.max_finite_magnitude:
@@ -442,7 +439,7 @@ def _magnitude_interval(
         return Interval(low, _midpoint(magnitude, spec), low_closed, False)
     if direction is _Direction.DOWN or (direction is _Direction.ODD and not even):
         return Interval(low, spec.finite(magnitude + 1), low_closed, False)
-    return Interval(low, value, low_closed, True)
+    return Interval(low, spec.finite(magnitude), low_closed, True)
 
 
 def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
@@ -477,15 +474,14 @@ def shortest(code: int, spec: FormatSpec) -> str:
 
 def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
     """(n, e): the shortest decimal n * 10^e that rounds to a positive finite magnitude."""
-    interval = _magnitude_interval(magnitude, spec, _Direction.EVEN, Overflow.IEEE)
-    assert interval is not None
-    value, low, high = spec.finite(magnitude), interval.low, interval.high
-    if low is None or high is None or magnitude == 0:  # open-ended: the value's own binade will do
-        half = Dyadic(1, value.exponent - 1)
-        low, high = value.minus(half), value.minus(half.negated)
-    # All three as integers in units of 2^unit
-    unit = min(value.exponent, low.exponent, high.exponent)
-    v, lo, hi = (d.significand << (d.exponent - unit) for d in (value, low, high))
+    significand, exponent = spec.finite(magnitude)
+    # The value and the midpoints beside it, as integers in units of 2^unit. Below a power of two
+    # the spacing is half as wide, but for the lowest binade.
+    v, unit = 4 * significand, exponent - 2
+    fraction_mask = (1 << spec.fraction_bits) - 1
+    narrow = not magnitude & fraction_mask and magnitude > fraction_mask + int(spec.zero)
+    lo, hi = v - (1 if narrow else 2), v + 2
+    even = magnitude % 2 == 0
     # Start with 10^power above the interval's width, so that at most one multiple fits inside;
     # if none does, up to ten of the next lower power do, and the nearest to the value is wanted.
     power = ((hi - lo).bit_length() + unit) * 30103 // 100000 + 1
@@ -499,12 +495,9 @@ def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
         below, remainder = divmod(v * scale, grid)
         # of two equally near, the one with the even last digit
         nearest = below + (2 * remainder > grid or (2 * remainder == grid and below % 2))
+        low, high = lo * scale, hi * scale
         for candidate in (nearest, 2 * below + 1 - nearest):
             at = candidate * grid
-            if (
-                lo * scale < at < hi * scale
-                or (at == lo * scale and interval.low_closed)
-                or (at == hi * scale and interval.high_closed)
-            ):
+            if low < at < high or (even and at in (low, high)):
                 return candidate, power
         power -= 1

@@ -49,10 +49,8 @@ class Dyadic(NamedTuple):
     def decimal(self) -> str:
         """The exact decimal expansion: every digit, no rounding."""
         significand, exponent = self
-        if significand == 0:
-            return "0"
-        if exponent >= 0:
-            return integer_text(significand << exponent)
+        if exponent >= 0 or significand == 0:
+            return integer_text(significand << exponent) if significand else "0"
         # m / 2^k = m * 5^k / 10^k; with m odd, the product has no factor 10 left
         twos = (significand & -significand).bit_length() - 1
         places = -exponent - twos

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_EXPONENT_DIGITS = 30
 _CLAMPED_EXPONENT = 10**_MAX_EXPONENT_DIGITS  # beyond every format, and below no real exponent
 _MAX_SPAN = 2_000_000  # digits that an exact difference may take to write out
+_FEW_DIGITS = 400  # below, plain integers are faster than `Decimal`
 _MAX_RATIO_BITS = 20_000  # size of fraction literals whose exact difference is written out
 
 
@@ -82,12 +83,26 @@ class DecimalNumber(NamedTuple):
         Decimals where those end, else fractions `p/q`.
         """
         lead = len(self.digits) + self.exponent
-        if abs(lead) + len(self.digits) > _MAX_SPAN:
+        span = abs(lead) + len(self.digits)
+        if span > _MAX_SPAN:
             return None
-        x = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
-        error = _EXACT.subtract(_decimal(*value), x)
-        ulps = _EXACT.multiply(error, _power_of_two(-ulp_exponent))
-        return _decimal_text(error), _decimal_text(ulps)
+        if span < _FEW_DIGITS and -_FEW_DIGITS < value.exponent < _FEW_DIGITS:
+            # integers over a common power of ten: the same, and for few digits faster
+            significand, exponent = value
+            x = -int(self.digits or 0) if self.negative else int(self.digits or 0)
+            power = min(exponent, self.exponent, 0)
+            if exponent >= 0:
+                significand = (significand << exponent) * 10**-power
+            else:
+                significand *= 5**-exponent * 10 ** (exponent - power)
+            error = significand - x * 10 ** (self.exponent - power)
+            if ulp_exponent <= 0:
+                return _scaled(error, power), _scaled(error << -ulp_exponent, power)
+            return _scaled(error, power), _scaled(error * 5**ulp_exponent, power - ulp_exponent)
+        exact = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
+        difference = _EXACT.subtract(_decimal(*value), exact)
+        ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))
+        return _decimal_text(difference), _decimal_text(ulps)
 
 
 class RationalNumber(NamedTuple):
@@ -430,6 +445,11 @@ def _power_of_two(exponent: int) -> Decimal:
     if exponent >= 0:
         return Decimal(1 << exponent)
     return Decimal(5**-exponent).scaleb(exponent, _EXACT)
+
+
+def _scaled(number: int, power: int) -> str:
+    """number * 10^power, exactly."""
+    return place_point(number < 0, str(abs(number)), power)
 
 
 def _decimal_text(value: Decimal) -> str:

@@ -159,12 +159,14 @@ class FormatSpec:
 
     def finite(self, magnitude: int) -> Dyadic:
         """The value of a finite magnitude (an int from 0 to `max_finite_magnitude`)."""
-        biased_exponent = magnitude >> self.fraction_bits
-        fraction = magnitude & ((1 << self.fraction_bits) - 1)
-        if self.zero and biased_exponent == 0:
-            return Dyadic(fraction, self.quantum_exponent)
-        leading = 1 << self.fraction_bits
-        return Dyadic(leading | fraction, biased_exponent - self.bias - self.fraction_bits)
+        fraction_bits = self.fraction_bits
+        biased_exponent = magnitude >> fraction_bits
+        if biased_exponent == 0 and self.zero:
+            return Dyadic(magnitude, self.quantum_exponent)
+        leading = 1 << fraction_bits
+        return Dyadic(
+            leading | (magnitude & (leading - 1)), biased_exponent - self.bias - fraction_bits
+        )
 
     @cached_property
     def max_finite(self) -> Dyadic:

@@ -206,7 +206,7 @@ class Device:
         return self.torch.type == "cpu"
 
 
-_CPU_BLOCK = 1 << 16
+_CPU_BLOCK = 1 << 17
 _GPU_BLOCK = 1 << 22
 
 

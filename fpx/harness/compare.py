@@ -15,9 +15,12 @@ from torch import Tensor
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
 from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, torch_dtype
-from fpx.harness.files import open_file
+from fpx.harness.distinct import distinct_values, has_few_codes
+from fpx.harness.files import open_files
+from fpx.harness.pairs import Locate, SourceBlock
+from fpx.harness.select import select
 from fpx.harness.sources import NAMES, named_source
-from fpx.harness.stats import CastStats, Locate, SourceBlock
+from fpx.harness.stats import CastStats
 from fpx.harness.tensors import Source, TensorEntry, entry_of
 from fpx.report.cast import CastReport, CastRow, Location
 
@@ -96,6 +99,9 @@ def cast_compare(
     seed: int = 0,
     backend: Backend | None = None,
     progress: Progress | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    keep_partial: bool = False,
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
@@ -109,6 +115,9 @@ def cast_compare(
         seed: of the random distributions.
         backend: who casts; torch by default.
         progress: hears how far the work is.
+        include, exclude: patterns of tensor names, see `fpx.harness.select`.
+        keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
+            far, marked `partial`.
 
     Raises:
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
@@ -126,31 +135,39 @@ def cast_compare(
     errors: list[str] = []
     for number, source in enumerate(sources or NAMES):
         try:
-            opened.append(_open(source, number, from_, size, seed, specs))
+            opened += _open(source, number, from_, size, seed, specs)
         except InputError as error:
             if len(sources) == 1:
                 raise
             errors.append(str(error))
+    if include or exclude:
+        opened = select(opened, include, exclude)
     progress = progress or _Silent()
     progress.start(sum(entry.count for source in opened for entry in source.entries))
     rows: list[CastRow] = []
     totals = {spec: _Cast() for spec in specs}
     origins: set[str] = set()
-    for source in opened:
-        for entry in source.entries:
-            wanted = [spec for spec in specs if entry.only_for in (None, spec.name)]
-            try:
-                casts = _cast_entry(entry, wanted, backend, where, progress)
-            except InputError as error:
-                if len(sources) == 1 and len(source.entries) == 1:
-                    raise
-                errors.append(str(error))
-                continue
-            origin = _format_name(entry.dtype)
-            origins.add(origin)
-            for spec, cast in casts.items():
-                rows.append(_row(source.name, entry.name, origin, spec, backend, where, cast))
-                totals[spec] = totals[spec].merge(cast)
+    partial = False
+    for holder, entry in [(item, entry) for item in opened for entry in item.entries]:
+        casts = {spec: _Cast() for spec in specs if entry.only_for in (None, spec.name)}
+        try:
+            _cast_entry(entry, casts, backend, where, progress)
+        except InputError as error:
+            if len(sources) == 1 and len(holder.entries) == 1:
+                raise
+            errors.append(str(error))
+            continue
+        except KeyboardInterrupt:
+            if not keep_partial:
+                raise
+            partial = True
+        origin = _format_name(entry.dtype)
+        origins.add(origin)
+        for spec, cast in casts.items():
+            rows.append(_row(holder.name, entry.name, origin, spec, backend, where, cast))
+            totals[spec] = totals[spec].merge(cast)
+        if partial:
+            break
     origin = origins.pop() if len(origins) == 1 else "mixed"
     return CastReport(
         rows=tuple(rows),
@@ -161,6 +178,7 @@ def cast_compare(
         ),
         details=_environment(where, seed),
         errors=tuple(errors),
+        partial=partial,
         notes=tuple(
             f"{escape(source.name)}: {escape(note)}" for source in opened for note in source.notes
         ),
@@ -169,15 +187,15 @@ def cast_compare(
 
 def _open(
     source: object, number: int, from_: FormatSpec, size: int, seed: int, specs: list[FormatSpec]
-) -> Source:
+) -> list[Source]:
     if isinstance(source, str):
         if source in NAMES:
-            return named_source(source, torch_dtype(from_), size, seed, specs)
-        return open_file(source)
+            return [named_source(source, torch_dtype(from_), size, seed, specs)]
+        return open_files(source)
     if hasattr(source, "__fspath__"):
-        return open_file(str(source))
+        return open_files(str(source))
     name = f"tensor{number}" if number else "tensor"
-    return Source(name, [entry_of(name, as_tensor(source))])
+    return [Source(name, [entry_of(name, as_tensor(source))])]
 
 
 _ML_DTYPES = {
@@ -218,12 +236,17 @@ def as_tensor(data: object) -> Tensor:
 
 def _cast_entry(
     entry: TensorEntry,
-    specs: list[FormatSpec],
+    casts: dict[FormatSpec, _Cast],
     backend: Backend,
     device: Device,
     progress: Progress,
-) -> dict[FormatSpec, _Cast]:
-    casts = {spec: _Cast() for spec in specs}
+) -> None:
+    """Reads a tensor once and takes its casts to every target in."""
+    if device.is_cpu and has_few_codes(entry):
+        source = distinct_values(entry, progress.advance)
+        for spec, cast in casts.items():
+            cast.stats.add(source, backend.cast(source.x, spec), spec)
+        return
     at = 0
     for block in entry.blocks(device.block):
         source = SourceBlock(block.to(device.torch), _locator(entry, at))
@@ -234,7 +257,6 @@ def _cast_entry(
                 cast.differences.add(source, q.cpu(), BACKENDS["torch"].cast(block, spec))
         at += block.numel()
         progress.advance(block.numel())
-    return casts
 
 
 def _locator(entry: TensorEntry, start: int) -> Locate:

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.harness.stats import Thresholds
+from fpx.harness.pairs import Thresholds
 from fpx.harness.tensors import Source, TensorEntry, row_major_blocks
 
 _DRAWN = 1 << 16  # values drawn at a time; part of what a seed means

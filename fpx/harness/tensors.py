@@ -16,6 +16,26 @@ A block is only valid until the next one is asked for.
 """
 
 
+COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tensor lies in its storage.
+
+    Attributes:
+        stride: elements of the storage between neighbours along each axis.
+        offset: the storage's element that index 0, … is.
+        storage: which storage, unique in the source; tensors that share one have the same.
+        storage_bytes: size of the whole storage.
+    """
+
+    stride: tuple[int, ...]
+    offset: int
+    storage: str
+    storage_bytes: int
+
+
 @dataclass(frozen=True)
 class TensorEntry:
     """One tensor that can be read in blocks.
@@ -27,6 +47,8 @@ class TensorEntry:
         blocks: reads it.
         column_major: whether the blocks come in Fortran order.
         only_for: the one target format it was made for, or None.
+        layout: how it lies in a storage that it may share or be a view of; None where it has one of
+            its own, without gaps.
     """
 
     name: str
@@ -35,11 +57,29 @@ class TensorEntry:
     blocks: Blocks = field(repr=False)
     column_major: bool = False
     only_for: str | None = None
+    layout: Layout | None = None
 
     @property
     def count(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its elements."""
+        return self.count * self.dtype.itemsize
+
+    @property
+    def stride(self) -> tuple[int, ...]:
+        """Elements between neighbours along each axis."""
+        if self.layout is not None:
+            return self.layout.stride
+        strides = []
+        step = 1
+        for length in self.shape if self.column_major else self.shape[::-1]:
+            strides.append(step)
+            step *= max(length, 1)
+        return tuple(strides if self.column_major else strides[::-1])
 
     def index(self, position: int) -> tuple[int, ...]:
         """Multi-index of the element at a position in the order of the blocks."""
@@ -50,6 +90,14 @@ class TensorEntry:
             index.append(at)
         return tuple(index if self.column_major else index[::-1])
 
+    def position(self, index: tuple[int, ...]) -> int:
+        """The inverse of `index`."""
+        position = 0
+        pairs = list(zip(self.shape, index, strict=True))
+        for length, at in pairs[::-1] if self.column_major else pairs:
+            position = position * length + at
+        return position
+
 
 @dataclass(frozen=True)
 class Source:
@@ -58,12 +106,14 @@ class Source:
     Attributes:
         name: how a report calls it.
         entries: its tensors.
-        notes: one line for each tensor that was passed over, and why.
+        notes: one line for each tensor that was passed over, or read in part, and why.
+        kind: what it is, such as `safetensors`.
     """
 
     name: str
     entries: list[TensorEntry]
     notes: list[str] = field(default_factory=list)
+    kind: str = "tensor"
 
 
 def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
@@ -89,6 +139,17 @@ def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
                 yield from row_major_blocks(row, limit)
 
 
+def layout_of(tensor: Tensor) -> Layout:
+    """How a strided tensor lies in its storage."""
+    storage = tensor.untyped_storage()
+    return Layout(
+        tuple(tensor.stride()),
+        int(tensor.storage_offset()),
+        f"{storage.data_ptr():#x}",
+        storage.nbytes(),
+    )
+
+
 def entry_of(name: str, tensor: Tensor) -> TensorEntry:
     """An entry that reads a strided tensor in memory."""
     return TensorEntry(
@@ -96,4 +157,5 @@ def entry_of(name: str, tensor: Tensor) -> TensorEntry:
         tensor.dtype,
         tuple(tensor.shape),
         lambda limit: (block.cpu() for block in row_major_blocks(tensor.detach(), limit)),
+        layout=layout_of(tensor),
     )

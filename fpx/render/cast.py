@@ -33,10 +33,13 @@ def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
         table.add_column("differs\nfrom CPU", justify="right")
     for row in rows:
         table.add_row(*_cells(row, one_target, with_device))
-    if len(report.rows) > len(report.totals):
+    if len(report.rows) > len(report.totals) or report.partial:
         table.add_section()
         for row in report.totals:
-            table.add_row(*_cells(row, one_target, with_device), style="bold")
+            cells = _cells(row, one_target, with_device)
+            if report.partial:
+                cells[0] = "(partial)"
+            table.add_row(*cells, style="bold")
     parts: list[RenderableType] = [_heading(report), table]
     if many:
         hidden = len(report.rows) - limit

@@ -185,6 +185,7 @@ class CastReport(Report):
         details: versions, device, threads and seed that produced the numbers.
         errors: one line per source that could not be read; the rest was still done.
         notes: one line per tensor that was passed over, and why.
+        partial: whether the work was interrupted; the last row then tells of a part of its tensor.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/1"
@@ -194,6 +195,7 @@ class CastReport(Report):
     details: Mapping[str, JsonValue]
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    partial: bool = False
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row."""
@@ -204,11 +206,12 @@ class CastReport(Report):
         return dict(self.details)
 
     def to_dict(self, version: str = "") -> dict[str, Any]:
-        """The JSON document, with `totals`, `errors` and `notes` beside the results."""
+        """The JSON document, with `totals`, `errors`, `notes` and `partial` beside them."""
         return super().to_dict(version) | {
             "totals": to_json(self.totals),
             "errors": list(self.errors),
             "notes": list(self.notes),
+            "partial": self.partial,
         }
 
     def worst_first(self) -> list[CastRow]:

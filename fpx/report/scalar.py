@@ -77,17 +77,7 @@ class EncodeReport(Report):
     @property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        names = ["inexact" if self.rounded.inexact else "exact"]
-        if self.rounded.invalid:
-            names.append("invalid")
-        if self.rounded.overflow:
-            names.append("overflow")
-        kind = self.classification
-        if self.rounded.inexact and kind is Classification.ZERO:
-            names.append("underflow")
-        if kind is Classification.SUBNORMAL:
-            names.append("subnormal")
-        return tuple(names)
+        return tuple(_flags(self.rounded, self.classification))
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry: input, format, code, rounding, overflow, flags."""
@@ -235,20 +225,23 @@ class DecodeReport(EncodeReport):
 
     def _errors(self) -> tuple[str | None, str | None]:
         """`rounding_error` and `error_ulp`."""
-        if isinstance(self.literal, Nan) or codec.is_nan(self.code, self.spec):
+        rounded, dyadic = self.rounded, self.dyadic
+        if dyadic is None and (
+            isinstance(self.literal, Nan) or codec.is_nan(rounded.code, self.spec)
+        ):
             return None, None
-        if not self.rounded.inexact:
+        if not rounded.inexact:
             return "0", "0"
-        number, exponent = self.number, self.rounded.ulp_exponent
+        number, exponent = self.number, rounded.ulp_exponent
         if number is None or exponent is None:  # an infinity that became the largest finite value
             return ("inf", "inf") if self.literal.text.startswith("-") else ("-inf", "-inf")
-        if self.dyadic is None:
+        if dyadic is None:
             return ("-inf", "-inf") if self.sign else ("inf", "inf")
-        errors = number.error_of(self.dyadic, exponent)
+        errors = number.error_of(dyadic, exponent)
         if errors is not None:
             return errors
         operator, magnitude = ("+" if number.negative else "-"), number.text.lstrip("+-")
-        terms = f"{self.dyadic.decimal} {operator} {magnitude}"
+        terms = f"{dyadic.decimal} {operator} {magnitude}"
         return terms, f"({terms}) / 2^{exponent}"
 
     def _text_of(self, code: int | None) -> str | None:
@@ -259,26 +252,35 @@ class DecodeReport(EncodeReport):
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
-        spec, code, dyadic, interval = self.spec, self.code, self.dyadic, self.interval
+        spec, code, dyadic, interval = self.spec, self.rounded.code, self.dyadic, self.interval
         rounding_error, error_ulp = self._errors()
-        sign, biased_exponent, fraction = self.fields
-        shortest = self.shortest
-        lower, upper = self.neighbours
+        sign, biased_exponent, fraction = codec.fields(code, spec)
+        kind = codec.classify(code, spec)
+        shortest = codec.shortest(code, spec)
+        lower, upper = codec.neighbours(code, spec)
+        exponent = significand = None
+        value = hex_float = shortest
+        if dyadic is not None:
+            exponent = max(biased_exponent, int(spec.zero)) - spec.bias
+            significand = Dyadic(abs(dyadic.significand), -spec.fraction_bits).decimal
+            minus_zero = "-" if sign and not dyadic.significand else ""
+            value = minus_zero + dyadic.decimal
+            hex_float = minus_zero + dyadic.hex_float
         return [
             {
                 "input": self.literal.text,
                 "format": spec.name,
                 "code": hex_code(code, spec),
-                "bits": self.bits,
+                "bits": f"{code:0{spec.bits}b}",
                 "sign": sign,
                 "biased_exponent": biased_exponent,
-                "exponent": self.exponent,
+                "exponent": exponent,
                 "fraction": f"0x{fraction:0{-(-spec.fraction_bits // 4)}x}",
-                "significand": exact_text(self.significand_dyadic),
-                "classification": self.classification.value,
-                "value": exact_text(dyadic, sign) or shortest,
+                "significand": significand,
+                "classification": kind.value,
+                "value": value,
                 "shortest": shortest,
-                "hex_float": self.hex_float,
+                "hex_float": hex_float,
                 "rounding_error": rounding_error,
                 "error_ulp": error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
@@ -287,9 +289,23 @@ class DecodeReport(EncodeReport):
                 "interval": None if interval is None else interval_json(interval),
                 "rounding": self.rounding.value,
                 "overflow": self.overflow.value,
-                "flags": list(self.flags),
+                "flags": _flags(self.rounded, kind),
             }
         ]
+
+
+def _flags(rounded: Rounded, kind: Classification) -> list[str]:
+    """`exact` or `inexact`, then what came with it."""
+    names = ["inexact" if rounded.inexact else "exact"]
+    if rounded.invalid:
+        names.append("invalid")
+    if rounded.overflow:
+        names.append("overflow")
+    if rounded.inexact and kind is Classification.ZERO:
+        names.append("underflow")
+    if kind is Classification.SUBNORMAL:
+        names.append("subnormal")
+    return names
 
 
 def interval_json(interval: Interval) -> dict[str, JsonValue]:

@@ -1,0 +1,128 @@
+"""Tensor files as streams of blocks, in memory that does not grow with the file.
+
+Files are hostile until read: no pickle code runs, no link leads out of a file, headers are checked
+(by the library that owns the format, where there is one), and data is read into bounded buffers or
+mapped, and the pages given back. One module per kind; KINDS tells them apart by content.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from fpx.errors import InputError, UnavailableError, quoted
+from fpx.harness.files import gguf, hdf5, numpy, safetensors, sharded, torch
+from fpx.harness.files.prefetch import prefetched
+from fpx.harness.tensors import Source
+
+_EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
+_SMALL = 1 << 30  # bytes of tensors that no file is refused for
+
+Reader = Callable[[Path], Source]
+
+
+def _starts(magic: bytes) -> Callable[[bytes, int], bool]:
+    return lambda start, size: start.startswith(magic)
+
+
+KINDS: tuple[tuple[str, Callable[[bytes, int], bool], Reader], ...] = (
+    ("npy", _starts(b"\x93NUMPY"), numpy.open_npy),
+    ("torch (legacy)", _starts(torch.LEGACY_MAGIC), torch.open_torch),
+    ("hdf5", _starts(b"\x89HDF\r\n\x1a\n"), hdf5.open_hdf5),
+    ("gguf", _starts(b"GGUF"), gguf.open_gguf),
+    ("safetensors", safetensors.looks_right, safetensors.open_safetensors),
+)
+"""Kind -> whether a file's first bytes (and size) are of it, and who reads it. Zip archives, which
+hold torch's and numpy's files, are told apart by their members."""
+
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".h5", ".hdf5", ".gguf")
+"""Names under which such files are looked for in a directory."""
+
+
+def open_files(name: str) -> list[Source]:
+    """The tensors of a file, of a directory of files, or of an index with its shards.
+
+    Raises:
+        InputError: no such file, no tensor file, or a damaged or dangerous one.
+        UnavailableError: the kind needs a package that is not installed.
+    """
+    if name == "-":
+        return [numpy.open_stdin()]
+    try:
+        path = Path(name)
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(
+            f"{quoted(name)}: no such file, and no distribution has that name (see --help)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{quoted(name)} cannot be read: {_why(error)}") from None
+    if stat.S_ISDIR(mode):
+        return [_open(shard, tensors) for shard, tensors in sharded.in_directory(path, SUFFIXES)]
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{quoted(name)} is not a regular file: fpx reads only those")
+    if sharded.is_index(path):
+        return [_open(shard, tensors) for shard, tensors in sharded.of_index(path)]
+    return [_open(path, None)]
+
+
+def _open(path: Path, tensors: frozenset[str] | None) -> Source:
+    """One file; of a shard, the tensors that its index names."""
+    shown = quoted(str(path))
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{shown} is not a regular file: fpx reads only those")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            kind, reader = _kind_of(file, size)
+        source = reader(path)
+    except (InputError, UnavailableError):
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{shown}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown} cannot be read: {_why(error)}") from None
+    entries = source.entries
+    if tensors is not None:
+        missing = tensors - {entry.name for entry in entries}
+        if missing:
+            raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
+        entries = [entry for entry in entries if entry.name in tensors]
+    if not entries and not source.notes:
+        raise InputError(f"{shown} holds no tensors")
+    claimed = sum(entry.nbytes for entry in entries)
+    if claimed > max(_SMALL, _EXPANSION * size):
+        raise InputError(
+            f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
+            f"{_EXPANSION} times a file's size"
+        )
+    read = [replace(entry, blocks=prefetched(entry)) for entry in entries]
+    return replace(source, entries=read, kind=kind)
+
+
+def _kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
+    start = file.read(16)
+    for kind, matches, reader in KINDS:
+        if matches(start, size):
+            return kind, reader
+    if start.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+            raise InputError(f"{quoted(file.name)} is a damaged archive: {error}") from None
+        if any(name.endswith("/data.pkl") for name in names):
+            return "torch", torch.open_torch
+        return "npz", numpy.open_npz
+    raise InputError(
+        f"{quoted(file.name)} is no tensor file that fpx knows: it reads .safetensors, torch's "
+        ".pt/.pth/.bin, .npy, .npz, HDF5 and GGUF"
+    )
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,164 @@
+"""HDF5, Keras weights among it, by h5py; nothing outside the file is ever opened.
+
+HDF5 can point elsewhere in many ways (external and soft links, external storage, virtual datasets)
+and can load code for filters. Links are looked at before they are followed, and of what h5py would
+need for a dataset only what is built in is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fpx.errors import InputError, UnavailableError, quoted
+from fpx.harness.tensors import COMPLEX_NOTE, Blocks, Source, TensorEntry
+
+_BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
+_LARGEST_CHUNK = 64 << 20  # bytes, unpacked
+_CACHE = 64 << 20  # bytes of chunks that h5py keeps
+_MOST_OBJECTS = 1 << 20
+_DEEPEST = 64
+
+
+def open_hdf5(path: Path) -> Source:
+    """The numeric datasets of an HDF5 file, named by their path in it.
+
+    Raises:
+        InputError: damaged.
+        UnavailableError: h5py is not installed.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise UnavailableError(
+            f"{quoted(str(path))} is HDF5, which needs h5py: install fpx-cli[hdf5]"
+        ) from None
+    source = Source(str(path), [])
+    try:
+        with h5py.File(path, "r", rdcc_nbytes=_CACHE) as file:
+            seen: set[int] = set()
+            for name, dataset in _datasets(file, "", source.notes, seen, 0):
+                entry = _entry(path, name, dataset, source.notes)
+                if entry is not None:
+                    source.entries.append(entry)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - libhdf5 turns damage into errors of every kind
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{quoted(str(path))} is a damaged HDF5 file: {first}") from None
+    return source
+
+
+def _datasets(
+    group: Any, prefix: str, notes: list[str], seen: set[int], depth: int
+) -> Iterator[tuple[str, Any]]:
+    """(path, dataset) of a group and all below it, by hard links alone and each object once."""
+    import h5py
+
+    for key in group:
+        name = f"{prefix}{key}"
+        link = group.get(key, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            kind = "external" if isinstance(link, h5py.ExternalLink) else "soft"
+            notes.append(f"{name}: {kind} links are not followed")
+            continue
+        item = group[key]
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            notes.append(f"{name}: another name of an object above")
+            continue
+        seen.add(address)
+        if len(seen) > _MOST_OBJECTS or depth > _DEEPEST:
+            raise InputError(f"{quoted(group.file.filename)} has too many or too deep groups")
+        if isinstance(item, h5py.Dataset):
+            yield name, item
+        elif isinstance(item, h5py.Group):
+            yield from _datasets(item, f"{name}/", notes, seen, depth + 1)
+
+
+def _entry(path: Path, name: str, dataset: Any, notes: list[str]) -> TensorEntry | None:
+    reason = _refusal(dataset)
+    if reason:
+        notes.append(f"{name}: {reason}")
+        return None
+    dtype, shape = dataset.dtype, tuple(dataset.shape)
+    native = dtype.newbyteorder("=")
+    torch_dtype = torch.from_numpy(np.empty(0, native)).dtype
+    if torch_dtype.is_complex:
+        notes.append(f"{name}: {COMPLEX_NOTE}")
+        return TensorEntry(
+            name, torch_dtype.to_real(), (*shape, 2), _blocks(path, name, native, parts=2)
+        )
+    return TensorEntry(name, torch_dtype, shape, _blocks(path, name, native))
+
+
+def _refusal(dataset: Any) -> str:
+    """Why a dataset is not read; empty where it is."""
+    if dataset.shape is None:
+        return "empty"
+    try:
+        torch.from_numpy(np.empty(0, dataset.dtype.newbyteorder("=")))
+    except TypeError:
+        return f"dtype {dataset.dtype} is not compared"
+    if dataset.dtype.hasobject:
+        return "holds no plain numbers"
+    if dataset.external:
+        return "its data is in other files, which are not opened"
+    if dataset.is_virtual:
+        return "virtual: it points to other datasets, which is not followed"
+    plist = dataset.id.get_create_plist()
+    filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+    if not filters <= _BUILT_IN_FILTERS:
+        return f"filter {max(filters - _BUILT_IN_FILTERS)} is not built in, and none are loaded"
+    if dataset.chunks and prod(dataset.chunks) * dataset.dtype.itemsize > _LARGEST_CHUNK:
+        return f"chunks of more than {_LARGEST_CHUNK >> 20} MiB are not unpacked"
+    return ""
+
+
+def _blocks(path: Path, name: str, native: np.dtype[Any], parts: int = 1) -> Blocks:
+    def blocks(limit: int) -> Iterator[Tensor]:
+        import h5py
+
+        with h5py.File(path, "r", rdcc_nbytes=_CACHE) as file:
+            dataset = file[name]
+            for array in _arrays(dataset, (), max(limit // parts, 1)):
+                flat = np.ascontiguousarray(array, dtype=native).reshape(-1)
+                if parts > 1:
+                    flat = flat.view(native.type(0).real.dtype)
+                tensor = torch.from_numpy(flat)
+                for start in range(0, len(tensor), limit):
+                    yield tensor[start : start + limit]
+
+    return blocks
+
+
+def _arrays(dataset: Any, at: tuple[int, ...], limit: int) -> Iterator[Any]:
+    """A dataset (or its part at an index) in row-major order, about `limit` elements at a time.
+
+    Whole rows of chunks are read at once where a chunk's worth of memory allows that.
+    """
+    rest = dataset.shape[len(at) :]
+    if prod(rest) == 0:
+        return
+    if not rest or prod(rest) <= limit:
+        yield dataset[at] if at else dataset[()]
+        return
+    row = prod(rest[1:])
+    rows = limit // row
+    if dataset.chunks is not None:
+        chunk = dataset.chunks[len(at)]
+        aligned = max(rows // chunk, 1) * chunk
+        if aligned * row * dataset.dtype.itemsize <= _LARGEST_CHUNK:
+            rows = aligned
+    if rows:
+        for start in range(0, rest[0], rows):
+            yield dataset[(*at, slice(start, start + rows))]
+    else:
+        for index in range(rest[0]):
+            yield from _arrays(dataset, (*at, index), limit)

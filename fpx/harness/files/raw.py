@@ -1,0 +1,51 @@
+"""Bytes of files in one bounded buffer, as blocks of a tensor."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from fpx.errors import InputError, quoted
+from fpx.harness.tensors import Blocks
+
+Stream: TypeAlias = io.BufferedIOBase | io.RawIOBase
+Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -> Iterator[Bytes]:
+    """`count` items from the file's position on, in one buffer that is used again.
+
+    Raises:
+        InputError: the file ends before.
+    """
+    buffer: Bytes = np.empty(min(limit, count) * itemsize, dtype=np.uint8)
+    for start in range(0, count, limit):
+        block = buffer[: min(limit, count - start) * itemsize]
+        _fill(file, block.data, name)
+        yield block
+
+
+def _fill(file: Stream, buffer: memoryview, name: str) -> None:
+    filled = 0
+    while filled < len(buffer):
+        chunk = file.readinto(buffer[filled:])
+        if not chunk:
+            raise InputError(f"{quoted(name)} ends too early: it is damaged or still being written")
+        filled += chunk
+
+
+def file_blocks(path: Path, at: int, dtype: torch.dtype, count: int) -> Blocks:
+    """Reads `count` little-endian elements that begin at a byte of a file."""
+
+    def blocks(limit: int) -> Iterator[torch.Tensor]:
+        with path.open("rb", buffering=0) as file:
+            file.seek(at)
+            for raw in raw_blocks(file, count, dtype.itemsize, limit, str(path)):
+                yield torch.from_numpy(raw).view(dtype)
+
+    return blocks

@@ -1,0 +1,163 @@
+"""The report of `fpx inspect`: what is in tensor files, and how it lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fpx.report.base import JsonValue, Report, to_json
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of a tensor.
+
+    Attributes:
+        index: its multi-index.
+        value: its value.
+    """
+
+    index: tuple[int, ...]
+    value: float
+
+
+@dataclass(frozen=True)
+class TensorStats:
+    """What values a tensor has.
+
+    Attributes:
+        min, max: smallest and largest value, infinities included, NaNs not; None without any.
+        zero_count, nan_count, inf_count: such elements.
+        subnormal_count: elements that are subnormal in the tensor's own format; 0 for integers.
+        exponent_histogram: finite non-zero elements by unbiased exponent.
+    """
+
+    min: float | None
+    max: float | None
+    zero_count: int
+    subnormal_count: int
+    nan_count: int
+    inf_count: int
+    exponent_histogram: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One tensor of a file.
+
+    Attributes:
+        source: the file.
+        kind: what kind of file it is.
+        tensor: the tensor's name.
+        dtype: torch's name of its dtype.
+        shape: elements along each axis.
+        stride: elements of the storage between neighbours along each axis.
+        storage_offset: where in the storage the first element is.
+        contiguous: whether the elements lie one after the other in row-major order.
+        count: elements.
+        bytes: of its elements.
+        storage: the storage's name in this file, shared by the tensors that share it.
+        storage_bytes: of the whole storage.
+        shares_with: names of the other tensors in that storage.
+        stats: its values; None where they were not asked for.
+    """
+
+    source: str
+    kind: str
+    tensor: str
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    storage_offset: int
+    contiguous: bool
+    count: int
+    bytes: int
+    storage: str
+    storage_bytes: int
+    shares_with: tuple[str, ...] = ()
+    stats: TensorStats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InspectReport(Report):
+    """What tensor files hold.
+
+    Attributes:
+        tensors: in the order of the files.
+        notes: one line per tensor that was passed over or is stored in a special way.
+        errors: one line per file that could not be read.
+    """
+
+    schema: ClassVar[str] = "fpx.inspect/1"
+
+    tensors: tuple[TensorInfo, ...]
+    notes: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all tensors, each on its own."""
+        return sum(tensor.bytes for tensor in self.tensors)
+
+    @property
+    def storage_bytes(self) -> int:
+        """Bytes of all storages, each once."""
+        return sum({(t.source, t.storage): t.storage_bytes for t in self.tensors}.values())
+
+    @property
+    def storage_count(self) -> int:
+        """Number of storages."""
+        return len({(tensor.source, tensor.storage) for tensor in self.tensors})
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry per tensor."""
+        return [to_json(tensor) for tensor in self.tensors]
+
+    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
+        """The JSON document, with sizes, `errors` and `notes` beside the results."""
+        return super().to_dict(version) | {
+            "bytes": self.bytes,
+            "storage_bytes": self.storage_bytes,
+            "storage_count": self.storage_count,
+            "errors": list(self.errors),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ExtremesReport(Report):
+    """The most extreme elements of one tensor.
+
+    Attributes:
+        source, tensor, dtype: which tensor.
+        largest, smallest: elements by value, the most extreme first; NaNs are left out.
+        closest_to_zero: non-zero elements by magnitude.
+    """
+
+    schema: ClassVar[str] = "fpx.inspect-top/1"
+
+    source: str
+    tensor: str
+    dtype: str
+    largest: tuple[Element, ...]
+    smallest: tuple[Element, ...]
+    closest_to_zero: tuple[Element, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LayoutReport(Report):
+    """How one tensor lies in its storage."""
+
+    schema: ClassVar[str] = "fpx.inspect-layout/1"
+
+    info: TensorInfo
+
+    def place(self, index: tuple[int, ...]) -> int:
+        """The storage's element that an index of the tensor is."""
+        steps = zip(index, self.info.stride, strict=True)
+        return self.info.storage_offset + sum(at * stride for at, stride in steps)
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry, as in `InspectReport`."""
+        return [to_json(self.info)]
