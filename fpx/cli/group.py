@@ -26,6 +26,8 @@ COMMANDS = {
     "bits": "fpx.cli.bits:bits",
     "inspect": "fpx.cli.inspect:inspect",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
+    "cast-verify": "fpx.cli.cast_verify:cast_verify",
+    "devices": "fpx.cli.devices:devices",
 }
 """Every command: where its function is. A module is imported when its command is asked for."""
 

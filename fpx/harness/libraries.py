@@ -103,6 +103,9 @@ def _ways(exact: DecodeReport, x: float) -> Iterator[tuple[str, int]]:
         yield words, codec.encode(source, spec, even, ieee).code
     if exact.rounded.invalid:
         yield "gives the smallest value", 0
+    if exact.classification is Classification.SUBNORMAL:
+        yield "flushes subnormals to zero", exact.code & spec.sign_mask
+        yield "flushes subnormals to zero", 0
     for through, source in sources:
         also = f", {through}" if through else ""
         yield f"saturates{also}", codec.encode(source, spec, even, Overflow.SATURATE).code
@@ -122,6 +125,3 @@ def _ways(exact: DecodeReport, x: float) -> Iterator[tuple[str, int]]:
         yield "drops the sign", codec.encode(to_literal(-x), spec, even, ieee).code
     if exact.classification is Classification.ZERO:
         yield "has the other sign of zero", exact.code ^ spec.sign_mask
-    if exact.classification is Classification.SUBNORMAL:
-        yield "flushes subnormals to zero", exact.code & spec.sign_mask
-        yield "flushes subnormals to zero", 0

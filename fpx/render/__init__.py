@@ -32,6 +32,8 @@ _DRAWN_BY = {
     "ExtremesReport": "fpx.render.inspect:extremes_table",
     "LayoutReport": "fpx.render.inspect:layout_drawing",
     "CastReport": "fpx.render.cast:cast_tables",
+    "DevicesReport": "fpx.render.devices:devices_tables",
+    "VerifyReport": "fpx.render.verify:verify_tables",
 }
 
 
