@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-<<<<<<< HEAD
-from fpx.cli.group import complain
-from fpx.cli.output import complete_format, console, print_json
-=======
 from fpx.cli.group import INTERRUPTED, complain
 from fpx.cli.output import complete_format, console, note, print_json
->>>>>>> main
 from fpx.cli.progress import ProgressBar
 from fpx.core.formats import find_format
 from fpx.errors import CheckError, InputError

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""How far long work is: a bar on stderr where that is a terminal, nothing where it is not."""
-=======
 """Progress of long work."""
->>>>>>> main
 
 from __future__ import annotations
 
@@ -14,15 +10,11 @@ if TYPE_CHECKING:
 
 
 class ProgressBar:
-<<<<<<< HEAD
-    """A bar with an estimate of the time left, from `start` on; a context manager."""
-=======
     """A bar on stderr where that is a terminal; nothing where it is not.
 
     Args:
         label: what is being done.
     """
->>>>>>> main
 
     def __init__(self, label: str) -> None:
         self._label = label
