@@ -37,7 +37,9 @@ class Progress(Protocol):
         """That many more are done."""
 
 
-class _Silent:
+class Silent:
+    """Progress that nobody listens to."""
+
     def start(self, total: int) -> None:
         """Nobody listens."""
 
@@ -142,7 +144,7 @@ def cast_compare(
             errors.append(str(error))
     if include or exclude:
         opened = select(opened, include, exclude)
-    progress = progress or _Silent()
+    progress = progress or Silent()
     progress.start(sum(entry.count for source in opened for entry in source.entries))
     rows: list[CastRow] = []
     totals = {spec: _Cast() for spec in specs}

@@ -21,7 +21,7 @@ from fpx.core.formats import FORMATS, find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, LAYOUTS, Backend, Device, find_device, torch_dtype
-from fpx.harness.compare import Progress, _Silent
+from fpx.harness.compare import Progress, Silent
 from fpx.harness.reference import INTEGERS, IntegerType, Span, container, nans, round_codes
 from fpx.harness.sources import boundaries
 from fpx.report.base import exact_text
@@ -530,7 +530,7 @@ def cast_verify(
                 ):
                     codes = _codes(source, target, one, everything, size, seed)
                 plan.append((one, source, target, codes))
-    progress = progress or _Silent()
+    progress = progress or Silent()
     progress.start(sum(codes.count for *_, codes in plan if codes is not None))
     rows: list[VerifyRow] = []
     stopped = False

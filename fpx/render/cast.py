@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.errors import escape
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.cast import CastReport, CastRow, Location
 
@@ -22,7 +22,7 @@ def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
     many = len(report.rows) > limit
     rows = report.worst_first()[:limit] if many else list(report.rows)
     with_device = any(row.device_mismatch_count is not None for row in report.rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table = plain_table()
     table.add_column("tensor", overflow="fold", min_width=11)
     one_target = len(report.totals) == 1  # then the heading names it, and names get its room
     if not one_target:
@@ -122,14 +122,7 @@ def _measure(total: CastRow, attribute: str) -> str:
 
 
 def _places_table(places: list[tuple[str, str, str, Location]]) -> Table:
-    table = Table(
-        title="Where",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
+    table = plain_table("Where")
     table.add_column("to", no_wrap=True)
     table.add_column("what")
     table.add_column("size", justify="right", no_wrap=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.errors import escape
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE
 from fpx.report.devices import DevicesReport, DeviceSupport
 
@@ -33,7 +33,7 @@ def _heading(device: DeviceSupport) -> Text:
 
 
 def _table(device: DeviceSupport) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table = plain_table()
     for column in ("format", "storage", "cast", "matmul", "sub-\nnormals"):
         table.add_column(column, no_wrap=True)
     for column in ("bytes", "cast\nGB/s", "copy\nGB/s"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE
 from fpx.report.formats import LIBRARIES, FormatsReport, NamesReport
 
@@ -53,13 +53,6 @@ def _nan(item: NamesReport) -> str:
 
 
 def _table(title: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
+    table = plain_table(title)
     table.add_column("format", no_wrap=True, style="bold")
     return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpx.errors import escape
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.inspect import (
     Element,
@@ -175,10 +176,7 @@ def layout_drawing(report: LayoutReport) -> RenderableType:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True,
-        title_justify="left", title_style="bold",
-    )  # fmt: skip
+    table = plain_table()
     for number, column in enumerate(columns):
         text = column in ("tensor", "dtype", "shape", "stride", "index", "contiguous", "storage")
         table.add_column(

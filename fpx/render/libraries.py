@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fpx.render.decode import decode_panel
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, brief
 from fpx.report import hex_code
 from fpx.report.libraries import LibraryReport
@@ -19,11 +18,7 @@ def libraries_panel(report: LibraryReport) -> RenderableType:
     if not report.casts:
         names = ", ".join(report.versions)
         return Group(decode_panel(report.exact), Text(f"None of {names} casts to {spec.name}.\n"))
-    table = Table(
-        title=Text(f"float64 {report.source} cast to {spec.name} by", "italic"),
-        title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1),
-        collapse_padding=True,
-    )  # fmt: skip
+    table = plain_table(Text(f"float64 {report.source} cast to {spec.name} by", "italic"))
     for column in ("library", "code", "value"):
         table.add_column(column, no_wrap=True)
     table.add_column("against the exact result")

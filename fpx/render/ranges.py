@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
 from fpx.report.formats import FormatReport, RangeComparison, RangeReport
 
@@ -72,10 +73,7 @@ def format_table(report: FormatReport) -> RenderableType:
 
 def comparison_table(report: RangeComparison) -> RenderableType:
     """What is gained and lost, and both number lines."""
-    table = Table(
-        title=Text(f"From {report.old.name} to {report.new.name}", "bold"),
-        title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1),
-    )  # fmt: skip
+    table = plain_table(Text(f"From {report.old.name} to {report.new.name}", "bold"))
     table.add_column("", no_wrap=True)
     table.add_column("", style=LABEL_STYLE, no_wrap=True)
     table.add_column(report.new.name)
@@ -151,14 +149,7 @@ def _lowest(spec: FormatSpec) -> int:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
+    table = plain_table(title)
     table.add_column("format", no_wrap=True, style="bold")
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)

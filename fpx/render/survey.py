@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fpx.errors import quoted
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
 from fpx.report import DecodeReport, exact_text, hex_code
 from fpx.report.survey import Survey
@@ -23,14 +22,7 @@ def survey_table(report: Survey) -> RenderableType:
     if len(specs) == 1:
         title.append(f" as {report.items[0].format}")
     title.append("  (numbers rounded here, exact in --json)", LABEL_STYLE)
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
-        collapse_padding=True,
-    )
+    table = plain_table(title)
     if len(specs) > 1 or report.refused:
         table.add_column("format", no_wrap=True)
     if len(modes) > 1:

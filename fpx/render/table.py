@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from fpx.core import codec
 from fpx.core.codec import Classification
 from fpx.core.spec import FormatSpec
 from fpx.errors import quoted
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief, rounded
 from fpx.report import exact_text, hex_code
 from fpx.report.table import DistanceReport, Distances, TableReport
@@ -43,10 +43,7 @@ def table_report(report: TableReport) -> RenderableType:
 def table_list(report: TableReport) -> RenderableType:
     """One line per code."""
     spec = report.spec
-    table = Table(
-        title=Text(spec.name, "bold"), title_justify="left", box=box.SIMPLE_HEAD,
-        pad_edge=False, padding=(0, 1), collapse_padding=True,
-    )  # fmt: skip
+    table = plain_table(Text(spec.name, "bold"))
     table.add_column("code", no_wrap=True)
     if spec.bits <= 24:
         table.add_column("s-exponent-fraction" if spec.signed else "exponent-fraction")
@@ -77,10 +74,7 @@ def distances_table(report: Distances) -> RenderableType:
         ("from ", LABEL_STYLE), quoted(first.first.input).strip("'"),
         (" to ", LABEL_STYLE), quoted(first.second.input).strip("'"),
     )  # fmt: skip
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD,
-        pad_edge=False, padding=(0, 1), collapse_padding=True,
-    )  # fmt: skip
+    table = plain_table(title)
     table.add_column("format", no_wrap=True)
     for column in ("from", "to", "steps", "values\nbetween", "difference"):
         table.add_column(column, justify="left" if column in ("from", "to") else "right")
@@ -136,7 +130,7 @@ class _Grid:
         yield Text(self._footnote(), LABEL_STYLE)
 
     def _block(self, block: range, columns: Sequence[list[Text]]) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+        table = plain_table()
         table.add_column("", style=LABEL_STYLE, no_wrap=True)
         for at in block:
             table.add_column(f"{at:0{self._across_bits}b}", justify="right", no_wrap=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.errors import escape
+from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief
 from fpx.report.verify import (
     KINDS,
@@ -70,10 +70,7 @@ def _verdict(row: VerifyRow) -> Text:
 
 
 def _table(title: str = "") -> Table:
-    return Table(
-        title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD,
-        pad_edge=False, padding=(0, 1), collapse_padding=True,
-    )  # fmt: skip
+    return plain_table(Text(title) if title else None)
 
 
 def _matrices(rows: list[VerifyRow]) -> list[RenderableType]:
