@@ -50,6 +50,18 @@ def quoted(text: str, limit: int = _SHOWN) -> str:
     return f"'{escape(text)}'"
 
 
+def quoted_path(path: object) -> str:
+    """A path as `quoted` shows text, with room for the whole of most."""
+    return quoted(str(path), 240)
+
+
+def reason(error: BaseException, limit: int = 160) -> str:
+    """Another library's message as part of a line: its first line, escaped and shortened."""
+    lines = str(error).strip().splitlines()
+    first = lines[0] if lines else type(error).__name__
+    return escape(first if len(first) <= limit else f"{first[:limit]}…")
+
+
 def listed(names: Iterable[object], limit: int = 12) -> str:
     """Names joined for a message, cut after `limit`."""
     items = [str(name) for name in names]

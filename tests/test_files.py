@@ -37,12 +37,9 @@ def read(path: Path | str) -> dict[str, torch.Tensor]:
         for entry in source.entries:
             blocks = [block.clone() for block in entry.blocks(3)]
             flat = torch.cat(blocks) if blocks else torch.empty(0, dtype=entry.dtype)
-            if entry.column_major:
-                found[entry.name] = flat.view(entry.shape[::-1]).permute(
-                    *range(len(entry.shape))[::-1]
-                )
-            else:
-                found[entry.name] = flat.view(entry.shape)
+            order = entry.order or tuple(range(len(entry.shape)))
+            as_read = flat.view([entry.shape[axis] for axis in order])
+            found[entry.name] = as_read.permute([order.index(axis) for axis in range(len(order))])
     return found
 
 

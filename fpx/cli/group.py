@@ -14,7 +14,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from fpx.errors import FpxError
+from fpx.errors import FpxError, escape
 
 COMMANDS = {
     "decode": "fpx.cli.decode:decode",
@@ -44,7 +44,7 @@ _UsageError: type[Exception] = next(
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    line = " ".join(message.split())
+    line = escape(" ".join(message.split()))
     sys.stderr.write(f"fpx: {line}\n")
     sys.stderr.flush()
 

@@ -137,7 +137,7 @@ def cast_compare(
     errors: list[str] = []
     for number, source in enumerate(sources or NAMES):
         try:
-            opened += _open(source, number, from_, size, seed, specs)
+            opened += _open(source, number, from_, size, seed, specs, errors)
         except InputError as error:
             if len(sources) == 1:
                 raise
@@ -188,14 +188,20 @@ def cast_compare(
 
 
 def _open(
-    source: object, number: int, from_: FormatSpec, size: int, seed: int, specs: list[FormatSpec]
+    source: object,
+    number: int,
+    from_: FormatSpec,
+    size: int,
+    seed: int,
+    specs: list[FormatSpec],
+    errors: list[str],
 ) -> list[Source]:
     if isinstance(source, str):
         if source in NAMES:
             return [named_source(source, torch_dtype(from_), size, seed, specs)]
-        return open_files(source)
+        return open_files(source, errors)
     if hasattr(source, "__fspath__"):
-        return open_files(str(source))
+        return open_files(str(source), errors)
     name = f"tensor{number}" if number else "tensor"
     return [Source(name, [entry_of(name, as_tensor(source))])]
 

@@ -47,7 +47,7 @@ def inspect_files(
     errors: list[str] = []
     for name in names:
         try:
-            opened += open_files(name)
+            opened += open_files(name, errors)
         except InputError as error:
             if len(names) == 1:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -45,7 +45,7 @@ class TensorEntry:
         dtype: torch's dtype of the blocks.
         shape: its shape; () for a scalar.
         blocks: reads it.
-        column_major: whether the blocks come in Fortran order.
+        order: the axes in the order of the blocks, the slowest first; None is row-major.
         only_for: the one target format it was made for, or None.
         layout: how it lies in a storage that it may share or be a view of; None where it has one of
             its own, without gaps.
@@ -55,7 +55,7 @@ class TensorEntry:
     dtype: torch.dtype
     shape: tuple[int, ...]
     blocks: Blocks = field(repr=False)
-    column_major: bool = False
+    order: tuple[int, ...] | None = None
     only_for: str | None = None
     layout: Layout | None = None
 
@@ -74,28 +74,29 @@ class TensorEntry:
         """Elements between neighbours along each axis."""
         if self.layout is not None:
             return self.layout.stride
-        strides = []
+        strides = [0] * len(self.shape)
         step = 1
-        for length in self.shape if self.column_major else self.shape[::-1]:
-            strides.append(step)
-            step *= max(length, 1)
-        return tuple(strides if self.column_major else strides[::-1])
+        for axis in reversed(self._axes):
+            strides[axis] = step
+            step *= max(self.shape[axis], 1)
+        return tuple(strides)
+
+    @property
+    def _axes(self) -> Sequence[int]:
+        return range(len(self.shape)) if self.order is None else self.order
 
     def index(self, position: int) -> tuple[int, ...]:
         """Multi-index of the element at a position in the order of the blocks."""
-        axes = self.shape if self.column_major else self.shape[::-1]
-        index = []
-        for length in axes:
-            position, at = divmod(position, length)
-            index.append(at)
-        return tuple(index if self.column_major else index[::-1])
+        index = [0] * len(self.shape)
+        for axis in reversed(self._axes):
+            position, index[axis] = divmod(position, self.shape[axis])
+        return tuple(index)
 
     def position(self, index: tuple[int, ...]) -> int:
         """The inverse of `index`."""
         position = 0
-        pairs = list(zip(self.shape, index, strict=True))
-        for length, at in pairs[::-1] if self.column_major else pairs:
-            position = position * length + at
+        for axis in self._axes:
+            position = position * self.shape[axis] + index[axis]
         return position
 
 

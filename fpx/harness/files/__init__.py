@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import stat
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from fpx.errors import InputError, UnavailableError, quoted
+from torch import Tensor
+
+from fpx.errors import InputError, UnavailableError, quoted, quoted_path, reason
 from fpx.harness.files import gguf, hdf5, numpy, safetensors, sharded, torch
 from fpx.harness.files.prefetch import prefetched
-from fpx.harness.tensors import Source
+from fpx.harness.tensors import Blocks, Source, TensorEntry
 
 _EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
 _SMALL = 1 << 30  # bytes of tensors that no file is refused for
@@ -32,7 +35,7 @@ def _starts(magic: bytes) -> Callable[[bytes, int], bool]:
 KINDS: tuple[tuple[str, Callable[[bytes, int], bool], Reader], ...] = (
     ("npy", _starts(b"\x93NUMPY"), numpy.open_npy),
     ("torch (legacy)", _starts(torch.LEGACY_MAGIC), torch.open_torch),
-    ("hdf5", _starts(b"\x89HDF\r\n\x1a\n"), hdf5.open_hdf5),
+    ("hdf5", _starts(hdf5.MAGIC), hdf5.open_hdf5),
     ("gguf", _starts(b"GGUF"), gguf.open_gguf),
     ("safetensors", safetensors.looks_right, safetensors.open_safetensors),
 )
@@ -43,8 +46,13 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".h5", ".hdf5
 """Names under which such files are looked for in a directory."""
 
 
-def open_files(name: str) -> list[Source]:
+def open_files(name: str, errors: list[str] | None = None) -> list[Source]:
     """The tensors of a file, of a directory of files, or of an index with its shards.
+
+    Args:
+        name: its path, or `-` for .npy on stdin.
+        errors: takes a line for each of several files that cannot be read, if another one can;
+            without it, the first such file is an error.
 
     Raises:
         InputError: no such file, no tensor file, or a damaged or dangerous one.
@@ -57,22 +65,39 @@ def open_files(name: str) -> list[Source]:
         mode = path.stat().st_mode
     except FileNotFoundError:
         raise InputError(
-            f"{quoted(name)}: no such file, and no distribution has that name (see --help)"
+            f"{quoted_path(name)}: no such file, and no distribution has that name (see --help)"
         ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{quoted(name)} cannot be read: {_why(error)}") from None
+        raise InputError(f"{quoted_path(name)} cannot be read: {_why(error)}") from None
     if stat.S_ISDIR(mode):
-        return [_open(shard, tensors) for shard, tensors in sharded.in_directory(path, SUFFIXES)]
+        return _open_all(sharded.in_directory(path, SUFFIXES), errors)
     if not stat.S_ISREG(mode):
-        raise InputError(f"{quoted(name)} is not a regular file: fpx reads only those")
+        raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
     if sharded.is_index(path):
-        return [_open(shard, tensors) for shard, tensors in sharded.of_index(path)]
+        return _open_all(sharded.of_index(path), errors)
     return [_open(path, None)]
+
+
+def _open_all(shards: list[sharded.Shard], errors: list[str] | None) -> list[Source]:
+    opened: list[Source] = []
+    refused: list[InputError] = []
+    for path, tensors in shards:
+        try:
+            opened.append(_open(path, tensors))
+        except InputError as error:
+            if errors is None:
+                raise
+            refused.append(error)
+    if refused and not opened:
+        raise refused[0]
+    if errors is not None:
+        errors += map(str, refused)
+    return opened
 
 
 def _open(path: Path, tensors: frozenset[str] | None) -> Source:
     """One file; of a shard, the tensors that its index names."""
-    shown = quoted(str(path))
+    shown = quoted_path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError(f"{shown} is not a regular file: fpx reads only those")
@@ -100,8 +125,30 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
             f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
             f"{_EXPANSION} times a file's size"
         )
-    read = [replace(entry, blocks=prefetched(entry)) for entry in entries]
+    guarded = [replace(entry, blocks=_guarded(entry, shown)) for entry in entries]
+    read = [replace(entry, blocks=prefetched(entry)) for entry in guarded]
     return replace(source, entries=read, kind=kind)
+
+
+def _guarded(entry: TensorEntry, shown: str) -> Blocks:
+    """The entry's blocks; damage that shows only in its data is an error of the input too."""
+
+    def blocks(limit: int) -> Iterator[Tensor]:
+        try:
+            yield from entry.blocks(limit)
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            raise InputError(
+                f"{shown}: {quoted(entry.name)} cannot be read: {reason(error)}"
+            ) from None
+
+    return blocks
 
 
 def _kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
@@ -114,15 +161,19 @@ def _kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
             with zipfile.ZipFile(file) as archive:
                 names = archive.namelist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-            raise InputError(f"{quoted(file.name)} is a damaged archive: {error}") from None
+            raise InputError(
+                f"{quoted_path(file.name)} is a damaged archive: {reason(error)}"
+            ) from None
         if any(name.endswith("/data.pkl") for name in names):
             return "torch", torch.open_torch
         return "npz", numpy.open_npz
+    if hdf5.has_user_block(file, size):
+        return "hdf5", hdf5.open_hdf5
     raise InputError(
-        f"{quoted(file.name)} is no tensor file that fpx knows: it reads .safetensors, torch's "
-        ".pt/.pth/.bin, .npy, .npz, HDF5 and GGUF"
+        f"{quoted_path(file.name)} is no tensor file that fpx knows: it reads .safetensors, "
+        "torch's .pt/.pth/.bin, .npy, .npz, HDF5 and GGUF"
     )
 
 
 def _why(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or reason(error))

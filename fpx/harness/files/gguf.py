@@ -13,7 +13,7 @@ from typing import IO
 
 import torch
 
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError, quoted, quoted_path
 from fpx.harness.files.raw import file_blocks
 from fpx.harness.tensors import Source, TensorEntry
 
@@ -31,7 +31,9 @@ _VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12
 _UINT32, _STRING, _ARRAY = 4, 8, 9
 _LONGEST_NAME = 1 << 16  # bytes
 _MOST_ITEMS = 1 << 22  # tensors, keys, or strings of an array
+_MOST_NESTED = 1 << 16  # arrays in arrays, which nobody writes
 _MOST_AXES = 8
+_PIECE = 1 << 20  # bytes read at a time
 
 
 class _Header:
@@ -41,6 +43,7 @@ class _Header:
         self._file = file
         self._size = size
         self._shown = shown
+        self._nested = 0
 
     def damaged(self, why: str) -> InputError:
         return InputError(f"{self._shown} is a damaged GGUF file: {why}")
@@ -68,6 +71,20 @@ class _Header:
             raise self.damaged(f"a value of {count:,} bytes runs past its end")
         self._file.seek(count, 1)
 
+    def skip_strings(self, count: int) -> None:
+        """Vocabularies have 10^5 and more of them: read by the piece, not each on its own."""
+        piece, at = b"", 0
+        for _ in range(count):
+            if at + 8 > len(piece):
+                piece, at = piece[at:] + self._file.read(_PIECE), 0
+                if len(piece) < 8:
+                    raise self.damaged("its header ends too early")
+            at += 8 + int.from_bytes(piece[at : at + 8], "little")
+            if at > len(piece):
+                self.skip(at - len(piece))
+                piece, at = b"", 0
+        self._file.seek(at - len(piece), 1)
+
     def skip_value(self, kind: int, depth: int = 0) -> None:
         if kind in _VALUE_BYTES:
             self.skip(_VALUE_BYTES[kind])
@@ -80,6 +97,12 @@ class _Header:
                 return
             if count > _MOST_ITEMS:
                 raise self.damaged(f"it claims an array of {count:,} items")
+            if inner == _STRING:
+                self.skip_strings(count)
+                return
+            self._nested += count
+            if self._nested > _MOST_NESTED:
+                raise self.damaged("it has too many arrays in arrays")
             for _ in range(count):
                 self.skip_value(inner, depth + 1)
         else:
@@ -92,7 +115,7 @@ def open_gguf(path: Path) -> Source:
     Raises:
         InputError: damaged, or of another version.
     """
-    shown, size = quoted(str(path)), path.stat().st_size
+    shown, size = quoted_path(path), path.stat().st_size
     source = Source(str(path), [])
     described: list[tuple[str, tuple[int, ...], int, int]] = []
     with path.open("rb") as file:
@@ -121,7 +144,8 @@ def open_gguf(path: Path) -> Source:
         start = -(-file.tell() // alignment) * alignment
     if len({name for name, *_ in described}) < len(described):
         raise header.damaged("it has two tensors of one name")
-    for name, shape, kind, offset in described:
+    end = 0
+    for name, shape, kind, offset in sorted(described, key=lambda item: item[3]):
         known = _TENSOR_TYPES.get(kind)
         if known is None:
             what = _QUANTISED.get(kind, f"ggml type {kind}")
@@ -131,6 +155,9 @@ def open_gguf(path: Path) -> Source:
         count = prod(shape)
         if offset + count * dtype.itemsize > size - start:
             raise header.damaged(f"{quoted(name)} runs past its end")
+        if count and offset < end:
+            raise header.damaged(f"{quoted(name)} overlaps the tensor before it")
+        end = max(end, offset + count * dtype.itemsize)
         blocks = file_blocks(path, start + offset, dtype, count)
         source.entries.append(TensorEntry(name, dtype, shape, blocks))
     return source

@@ -10,20 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fpx.errors import InputError, UnavailableError, quoted
+from fpx.errors import InputError, UnavailableError, quoted, quoted_path, reason
 from fpx.harness.tensors import COMPLEX_NOTE, Blocks, Source, TensorEntry
 
+MAGIC = b"\x89HDF\r\n\x1a\n"
 _BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
 _LARGEST_CHUNK = 64 << 20  # bytes, unpacked
 _CACHE = 64 << 20  # bytes of chunks that h5py keeps
 _MOST_OBJECTS = 1 << 20
 _DEEPEST = 64
+
+
+def has_user_block(file: IO[bytes], size: int) -> bool:
+    """Whether HDF5 begins after a block of the user's, as in MATLAB's files: at 512, 1024, …"""
+    at = 512
+    while at < size:
+        file.seek(at)
+        if file.read(len(MAGIC)) == MAGIC:
+            return True
+        at *= 2
+    return False
 
 
 def open_hdf5(path: Path) -> Source:
@@ -37,7 +49,7 @@ def open_hdf5(path: Path) -> Source:
         import h5py
     except ImportError:
         raise UnavailableError(
-            f"{quoted(str(path))} is HDF5, which needs h5py: install fpx-cli[hdf5]"
+            f"{quoted_path(path)} is HDF5, which needs h5py: install fpx-cli[hdf5]"
         ) from None
     source = Source(str(path), [])
     try:
@@ -50,8 +62,7 @@ def open_hdf5(path: Path) -> Source:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - libhdf5 turns damage into errors of every kind
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{quoted(str(path))} is a damaged HDF5 file: {first}") from None
+        raise InputError(f"{quoted_path(path)} is a damaged HDF5 file: {reason(error)}") from None
     return source
 
 
@@ -106,6 +117,8 @@ def _refusal(dataset: Any) -> str:
         torch.from_numpy(np.empty(0, dataset.dtype.newbyteorder("=")))
     except TypeError:
         return f"dtype {dataset.dtype} is not compared"
+    if dataset.dtype.subdtype is not None:
+        return "elements that are arrays are not compared"
     if dataset.dtype.hasobject:
         return "holds no plain numbers"
     if dataset.external:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from math import prod
@@ -14,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpx.errors import InputError, quoted
-from fpx.harness.files.raw import Stream, raw_blocks
+from fpx.errors import InputError, escape, quoted_path, reason
+from fpx.harness.files.raw import Stream, fill, raw_blocks
 from fpx.harness.tensors import Source, TensorEntry
 
 
@@ -51,64 +52,72 @@ def open_npz(path: Path) -> Source:
     Raises:
         InputError: as `open_npy`.
     """
-    with zipfile.ZipFile(path) as archive:
-        members = [info for info in archive.infolist() if not info.is_dir()]
+    archive = zipfile.ZipFile(path)  # open as long as its entries are: each reads from it
+    members = [info for info in archive.infolist() if not info.is_dir()]
+    if len({info.filename for info in members}) < len(members):
+        raise InputError(f"{quoted_path(path)} has two members of one name")
     source = Source(str(path), [])
     for info in members:
-
-        def stream(member: zipfile.ZipInfo = info) -> Stream:
-            return _Member(path, member)
-
         if not info.filename.endswith(".npy"):
             source.notes.append(f"{info.filename}: not an .npy member")
             continue
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # numpy writes no others, and they cannot be unpacked in bounded pieces
+            source.notes.append(f"{info.filename}: its kind of compression is not read")
+            continue
+
+        def stream(member: zipfile.ZipInfo = info) -> Stream:
+            return archive.open(member)  # type: ignore[return-value]
+
         name = info.filename.removesuffix(".npy")
-        source.entries.append(_npy_entry(name, f"{path}/{name}", stream))
+        try:
+            source.entries.append(_npy_entry(name, f"{path}/{name}", stream))
+        except _NoNumbersError:
+            source.notes.append(f"{name}: no numbers that torch has, not compared")
     return source
 
 
-class _Member(io.RawIOBase):
-    """A member of a zip archive that closes the archive with itself."""
-
-    def __init__(self, path: Path, member: zipfile.ZipInfo) -> None:
-        self._archive = zipfile.ZipFile(path)
-        self._stream = self._archive.open(member)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        chunk = self._stream.read(len(view))
-        view[: len(chunk)] = chunk
-        return len(chunk)
-
-    def close(self) -> None:
-        self._stream.close()
-        self._archive.close()
-        super().close()
+class _NoNumbersError(InputError):
+    """An array of text, dates or records: nothing to cast, and nothing wrong with it."""
 
 
 _NUMPY_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
+    (1, 0): (np.lib.format.read_array_header_1_0, 2),
+    (2, 0): (np.lib.format.read_array_header_2_0, 4),
 }
+_LONGEST_HEADER = 1 << 16  # bytes
 
 
-def _npy_header(file: Stream, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, Fortran order, dtype); numpy parses it as a literal, nothing in it runs."""
+def _npy_header(file: Stream, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """(shape, Fortran order, dtype, bytes of the header), for numpy to parse: nothing in it runs.
+
+    numpy reads a header, 4 GB of it if it says so, before it looks at its length: so that is done
+    here.
+    """
     try:
         version = np.lib.format.read_magic(file)
         if version not in _NUMPY_HEADERS:
-            raise InputError(f"{quoted(name)}: .npy version {version} is not read")
-        shape, fortran, dtype = _NUMPY_HEADERS[version](file)
-    except (ValueError, EOFError, OverflowError, zipfile.BadZipFile, NotImplementedError,
-            RuntimeError) as error:  # fmt: skip
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{quoted(name)} is a damaged .npy file: {first}") from None
-    if any(length < 0 for length in shape):
-        raise InputError(f"{quoted(name)} is a damaged .npy file: negative shape {shape}")
-    return shape, fortran, dtype
+            raise InputError(f"{quoted_path(name)}: .npy version {version} is not read")
+        read_header, length_bytes = _NUMPY_HEADERS[version]
+        length = bytearray(length_bytes)
+        fill(file, memoryview(length), name)
+        claimed = int.from_bytes(length, "little")
+        if claimed > _LONGEST_HEADER:
+            raise InputError(
+                f"{quoted_path(name)} has a .npy header of {claimed:,} bytes: too long"
+            )
+        header = bytearray(claimed)
+        fill(file, memoryview(header), name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python 2 wrote 3L: numpy copes, and says so
+            shape, fortran, dtype = read_header(io.BytesIO(bytes(length + header)))
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - text that is no literal raises anything in numpy
+        raise InputError(f"{quoted_path(name)} is a damaged .npy file: {reason(error)}") from None
+    if any(type(size) is not int or size < 0 for size in shape):
+        raise InputError(f"{quoted_path(name)} is a damaged .npy file: its shape is {shape}")
+    return shape, fortran, dtype, np.lib.format.MAGIC_LEN + length_bytes + len(header)
 
 
 def _npy_entry(
@@ -117,21 +126,24 @@ def _npy_entry(
     """An array; `rewinds` says whether each stream begins at the header."""
     file = stream()
     try:
-        shape, fortran, dtype = _npy_header(file, shown)
+        shape, fortran, dtype, header_bytes = _npy_header(file, shown)
     finally:
         if rewinds:
             file.close()
     if dtype.hasobject:
         raise InputError(
-            f"{quoted(shown)} holds Python objects (a pickle), which fpx never loads: "
+            f"{quoted_path(shown)} holds Python objects (a pickle), which fpx never loads: "
             "save it as an array of numbers"
         )
     native = dtype.newbyteorder("=")
     try:
+        if dtype.subdtype is not None:
+            raise TypeError
         torch_dtype = torch.from_numpy(np.empty(0, native)).dtype
     except TypeError:
-        raise InputError(
-            f"{quoted(shown)} has numpy dtype {dtype.str}, which torch lacks: convert it first"
+        raise _NoNumbersError(
+            f"{quoted_path(shown)} has numpy dtype {escape(str(dtype))[:40]}, which torch lacks: "
+            "convert it first"
         ) from None
     part, count = torch_dtype, prod(shape)
     if torch_dtype.is_complex:  # two numbers each, the real part first: a last axis of their own
@@ -139,15 +151,19 @@ def _npy_entry(
         dtype = np.dtype(f"{dtype.byteorder}f{part.itemsize}")
         native = dtype.newbyteorder("=")
         count *= 2
-        if fortran:
-            raise InputError(f"{quoted(shown)} is complex in Fortran order: save it in C order")
         shape = (*shape, 2)
+    axes = range(len(shape))
+    order = None
+    if fortran and part is torch_dtype:
+        order = tuple(reversed(axes))
+    elif fortran:
+        order = (*reversed(axes[:-1]), axes[-1])
 
     def blocks(limit: int) -> Iterator[Tensor]:
         with stream() as file:
             if rewinds:
-                _npy_header(file, shown)
+                fill(file, memoryview(bytearray(header_bytes)), shown)
             for raw in raw_blocks(file, count, dtype.itemsize, limit, shown):
                 yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
 
-    return TensorEntry(name, part, shape, blocks, column_major=fortran and len(shape) > 1)
+    return TensorEntry(name, part, shape, blocks, order=order)

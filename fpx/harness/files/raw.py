@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError, quoted_path
 from fpx.harness.tensors import Blocks
 
 Stream: TypeAlias = io.BufferedIOBase | io.RawIOBase
@@ -26,17 +26,32 @@ def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -
     buffer: Bytes = np.empty(min(limit, count) * itemsize, dtype=np.uint8)
     for start in range(0, count, limit):
         block = buffer[: min(limit, count - start) * itemsize]
-        _fill(file, block.data, name)
+        fill(file, block.data, name)
         yield block
 
 
-def _fill(file: Stream, buffer: memoryview, name: str) -> None:
+def fill(file: Stream, buffer: memoryview, name: str) -> None:
+    """Reads as many bytes as the buffer has.
+
+    Raises:
+        InputError: the file ends before.
+    """
     filled = 0
     while filled < len(buffer):
         chunk = file.readinto(buffer[filled:])
         if not chunk:
-            raise InputError(f"{quoted(name)} ends too early: it is damaged or still being written")
+            raise InputError(
+                f"{quoted_path(name)} ends too early: it is damaged or still being written"
+            )
         filled += chunk
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON document, for `object_pairs_hook`; a key that comes twice is an error."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def file_blocks(path: Path, at: int, dtype: torch.dtype, count: int) -> Blocks:

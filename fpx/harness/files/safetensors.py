@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from fpx.core.formats import FORMATS
-from fpx.errors import InputError, quoted
-from fpx.harness.files.raw import file_blocks
+from fpx.errors import InputError, quoted_path, reason
+from fpx.harness.files.raw import file_blocks, unique
 from fpx.harness.tensors import COMPLEX_NOTE, Source, TensorEntry
 
 _INTEGERS = {
@@ -20,6 +20,7 @@ _INTEGERS = {
     "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
 _COMPLEX = {"C64": "float32"}
+_LARGEST_HEADER = 16 << 20  # bytes: some 100,000 tensors, each of which takes memory
 
 
 def looks_right(start: bytes, size: int) -> bool:
@@ -33,15 +34,19 @@ def open_safetensors(path: Path) -> Source:
     Raises:
         InputError: damaged.
     """
-    shown = quoted(str(path))
+    shown = quoted_path(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _LARGEST_HEADER:
+        raise InputError(f"{shown} has a header of {length:,} bytes: {_LARGEST_HEADER:,} are read")
     try:  # the library checks sizes, offsets, overlaps and holes
         with safe_open(path, framework="numpy") as checked:
             names = list(checked.keys())
     except SafetensorError as error:
-        raise InputError(f"{shown} is a damaged safetensors file: {error}") from None
+        raise InputError(f"{shown} is a damaged safetensors file: {reason(error)}") from None
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length), object_pairs_hook=_unique)
+        file.seek(8)
+        header = json.loads(file.read(length), object_pairs_hook=unique)
     source = Source(str(path), [])
     for name in names:
         described = header[name]
@@ -70,10 +75,3 @@ def _dtype(stored: str) -> torch.dtype | None:
 def _bytes(described: dict[str, Any]) -> int:
     start, end = described["data_offsets"]
     return int(end - start)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("its header has a key twice")
-    return found

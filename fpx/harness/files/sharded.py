@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError, quoted, quoted_path, reason
+from fpx.harness.files.raw import unique
 
-_LARGEST_INDEX = 256 << 20  # bytes
+_LARGEST_INDEX = 16 << 20  # bytes
+_MOST_BRACKETS = 1 << 16  # an index is one object of strings; names may have a few
 
 Shard = tuple[Path, frozenset[str] | None]
 """A file, and the names of the tensors to take from it; None is all."""
@@ -24,22 +26,23 @@ def of_index(path: Path) -> list[Shard]:
     Raises:
         InputError: no such index, or it names a file elsewhere.
     """
-    shown = quoted(str(path))
+    shown = quoted_path(path)
     if path.stat().st_size > _LARGEST_INDEX:
         raise InputError(f"{shown} is too large for an index")
     try:
-        weight_map = json.loads(path.read_bytes())["weight_map"]
+        text = path.read_bytes()
+        if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
+            raise ValueError("too many parts")  # each would take 20 times its bytes
+        weight_map = json.loads(text, object_pairs_hook=unique)["weight_map"]
         names = {str(tensor): str(shard) for tensor, shard in weight_map.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{shown} is no index of shards: it has no weight_map") from None
+        raise InputError(f"{shown} is no index of shards: it has no weight_map of names") from None
     shards: dict[str, set[str]] = {}
     for tensor, shard in names.items():
         shards.setdefault(shard, set()).add(tensor)
     for shard in shards:
         if not shard or Path(shard).name != shard:
             raise InputError(f"{shown} names a shard that is not beside it: {quoted(shard)}")
-        if not (path.parent / shard).exists():
-            raise InputError(f"{shown}: its shard {quoted(shard)} is missing")
     return [(path.parent / shard, frozenset(tensors)) for shard, tensors in sorted(shards.items())]
 
 
@@ -49,11 +52,11 @@ def in_directory(path: Path, suffixes: tuple[str, ...]) -> list[Shard]:
     Raises:
         InputError: no tensor file there, or several indexes.
     """
-    shown = quoted(str(path))
+    shown = quoted_path(path)
     try:
         names = sorted(item.name for item in path.iterdir())
     except OSError as error:
-        raise InputError(f"{shown} cannot be read: {error.strerror or error}") from None
+        raise InputError(f"{shown} cannot be read: {error.strerror or reason(error)}") from None
     indexes = [name for name in names if is_index(Path(name))]
     if len(indexes) > 1:
         raise InputError(f"{shown} has several indexes: name one, such as {quoted(indexes[0])}")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ctypes
 import mmap
 import pickle
+import pickletools
+import struct
 import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError, quoted_path, reason
 from fpx.harness.tensors import (
     COMPLEX_NOTE,
     Source,
@@ -24,7 +27,11 @@ from fpx.harness.tensors import (
 )
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_LEGACY_LIMIT = 256 << 20  # bytes; the old format cannot be mapped
+_LOADED_LIMIT = 256 << 20  # bytes of a file that is loaded, not mapped
+_PICKLE_LIMIT = 1 << 20  # bytes of the pickle beside the tensors
+_PICKLE_PER_RECORD = 1 << 10  # and for each record that it can describe
+_MOST_STEPS = 1 << 20  # of an old file's pickles; a tensor takes about 30
+_MOST_PLACES = 1 << 18  # tensors and other things in a file
 _DEEPEST = 64  # nesting of containers
 
 
@@ -34,19 +41,17 @@ def open_torch(path: Path) -> Source:
     Raises:
         InputError: damaged, with code in it, or too large to load whole.
     """
-    mapped = zipfile.is_zipfile(path)
-    shown = quoted(str(path))
-    if mapped:
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise InputError(
-                    f"{shown} is a TorchScript archive, which holds code: save its state_dict()"
-                )
-    elif path.stat().st_size > _LEGACY_LIMIT:
+    shown, size = quoted_path(path), path.stat().st_size
+    archive = _archive_of(path, shown) if zipfile.is_zipfile(path) else None
+    mapped = archive is not None
+    # the old format cannot be mapped, and what is mapped is copied to swap its bytes
+    whole = "is in torch's old format" if archive is None else "is of the other byte order"
+    if (archive is None or archive.swapped) and size > _LOADED_LIMIT:
         raise InputError(
-            f"{shown} is in torch's old format, which is loaded whole, and too large for that: "
-            "save it again with torch 1.6 or newer"
+            f"{shown} {whole}, which is loaded whole, and too large for that: save it again"
         )
+    if archive is None:
+        _check_pickle(path, shown)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,25 +62,123 @@ def open_torch(path: Path) -> Source:
             "runs: save a state_dict, or convert it to .safetensors"
         ) from None
     except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
-        first = str(error).splitlines()[0] if str(error) else ""
-        raise InputError(
-            f"{shown} is a damaged torch file: {type(error).__name__} {first}"
-        ) from None
+        raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
     source = Source(str(path), [])
-    pages = _Pages(path) if mapped else None
-    for name, tensor in _named_tensors(loaded, "", ()):
-        stored, note = _stored_values(tensor)
+    pages = _Pages(path) if archive is not None and not archive.swapped else None
+    storages: dict[int, int] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layouts that torch calls prototypes
+        found = [(name, *_stored_values(tensor)) for name, tensor in _named_tensors(loaded, shown)]
+    for name, stored, note in found:
         if note:
             source.notes.append(f"{name}: {note}")
         if stored is not None:
+            storage = stored.untyped_storage()
+            storages[storage.data_ptr()] = max(
+                storage.nbytes(), storages.get(storage.data_ptr(), 0)
+            )
             source.entries.append(_torch_entry(name or "tensor", stored, pages))
+    if archive is not None and not archive.holds(storages):
+        raise InputError(f"{shown} is a damaged torch file: a storage is larger than its record")
     return source
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What the directory of a zip archive says.
+
+    Attributes:
+        records: where in the file each record begins -> its bytes.
+        swapped: whether numbers are in the other byte order than this machine's.
+    """
+
+    records: dict[int, int]
+    swapped: bool
+
+    def holds(self, storages: dict[int, int]) -> bool:
+        """Whether storages (address -> bytes) are records, mapped, and no larger than they are.
+
+        torch takes the size of a storage from the pickle: nothing else keeps one from reaching into
+        the next.
+        """
+        placed = sorted((at, size) for at, size in storages.items() if size)
+        if not placed or self.swapped:
+            return True
+        first = placed[0][0]
+        return any(
+            all(size <= self.records.get(at - first + start, -1) for at, size in placed)
+            for start in self.records
+        )
+
+
+def _archive_of(path: Path, shown: str) -> _Archive:
+    """Checks a zip archive's directory before torch reads from it.
+
+    Raises:
+        InputError: TorchScript, or nothing that torch.save wrote.
+    """
+    records = {}
+    swapped = False
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        infos = archive.infolist()
+        if any(info.filename.endswith("/constants.pkl") for info in infos):
+            raise InputError(
+                f"{shown} is a TorchScript archive, which holds code: save its state_dict()"
+            )
+        if len({info.filename for info in infos}) < len(infos):
+            raise InputError(f"{shown} is a damaged torch file: two records of one name")
+        for info in infos:
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise InputError(f"{shown} is compressed, which torch's files never are")
+            file.seek(info.header_offset + 26)
+            lengths = file.read(4)  # of the name and of what pads it, in the record's own header
+            start = info.header_offset + 30 + sum(struct.unpack("<2H", lengths))
+            records[start] = info.file_size
+            if info.filename.endswith("/data.pkl"):
+                if info.file_size > _PICKLE_LIMIT + _PICKLE_PER_RECORD * len(infos):
+                    raise InputError(
+                        f"{shown} holds more than tensors: {info.file_size:,} bytes of other things"
+                    )
+            elif info.filename.endswith("/byteorder"):
+                swapped = archive.read(info).decode("ascii", "replace") != sys.byteorder
+    return _Archive(records, swapped)
+
+
+def _check_pickle(path: Path, shown: str) -> None:
+    """Counts the steps of the pickles that an old file begins with: each may take memory.
+
+    Raises:
+        InputError: too many, or no pickle.
+    """
+    steps = 0
+    try:
+        with path.open("rb") as file:
+            for _ in range(4):  # magic number, protocol, system, and what was saved
+                for _ in pickletools.genops(file):
+                    steps += 1
+                    if steps > _MOST_STEPS:
+                        raise InputError(f"{shown} holds more than tensors: too large a pickle")
+    except (ValueError, OverflowError, UnicodeDecodeError) as error:
+        raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
+
+
+_INTEGERS_OF = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32: torch.int32}
 
 
 def _stored_values(tensor: Tensor) -> tuple[Tensor | None, str]:
     """What of a tensor is compared, and a note where that is not simply all of it."""
+    if tensor.is_meta:
+        return None, "on the meta device: the file has no data of it"
+    if tensor.is_nested:
+        return None, "nested tensors are not compared"
     if tensor.is_quantized:
-        return tensor.int_repr(), "quantised: its stored integers are compared"
+        integers = _INTEGERS_OF.get(tensor.dtype)
+        if integers is None:
+            return None, f"{tensor.dtype} is not compared"
+        plain = torch.empty(0, dtype=integers).set_(
+            tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
+        )
+        return plain, "quantised: its stored integers are compared"
     if tensor.layout is torch.sparse_coo:
         values = tensor._values()  # as stored: coalescing would add some up
         note = "sparse: its stored values are compared"
@@ -86,42 +189,83 @@ def _stored_values(tensor: Tensor) -> tuple[Tensor | None, str]:
     else:
         values, note = tensor, ""
     if values.dtype.is_complex:
-        also = f"{note}, " if note else ""
-        real = torch.view_as_real(values.resolve_conj())
-        return real, also + COMPLEX_NOTE
+        note = f"{note}, {COMPLEX_NOTE}" if note else COMPLEX_NOTE
     return values, note
 
 
-def _named_tensors(
-    item: object, name: str, inside: tuple[int, ...]
-) -> Iterator[tuple[str, Tensor]]:
-    """Tensors in nested dicts, lists and tuples, named by their path."""
-    if isinstance(item, Tensor):
-        yield name, item.detach()
-        return
-    if id(item) in inside or len(inside) > _DEEPEST:
-        return
-    if isinstance(item, dict):
-        children = item.items()
-    elif isinstance(item, (list, tuple)):
-        children = enumerate(item)  # type: ignore[assignment]
-    else:
-        return
-    for key, child in children:
-        yield from _named_tensors(child, f"{name}.{key}" if name else str(key), (*inside, id(item)))
+def _named_tensors(loaded: object, shown: str) -> Iterator[tuple[str, Tensor]]:
+    """Tensors in nested dicts, lists and tuples, named by their path.
+
+    Raises:
+        InputError: more places than any checkpoint has, as where one list holds another twice, and
+            that one a third twice, and so on.
+    """
+    visited = 0
+
+    def walk(item: object, name: str, inside: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+        nonlocal visited
+        visited += 1
+        if visited > _MOST_PLACES:
+            raise InputError(f"{shown} holds more than tensors: over {_MOST_PLACES:,} other things")
+        if isinstance(item, Tensor):
+            yield name, item.detach()
+            return
+        if id(item) in inside or len(inside) > _DEEPEST:
+            return
+        if isinstance(item, dict):
+            children = ((_key_text(key, at), child) for at, (key, child) in enumerate(item.items()))
+        elif isinstance(item, (list, tuple)):
+            children = ((str(at), child) for at, child in enumerate(item))
+        else:
+            return
+        for key, child in children:
+            yield from walk(child, f"{name}.{key}" if name else key, (*inside, id(item)))
+
+    return walk(loaded, "", ())
+
+
+def _key_text(key: object, at: int) -> str:
+    """A key as part of a name; of one that could be of any size, its type and place."""
+    if isinstance(key, tuple) and len(key) < 8:
+        return f"({', '.join(_key_text(item, at) for item in key if not isinstance(item, tuple))})"
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, (bool, float)) or (isinstance(key, int) and abs(key) < 1e30):
+        return str(key)
+    return f"<{type(key).__name__} {at}>"
 
 
 def _torch_entry(name: str, tensor: Tensor, pages: _Pages | None) -> TensorEntry:
+    """An entry that reads in the order of the storage: of a mapped file, each page once."""
+    is_complex = tensor.dtype.is_complex
+    axes = tuple(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
+    inner = tensor.permute(axes)
+    shape, order, dtype, place = tuple(tensor.shape), axes, tensor.dtype, layout_of(tensor)
+    if is_complex:
+        shape, order, dtype = (*shape, 2), (*axes, len(axes)), dtype.to_real()
+        strides = (*(2 * stride for stride in place.stride), 1)
+        place = replace(place, stride=strides, offset=2 * place.offset)
+    # of a view with gaps, fewer elements at a time: what is between them is mapped too
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    span = 1 + sum((length - 1) * stride for length, stride in steps)
+    gaps = max(span // max(tensor.numel(), 1), 1)
+
     def blocks(limit: int) -> Iterator[Tensor]:
+        parts = 2 if is_complex else 1
+        most = max(limit // parts, 1)
+        if gaps > 1:
+            most = min(most, max(_RELEASE_EVERY // (gaps * tensor.itemsize), 1))
         since = 0
-        for block in row_major_blocks(tensor, limit):
-            yield block
-            since += block.nbytes
+        for block in row_major_blocks(inner, most):
+            whole = block.resolve_conj().resolve_neg()
+            yield torch.view_as_real(whole).reshape(-1) if is_complex else whole
+            since += block.nbytes * gaps
             if pages is not None and since >= _RELEASE_EVERY:
                 pages.release()
                 since = 0
 
-    return TensorEntry(name, tensor.dtype, tuple(tensor.shape), blocks, layout=layout_of(tensor))
+    in_rows = order == tuple(range(len(order)))
+    return TensorEntry(name, dtype, shape, blocks, None if in_rows else order, layout=place)
 
 
 _RELEASE_EVERY = 64 << 20  # bytes read between two releases of mapped pages
@@ -141,11 +285,14 @@ class _Pages:
         if sys.platform != "linux":
             return
         wanted = path.stat()
+        # another file may have the same number, on another device
+        shown = str(path.resolve()).replace("\n", "\\012")
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:  # noqa: PTH123
             for line in maps:
-                addresses, permissions, _, _, inode, *_ = line.split(maxsplit=5)
+                addresses, permissions, _, _, inode, *where = line.rstrip("\n").split(maxsplit=5)
                 # a private mapping that nobody wrote to: dropping its pages loses nothing
-                if int(inode) == wanted.st_ino and permissions.endswith("p"):
+                same = int(inode) == wanted.st_ino and where == [shown]
+                if same and permissions.endswith("p"):
                     start, end = (int(address, 16) for address in addresses.split("-"))
                     self._ranges.append((start, end))
         self._madvise = ctypes.CDLL(None, use_errno=True).madvise
