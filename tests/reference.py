@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 from fpx.core.formats import FORMATS, find_format
 from fpx.core.spec import FormatSpec, NanEncoding
@@ -37,6 +37,12 @@ def values(spec: FormatSpec) -> tuple[list[Fraction], int]:
     return ladder, total - nonfinite
 
 
+@lru_cache(maxsize=16)
+def _floor(magnitude: Fraction, spec: FormatSpec) -> int:
+    """The index of the largest value up to a magnitude; -1 for none."""
+    return bisect_right(values(spec)[0], magnitude) - 1
+
+
 def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int | None:
     """The code of a non-zero x; None where a NaN is asked for and the format has none."""
     ladder, finite = values(spec)
@@ -49,7 +55,7 @@ def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int |
         NanEncoding.NEGATIVE_ZERO: top_bit,
         NanEncoding.NONE: None,
     }[spec.nan]
-    low = bisect_right(ladder, magnitude) - 1
+    low = _floor(magnitude, spec)
     toward_zero = rounding in ("toward_zero", "to_odd") or rounding == (
         "toward_positive" if negative else "toward_negative"
     )

@@ -76,42 +76,42 @@ def test_every_midpoint_and_both_its_sides(spec: FormatSpec, power: int) -> None
     assert encode(-midpoint, spec) == (spec.sign_mask | finite)
 
 
-@pytest.mark.parametrize("overflow", list(Overflow), ids=lambda o: o.value)
-@pytest.mark.parametrize("rounding", list(Rounding), ids=lambda r: r.value)
+MODES = [(rounding, overflow) for rounding in Rounding for overflow in Overflow]
+
+
 @pytest.mark.parametrize("spec", [*SIXTEEN, *SMALL], ids=lambda s: s.name)
-def test_every_mode_against_the_reference(
-    spec: FormatSpec, rounding: Rounding, overflow: Overflow
-) -> None:
-    _check_every_mode(spec, rounding, overflow, step=97 if spec.bits > 8 else 1)
+def test_every_mode_against_the_reference(spec: FormatSpec) -> None:
+    _check_every_mode(spec, step=97 if spec.bits > 8 else 1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("overflow", list(Overflow), ids=lambda o: o.value)
-@pytest.mark.parametrize("rounding", list(Rounding), ids=lambda r: r.value)
 @pytest.mark.parametrize("spec", SIXTEEN, ids=lambda s: s.name)
-def test_every_mode_at_every_value_of_16_bits(
-    spec: FormatSpec, rounding: Rounding, overflow: Overflow
-) -> None:
-    _check_every_mode(spec, rounding, overflow, step=1)
+def test_every_mode_at_every_value_of_16_bits(spec: FormatSpec) -> None:
+    _check_every_mode(spec, step=1)
 
 
-def _check_every_mode(spec: FormatSpec, rounding: Rounding, overflow: Overflow, step: int) -> None:
-    """Values, midpoints and both their sides, every `step`-th of them."""
+def _check_every_mode(spec: FormatSpec, step: int) -> None:
+    """Values, midpoints and both their sides, every `step`-th of them, in every mode."""
     ladder, finite = reference.values(spec)
     tiny = Fraction(1, 1 << 60)
-    chosen = {*range(0, finite, step), 0, 1, 2, finite - 2, finite - 1}
-    for low in sorted(chosen):
+    for low in sorted({*range(0, finite, step), 0, 1, 2, finite - 2, finite - 1}):
         around = [ladder[low], (ladder[low] + ladder[low + 1]) / 2, ladder[low + 1]]
         for x in [y * (1 + k * tiny) for y in around for k in (-1, 0, 1)]:
             for signed in (x, -x):
                 if signed:
-                    expected = reference.encode(signed, spec, rounding.value, overflow.value)
-                    if expected is None:
-                        with pytest.raises(InputError, match="no NaN"):
-                            encode(signed, spec, rounding=rounding, overflow=overflow)
-                        continue
-                    got = encode(signed, spec, rounding=rounding, overflow=overflow)
-                    assert got == expected, (spec.name, signed, hex(got), hex(expected))
+                    _check_modes(signed, spec)
+
+
+def _check_modes(x: Fraction, spec: FormatSpec) -> None:
+    literal = to_literal(x)
+    for rounding, overflow in MODES:
+        expected = reference.encode(x, spec, rounding.value, overflow.value)
+        if expected is None:
+            with pytest.raises(InputError, match="no NaN"):
+                codec.encode(literal, spec, rounding, overflow)
+            continue
+        got = codec.encode(literal, spec, rounding, overflow).code
+        assert got == expected, (spec.name, x, rounding, overflow, hex(got), hex(expected))
 
 
 # Results to hold on to: each is wrong in something that goes through a float on the way.

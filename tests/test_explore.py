@@ -181,6 +181,8 @@ def test_overflow_to_nan() -> None:
                        "ml_dtypes": "rounds ties away from zero"}),
         ("0", "e8m0", {"torch": "gives the smallest value", "ml_dtypes": ""}),
         ("-1", "e8m0", {"torch": "drops the sign", "ml_dtypes": ""}),
+        ("-3", "e8m0",
+         {"torch": "drops the sign, rounds ties away from zero", "ml_dtypes": ""}),
         ("7", "e3m4", {"ml_dtypes": ""}),
         ("0x7f80", "bf16", {"torch": "", "ml_dtypes": ""}),
         ("-0", "fp16", {"torch": "", "numpy": ""}),

@@ -174,6 +174,21 @@ def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
         assert row.checked_count + row.undefined_count == 1 << source.bits
 
 
+def test_a_dropped_sign_is_named_whatever_the_rounding() -> None:
+    """float8_e8m0fnu by way of float32, without the sign, ties away: as torch casts int64."""
+    int64 = find_source("int64")
+
+    def unsigned(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+        first = round_codes(codes, source, F32)
+        magnitude = first & F32.magnitude_mask
+        q = round_codes(magnitude, F32, target, Rounding.TIES_TO_AWAY)
+        return torch.where(codes < 0, q, round_codes(codes, source, target))
+
+    row = verify(int64, E8M0, unsigned)
+    assert {cause.cause for cause in row.causes} == {"drops_sign"}
+    assert row.count("policy") == row.count("any") > 0
+
+
 def test_the_reverse_of_saturation() -> None:
     planted: Backend = Planted(saturating)
     assert planted.cast_codes(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E

@@ -122,6 +122,9 @@ def _ways(exact: DecodeReport, x: float) -> Iterator[tuple[str, int]]:
         yield "gives NaN", spec.nan_code
         yield "gives NaN", spec.nan_code | spec.sign_mask
     if x < 0 and not spec.signed:
-        yield "drops the sign", codec.encode(to_literal(-x), spec, even, ieee).code
+        positive = to_literal(-x)
+        yield "drops the sign", codec.encode(positive, spec, even, ieee).code
+        away = codec.encode(positive, spec, Rounding.TIES_TO_AWAY, ieee).code
+        yield "drops the sign, rounds ties away from zero", away
     if exact.classification is Classification.ZERO:
         yield "has the other sign of zero", exact.code ^ spec.sign_mask

@@ -170,7 +170,8 @@ def _drops_sign(d: Differences) -> Tensor:
     found = torch.zeros_like(d.source_nan)
     for rounding in (_EVEN, _AWAY):
         found |= absolute.rounded(rounding) == d.got
-    return d.invalid & (found | _through("float32")(absolute))
+        found |= _through("float32", rounding)(absolute)
+    return d.invalid & found
 
 
 def _zero_sign(d: Differences) -> Tensor:
