@@ -25,7 +25,7 @@ from fpx.core.formats import FORMATS, FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
-from fpx.harness.distinct import distinct_values
+from fpx.harness.distinct import DistinctValues
 from fpx.harness.pairs import Pair, ScaledSquares, SourceBlock
 from fpx.harness.sources import DISTRIBUTIONS, NAMES, boundaries, named_source
 from fpx.harness.stats import COUNTERS, CastStats
@@ -374,7 +374,11 @@ def test_distinct_codes_tell_the_same(
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
     monkeypatch.setattr("fpx.harness.distinct._BLOCK", 100)
     read: list[int] = []
-    source = distinct_values(entry, read.append)
+    seen = DistinctValues(entry)
+    assert seen.block() is None
+    seen.read(read.append)
+    source = seen.block()
+    assert source is not None
     assert sum(read) == entry.count
     assert len(source.x) <= 1 << (8 * dtype.itemsize)
     by_code, direct = CastStats(), CastStats()

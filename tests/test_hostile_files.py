@@ -356,3 +356,44 @@ def test_without_a_list_the_first_bad_shard_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "b.safetensors").write_bytes(b"junk")
     with pytest.raises(InputError, match=r"b\.safetensors"):
         open_files(str(tmp_path))
+
+
+# -- interrupted, and read once --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_interrupted_in_the_middle_of_a_tensor(dtype: torch.dtype, tmp_path: Path) -> None:
+    count = 4 << 20
+    save_file({"x": torch.full((count,), 1e30).to(dtype)}, tmp_path / "x.safetensors")
+
+    class Interrupts(Silent):
+        done = 0
+
+        def advance(self, count: int) -> None:
+            self.done += count
+            if self.done >= 1 << 20:
+                raise KeyboardInterrupt
+
+    report = cast_compare(
+        [str(tmp_path / "x.safetensors")], [FORMATS["float16"]], from_=FORMATS["float32"],
+        progress=Interrupts(), keep_partial=True,
+    )  # fmt: skip
+    assert report.partial
+    (total,) = report.totals
+    assert 1 << 20 <= total.count < count
+    assert total.overflow_count == total.count
+
+
+def test_extremes_of_what_comes_on_stdin() -> None:
+    data = io.BytesIO()
+    np.save(data, np.array([3.0, -7.0, 1e-9, -1e-12, 0.0], np.float32))
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "fpx", "inspect", "-", "--tensor", "stdin", "--top", "1",
+         "--json"],
+        input=data.getvalue(), capture_output=True, check=True,
+    )  # fmt: skip
+    (found,) = json.loads(result.stdout)["results"]
+    assert [found[key][0]["index"] for key in ("largest", "smallest", "closest_to_zero")] == [
+        [0], [1], [3],
+    ]  # fmt: skip
+    assert found["closest_to_zero"][0]["value"] == float(np.float32(-1e-12))

@@ -15,7 +15,7 @@ from torch import Tensor
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
 from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, torch_dtype
-from fpx.harness.distinct import distinct_values, has_few_codes
+from fpx.harness.distinct import DistinctValues, has_few_codes
 from fpx.harness.files import open_files
 from fpx.harness.pairs import Locate, SourceBlock
 from fpx.harness.select import select
@@ -251,9 +251,13 @@ def _cast_entry(
 ) -> None:
     """Reads a tensor once and takes its casts to every target in."""
     if device.is_cpu and has_few_codes(entry):
-        source = distinct_values(entry, progress.advance)
-        for spec, cast in casts.items():
-            cast.stats.add(source, backend.cast(source.x, spec), spec)
+        seen = DistinctValues(entry)
+        try:
+            seen.read(progress.advance)
+        finally:  # whoever interrupts is told of what was read
+            read = seen.block()
+            for spec, cast in casts.items() if read is not None else ():
+                cast.stats.add(read, backend.cast(read.x, spec), spec)
         return
     at = 0
     for block in entry.blocks(device.block):

@@ -20,38 +20,47 @@ def has_few_codes(entry: TensorEntry) -> bool:
     return entry.dtype.itemsize in _CODES and entry.count >= _WORTHWHILE
 
 
-def distinct_values(entry: TensorEntry, advance: Callable[[int], None]) -> SourceBlock:
-    """The distinct values of a tensor in the order of their first occurrence, with their counts.
+class DistinctValues:
+    """The distinct values of a tensor, with their counts.
 
     Every elementwise statistic of a cast follows from these. Equal codes are cast once, where the
     tensor's own elements would be cast each on its own.
 
     Args:
         entry: a tensor for which `has_few_codes`.
-        advance: hears how many more elements were read.
     """
-    bits, size = _CODES[entry.dtype.itemsize]
-    counts = torch.zeros(size, dtype=torch.int64)
-    first = torch.full((size,), entry.count, dtype=torch.int64)
-    start = 0
-    for block in entry.blocks(_BLOCK):
-        codes = block.view(bits).to(torch.int32) & (size - 1)
-        here = torch.bincount(codes, minlength=size)
-        new = (here > 0) & (counts == 0)
-        if new.any():
-            _note_first(first, codes, new, start)
-        counts += here
-        start += len(codes)
-        advance(len(codes))
-    present = counts.nonzero().view(-1)
-    present = present[first[present].argsort()]
-    where = first[present].tolist()
-    values = present.to(bits).view(entry.dtype)
-    return SourceBlock(
-        values,
-        lambda i: (entry.name, entry.index(where[i])),
-        weights=counts[present].to(torch.float64),
-    )
+
+    def __init__(self, entry: TensorEntry) -> None:
+        self._entry = entry
+        self._bits, self._size = _CODES[entry.dtype.itemsize]
+        self._counts = torch.zeros(self._size, dtype=torch.int64)
+        self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
+
+    def read(self, advance: Callable[[int], None]) -> None:
+        """Reads the tensor; `advance` hears how many more elements were read."""
+        start = 0
+        for block in self._entry.blocks(_BLOCK):
+            codes = block.view(self._bits).to(torch.int32) & (self._size - 1)
+            here = torch.bincount(codes, minlength=self._size)
+            new = (here > 0) & (self._counts == 0)
+            if new.any():
+                _note_first(self._first, codes, new, start)
+            self._counts += here
+            start += len(codes)
+            advance(len(codes))
+
+    def block(self) -> SourceBlock | None:
+        """What was read, in the order of first occurrence; None if nothing was."""
+        present = self._counts.nonzero().view(-1)
+        if not len(present):
+            return None
+        present = present[self._first[present].argsort()]
+        where = self._first[present].tolist()
+        return SourceBlock(
+            present.to(self._bits).view(self._entry.dtype),
+            lambda i: (self._entry.name, self._entry.index(where[i])),
+            weights=self._counts[present].to(torch.float64),
+        )
 
 
 def _note_first(first: Tensor, codes: Tensor, new: Tensor, start: int) -> None:

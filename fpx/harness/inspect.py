@@ -146,54 +146,40 @@ def extremes(names: Sequence[str], tensor: str, count: int) -> ExtremesReport:
     start = 0
     for block in entry.blocks(_BLOCK):
         values = SourceBlock(block, lambda i: ("", (i,)), measure=WIDE).rounded
-        largest.add(values, start)
-        smallest.add(-values, start)
-        closest.add(torch.where(values == 0, torch.nan, -values.abs()), start)
+        largest.add(values, values, start)
+        smallest.add(values, -values, start)
+        closest.add(values, torch.where(values == 0, torch.nan, -values.abs()), start)
         start += len(block)
 
-    def elements(top: _Top, sign: float) -> tuple[Element, ...]:
-        return tuple(Element(entry.index(at), sign * value) for value, at in top.items)
+    def elements(top: _Top) -> tuple[Element, ...]:
+        return tuple(Element(entry.index(at), value) for _, at, value in top.items)
 
-    near = {at for _, at in closest.items}
-    signed = _values_at(entry, near)
     return ExtremesReport(
         source.name,
         tensor,
         _name(entry.dtype),
-        elements(largest, 1.0),
-        elements(smallest, -1.0),
-        tuple(Element(entry.index(at), signed[at]) for _, at in closest.items),
+        elements(largest),
+        elements(smallest),
+        elements(closest),
     )
 
 
 class _Top:
-    """The largest values seen, with where they were; the earlier of equals first."""
+    """The values of the largest keys seen, with where they were; the earlier of equals first."""
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self.items: list[tuple[float, int]] = []
+        self.items: list[tuple[float, int, float]] = []  # key, position, value
 
-    def add(self, values: Tensor, start: int) -> None:
-        """Takes in the values at positions from `start` on; NaNs do not count."""
-        usable = (~values.isnan()).nonzero().view(-1)
+    def add(self, values: Tensor, keys: Tensor, start: int) -> None:
+        """Takes in the values at positions from `start` on; NaN keys do not count."""
+        usable = (~keys.isnan()).nonzero().view(-1)
         if len(self.items) == self._count:
-            usable = usable[values[usable] > self.items[-1][0]]
-        order = values[usable].argsort(descending=True, stable=True)[: self._count]
-        found = [(float(values[at]), start + int(at)) for at in usable[order]]
+            usable = usable[keys[usable] > self.items[-1][0]]
+        order = keys[usable].argsort(descending=True, stable=True)[: self._count]
+        found = [(float(keys[at]), start + int(at), float(values[at])) for at in usable[order]]
         merged = sorted([*self.items, *found], key=lambda item: (-item[0], item[1]))
         self.items = merged[: self._count]
-
-
-def _values_at(entry: TensorEntry, positions: set[int]) -> dict[int, float]:
-    found: dict[int, float] = {}
-    start = 0
-    for block in entry.blocks(_BLOCK):
-        for at in [at for at in positions if start <= at < start + len(block)]:
-            found[at] = float(block[at - start].item())
-        start += len(block)
-        if len(found) == len(positions):
-            break
-    return found
 
 
 def tensor_stats(entry: TensorEntry, progress: Progress | None = None) -> TensorStats:
