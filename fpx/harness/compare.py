@@ -256,8 +256,9 @@ def _cast_entry(
             seen.read(progress.advance)
         finally:  # whoever interrupts is told of what was read
             read = seen.block()
-            for spec, cast in casts.items() if read is not None else ():
-                cast.stats.add(read, backend.cast(read.x, spec), spec)
+            if read is not None:
+                for spec, cast in casts.items():
+                    cast.stats.add(read, backend.cast(read.x, spec), spec)
         return
     at = 0
     for block in entry.blocks(device.block):

@@ -111,6 +111,11 @@ def _entry(path: Path, name: str, dataset: Any, notes: list[str]) -> TensorEntry
 
 def _refusal(dataset: Any) -> str:
     """Why a dataset is not read; empty where it is."""
+    if dataset.external:
+        return "its data is in other files, which are not opened"
+    # before its shape: where that is unlimited, libhdf5 opens the sources to know it
+    if dataset.is_virtual:
+        return "virtual: it points to other datasets, which is not followed"
     if dataset.shape is None:
         return "empty"
     try:
@@ -121,10 +126,6 @@ def _refusal(dataset: Any) -> str:
         return "elements that are arrays are not compared"
     if dataset.dtype.hasobject:
         return "holds no plain numbers"
-    if dataset.external:
-        return "its data is in other files, which are not opened"
-    if dataset.is_virtual:
-        return "virtual: it points to other datasets, which is not followed"
     plist = dataset.id.get_create_plist()
     filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
     if not filters <= _BUILT_IN_FILTERS:
