@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fpx.core.formats import FORMATS, FormatSpec
 from fpx.errors import InputError, UnavailableError, quoted
-from fpx.harness.reference import INTEGERS, IntegerType, container
+from fpx.harness.reference import INTEGERS, IntegerType, SourceType, container
 
 LAYOUTS = ("contiguous", "strided", "scalar")
 """How the elements of a cast lie: together, with gaps, or each cast alone."""
@@ -43,7 +43,7 @@ class Backend(Protocol):
     def cast_codes(
         self,
         codes: Tensor,
-        source: FormatSpec | IntegerType,
+        source: SourceType,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
@@ -68,7 +68,7 @@ class TorchBackend:
     def cast_codes(
         self,
         codes: Tensor,
-        source: FormatSpec | IntegerType,
+        source: SourceType,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
@@ -129,7 +129,7 @@ class ArrayBackend:
     def cast_codes(
         self,
         codes: Tensor,
-        source: FormatSpec | IntegerType,
+        source: SourceType,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
@@ -149,7 +149,7 @@ class ArrayBackend:
         return torch.from_numpy(q.view(kind)).to(codes.device)
 
 
-def _array_type(type_: FormatSpec | IntegerType) -> np.dtype[Any] | None:
+def _array_type(type_: SourceType) -> np.dtype[Any] | None:
     if isinstance(type_, IntegerType):
         return np.dtype(type_.name)
     if type_.numpy is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import ml_dtypes
@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Overflow, Rounding
 from fpx.core.formats import FORMATS
-from fpx.core.literals import Code, Literal, parse_literal, to_literal
+from fpx.core.literals import Code, Literal, parse_literal
 from fpx.core.spec import FormatSpec
+from fpx.harness.causes import CAUSES, Differences
+from fpx.harness.reference import round_codes
 from fpx.report.base import exact_text
 from fpx.report.libraries import LibraryCast, LibraryReport
 from fpx.report.scalar import DecodeReport
@@ -85,46 +86,11 @@ def _nearest_float64(exact: DecodeReport) -> float:
 
 def _reason(code: int, exact: DecodeReport, x: float) -> str:
     """The first known way of going wrong that leads to this code."""
-    return next((words for words, other in _ways(exact, x) if other == code), "not known")
-
-
-def _ways(exact: DecodeReport, x: float) -> Iterator[tuple[str, int]]:
-    """(what went wrong, the code that gives), the commonest first."""
-    spec = exact.spec
-    ieee = Overflow.IEEE
-    even = Rounding.TIES_TO_EVEN
-    sources: list[tuple[str, Literal]] = [("", to_literal(x))]
-    with np.errstate(over="ignore"):
-        narrow = float(np.float32(x))
-    if narrow != x:
-        sources.append(("rounded to float32 on the way", to_literal(narrow)))
-    for through, source in sources:
-        words = through or "the nearest float64 rounds so"
-        yield words, codec.encode(source, spec, even, ieee).code
-    if exact.rounded.invalid:
-        yield "gives the smallest value", 0
-    if exact.classification is Classification.SUBNORMAL:
-        yield "flushes subnormals to zero", exact.code & spec.sign_mask
-        yield "flushes subnormals to zero", 0
-    for through, source in sources:
-        also = f", {through}" if through else ""
-        yield f"saturates{also}", codec.encode(source, spec, even, Overflow.SATURATE).code
-        if spec.nan_code is not None:
-            overflowed = codec.encode(source, spec, even, Overflow.NAN).code
-            yield f"overflows to NaN{also}", overflowed
-            yield f"overflows to NaN{also}", overflowed & spec.magnitude_mask
-        for rounding, name in (
-            (Rounding.TIES_TO_AWAY, "rounds ties away from zero"),
-            (Rounding.TOWARD_ZERO, "truncates"),
-        ):
-            yield f"{name}{also}", codec.encode(source, spec, rounding, ieee).code
-    if spec.nan_code is not None and (exact.rounded.overflow or exact.rounded.invalid):
-        yield "gives NaN", spec.nan_code
-        yield "gives NaN", spec.nan_code | spec.sign_mask
-    if x < 0 and not spec.signed:
-        positive = to_literal(-x)
-        yield "drops the sign", codec.encode(positive, spec, even, ieee).code
-        away = codec.encode(positive, spec, Rounding.TIES_TO_AWAY, ieee).code
-        yield "drops the sign, rounds ties away from zero", away
-    if exact.classification is Classification.ZERO:
-        yield "has the other sign of zero", exact.code ^ spec.sign_mask
+    source, spec = FORMATS["float64"], exact.spec
+    codes = torch.tensor([x], dtype=torch.float64).view(torch.int64)
+    expected = round_codes(codes, source, spec)
+    got = torch.tensor([code]).to(expected.dtype)
+    if torch.equal(got, expected):
+        return "the nearest float64 rounds so"
+    difference = Differences(codes, source, spec, expected, got)
+    return next(cause.reason for cause in CAUSES if cause.test(difference).item())

@@ -20,7 +20,7 @@ from fpx.core.codec import Overflow, Rounding
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError
 
-__all__ = ["INTEGERS", "IntegerType", "Span", "container", "nans", "round_codes"]
+__all__ = ["INTEGERS", "IntegerType", "SourceType", "Span", "container", "nans", "round_codes"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,13 @@ INTEGERS: Mapping[str, IntegerType] = MappingProxyType(
 )
 """Integer sources by name: those that torch and numpy both have."""
 
+SourceType = FormatSpec | IntegerType
+"""What casts begin with."""
+
 _CONTAINERS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
 
 
-def container(type_: FormatSpec | IntegerType) -> torch.dtype:
+def container(type_: SourceType) -> torch.dtype:
     """The integer dtype that holds a code: the narrowest of whole bytes that is wide enough.
 
     Raises:
@@ -73,7 +76,7 @@ class Span(NamedTuple):
 
 def round_codes(
     codes: Tensor,
-    source: FormatSpec | IntegerType,
+    source: SourceType,
     target: FormatSpec,
     rounding: Rounding = Rounding.TIES_TO_EVEN,
     overflow: Overflow = Overflow.IEEE,
@@ -197,7 +200,7 @@ class _Numbers(NamedTuple):
     payload: bool
 
 
-def nans(codes: Tensor, spec: FormatSpec | IntegerType) -> Tensor:
+def nans(codes: Tensor, spec: SourceType) -> Tensor:
     """Which codes are NaNs, as bools (n,)."""
     if isinstance(spec, IntegerType) or spec.nan is NanEncoding.NONE:
         return torch.zeros_like(codes, dtype=torch.bool)
@@ -207,7 +210,7 @@ def nans(codes: Tensor, spec: FormatSpec | IntegerType) -> Tensor:
     return magnitude > spec.max_finite_magnitude + spec.infinity
 
 
-def _unpack(codes: Tensor, source: FormatSpec | IntegerType) -> _Numbers:
+def _unpack(codes: Tensor, source: SourceType) -> _Numbers:
     if isinstance(source, IntegerType):
         return _unpack_integers(codes)
     bits = codes.to(torch.int64)
