@@ -115,6 +115,7 @@ def test_json_keeps_its_promised_keys(keys: str, args: list[str]) -> None:
         ["decode", "1", "--json", "--jsonl"],
         ["encode", "1"],
         ["encode", "1", "--dtype", "bf16", "--output", "oct"],
+        ["encode", "1", "--dtype", "bf16", "--dtype", "fp16"],
         ["range", "--dtype", "nope"],
         ["nope"],
         ["--nope"],

@@ -13,8 +13,7 @@ from typing import IO, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import complete_format, console, stream_json
-from fpx.core.formats import find_format
+from fpx.cli.output import console, stream_json
 from fpx.core.packing import Packing, default_packing, unpack
 from fpx.errors import InputError, quoted
 
@@ -26,12 +25,7 @@ def bits(
         str,
         typer.Argument(metavar="FILE", help="A file; - reads stdin.", show_default=False),
     ],
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype", metavar="FORMAT", help="Format of the codes.", autocompletion=complete_format
-        ),
-    ],
+    dtype: options.OneFormat,
     offset: Annotated[int, typer.Option("--offset", help="Bytes to skip first.")] = 0,
     count: Annotated[
         int | None,
@@ -62,7 +56,7 @@ def bits(
     fpx bits packed.bin --dtype fp4 --packing high-first
     fpx bits data.bin --dtype float32 --big-endian --json
     """
-    spec = find_format(dtype)
+    spec = options.find_one_format(dtype)
     if offset < 0 or (count is not None and count < 0):
         raise InputError("--offset and --count must not be negative")
     chosen = packing or default_packing(spec.bits)

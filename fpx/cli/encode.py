@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import complete_format, print_json, read_values
+from fpx.cli.output import print_json, read_values
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import find_format
 from fpx.core.literals import ReadAs
 from fpx.errors import InputError
 from fpx.report import EncodeReport, Reports
@@ -35,12 +34,7 @@ def encode(
             show_default=False,
         ),
     ],
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype", metavar="FORMAT", help="Target format.", autocompletion=complete_format
-        ),
-    ],
+    dtype: options.OneFormat,
     rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     output: Annotated[
@@ -59,7 +53,7 @@ def encode(
     fpx encode -0.1 --dtype fp16 --output bin
     cat numbers.txt | fpx encode - --dtype fp16 > codes.txt
     """
-    spec = find_format(dtype)
+    spec = options.find_one_format(dtype)
     literals = read_values(values, read_as)
     if json:
         found = tuple(EncodeReport.of(item, spec, rounding, overflow) for item in literals)

@@ -11,6 +11,7 @@ from fpx.cli.output import complete_format
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS, FormatSpec, find_format
 from fpx.core.literals import ReadAs
+from fpx.errors import InputError, listed, quoted
 
 SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
@@ -31,6 +32,18 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
+
+OneFormat = Annotated[
+    list[str],
+    typer.Option(
+        "--dtype",
+        metavar="FORMAT",
+        help="Format of the codes, such as float16, bf16 or e5m7.",
+        autocompletion=complete_format,
+        show_default=False,
+    ),
+]
+"""A list, because of an option given twice a plain one would quietly take the last."""
 
 Include = Annotated[
     list[str] | None,
@@ -67,6 +80,17 @@ Meaning = Annotated[
     ReadAs,
     typer.Option("--as", help="What 0x4049, 0b0100 and 16 mean: a code of the format or a value."),
 ]
+
+
+def find_one_format(names: list[str]) -> FormatSpec:
+    """The format of a `OneFormat`.
+
+    Raises:
+        InputError: several, or no such format.
+    """
+    if len(names) > 1:
+        raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
+    return find_format(names[0])
 
 
 def find_formats(names: Iterable[str]) -> list[FormatSpec]:
