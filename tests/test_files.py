@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,41 @@ def test_hdf5_never_leaves_the_file(tmp_path: Path) -> None:
     told = "\n".join(notes(tmp_path / "x.h5"))
     for name in ("link", "soft", "loop", "raw", "virtual", "text", "huge chunk"):
         assert f"{name}: " in told
+
+
+def keras_archive(path: Path, kind: int = zipfile.ZIP_STORED) -> Path:
+    """What Keras 3 saves: its layers' and its optimiser's variables, in an archive."""
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["layers/dense/vars/0"] = np.arange(200_000, dtype=np.float32).reshape(500, 400)
+        file.create_dataset("layers/dense/vars/1", data=np.ones(400, np.float16), chunks=(7,))
+        file["optimizer/vars/0"] = np.int32(3)
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", "{}")
+        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+    return path
+
+
+def test_keras(tmp_path: Path) -> None:
+    found = read(keras_archive(tmp_path / "x.keras"))
+    assert list(found) == ["layers/dense/vars/0", "layers/dense/vars/1", "optimizer/vars/0"]
+    assert torch.equal(found["layers/dense/vars/0"], torch.arange(200_000.0).view(500, 400))
+    assert torch.equal(found["layers/dense/vars/1"], torch.ones(400, dtype=torch.float16))
+    assert int(found["optimizer/vars/0"]) == 3
+    with pytest.raises(InputError, match="compressed"):
+        open_files(str(keras_archive(tmp_path / "y.keras", zipfile.ZIP_DEFLATED)))
+
+
+@pytest.mark.parametrize("what", ["nothing", "words"])
+def test_a_file_without_tensors_is_an_error(what: str, tmp_path: Path) -> None:
+    """A check in CI must not pass because there was nothing to check."""
+    if what == "nothing":
+        save_file({}, tmp_path / "x")
+    else:
+        np.savez(tmp_path / "x.npz", words=np.array(["a"]))
+        (tmp_path / "x.npz").rename(tmp_path / "x")
+    with pytest.raises(InputError, match="holds no tensors"):
+        open_files(str(tmp_path / "x"))
 
 
 def test_hdf5_without_h5py_says_what_to_install(

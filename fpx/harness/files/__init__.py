@@ -42,7 +42,9 @@ KINDS: tuple[tuple[str, Callable[[bytes, int], bool], Reader], ...] = (
 """Kind -> whether a file's first bytes (and size) are of it, and who reads it. Zip archives, which
 hold torch's and numpy's files, are told apart by their members."""
 
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".h5", ".hdf5", ".gguf")
+SUFFIXES = (
+    ".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".h5", ".hdf5", ".keras", ".gguf"
+)  # fmt: skip
 """Names under which such files are looked for in a directory."""
 
 
@@ -117,8 +119,9 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
         if missing:
             raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
         entries = [entry for entry in entries if entry.name in tensors]
-    if not entries and not source.notes:
-        raise InputError(f"{shown} holds no tensors")
+    if not entries:
+        why = f" that fpx reads ({source.notes[0]})" if source.notes else ""
+        raise InputError(f"{shown} holds no tensors{why}")
     claimed = sum(entry.nbytes for entry in entries)
     if claimed > max(_SMALL, _EXPANSION * size):
         raise InputError(
@@ -166,12 +169,14 @@ def _kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
             ) from None
         if any(name.endswith("/data.pkl") for name in names):
             return "torch", torch.open_torch
+        if hdf5.KERAS_WEIGHTS in names:
+            return "keras", hdf5.open_keras
         return "npz", numpy.open_npz
     if hdf5.has_user_block(file, size):
         return "hdf5", hdf5.open_hdf5
     raise InputError(
         f"{quoted_path(file.name)} is no tensor file that fpx knows: it reads .safetensors, "
-        "torch's .pt/.pth/.bin, .npy, .npz, HDF5 and GGUF"
+        "torch's .pt/.pth/.bin, .npy, .npz, HDF5, Keras archives and GGUF"
     )
 
 

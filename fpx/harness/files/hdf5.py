@@ -1,4 +1,4 @@
-"""HDF5, Keras weights among it, by h5py; nothing outside the file is ever opened.
+"""HDF5, Keras's weights among it, by h5py; nothing outside the file is ever opened.
 
 HDF5 can point elsewhere in many ways (external and soft links, external storage, virtual datasets)
 and can load code for filters. Links are looked at before they are followed, and of what h5py would
@@ -7,7 +7,9 @@ need for a dataset only what is built in is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +19,14 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError, quoted, quoted_path, reason
+from fpx.harness.files.raw import Window, record_start
 from fpx.harness.tensors import COMPLEX_NOTE, Blocks, Source, TensorEntry
+
+Opener = Callable[[], AbstractContextManager[Any]]
+"""Opens the file with h5py, anew each time."""
+
+KERAS_WEIGHTS = "model.weights.h5"
+"""The member of a .keras archive that holds them."""
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
@@ -45,18 +54,51 @@ def open_hdf5(path: Path) -> Source:
         InputError: damaged.
         UnavailableError: h5py is not installed.
     """
+    return _open(path, lambda: _file(path))
+
+
+def open_keras(path: Path) -> Source:
+    """The weights in a .keras archive, which are an HDF5 file in it.
+
+    Raises:
+        InputError: damaged, or compressed.
+        UnavailableError: h5py is not installed.
+    """
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(KERAS_WEIGHTS)
+        if info.compress_type != zipfile.ZIP_STORED:
+            raise InputError(f"{quoted_path(path)} is compressed, which Keras's files never are")
+        with path.open("rb") as file:
+            start = record_start(file, info)
+
+    @contextmanager
+    def opened() -> Iterator[Any]:
+        with Window(path, start, info.file_size) as window, _file(window) as file:
+            yield file
+
+    return _open(path, opened)
+
+
+def _file(where: Path | Window) -> AbstractContextManager[Any]:
+    import h5py
+
+    file: AbstractContextManager[Any] = h5py.File(where, "r", rdcc_nbytes=_CACHE)
+    return file
+
+
+def _open(path: Path, opened: Opener) -> Source:
     try:
-        import h5py
+        import h5py  # noqa: F401 - whether it is there
     except ImportError:
         raise UnavailableError(
             f"{quoted_path(path)} is HDF5, which needs h5py: install fpx-cli[hdf5]"
         ) from None
     source = Source(str(path), [])
     try:
-        with h5py.File(path, "r", rdcc_nbytes=_CACHE) as file:
+        with opened() as file:
             seen: set[int] = set()
             for name, dataset in _datasets(file, "", source.notes, seen, 0):
-                entry = _entry(path, name, dataset, source.notes)
+                entry = _entry(opened, name, dataset, source.notes)
                 if entry is not None:
                     source.entries.append(entry)
     except InputError:
@@ -93,7 +135,7 @@ def _datasets(
             yield from _datasets(item, f"{name}/", notes, seen, depth + 1)
 
 
-def _entry(path: Path, name: str, dataset: Any, notes: list[str]) -> TensorEntry | None:
+def _entry(opened: Opener, name: str, dataset: Any, notes: list[str]) -> TensorEntry | None:
     reason = _refusal(dataset)
     if reason:
         notes.append(f"{name}: {reason}")
@@ -104,9 +146,9 @@ def _entry(path: Path, name: str, dataset: Any, notes: list[str]) -> TensorEntry
     if torch_dtype.is_complex:
         notes.append(f"{name}: {COMPLEX_NOTE}")
         return TensorEntry(
-            name, torch_dtype.to_real(), (*shape, 2), _blocks(path, name, native, parts=2)
+            name, torch_dtype.to_real(), (*shape, 2), _blocks(opened, name, native, parts=2)
         )
-    return TensorEntry(name, torch_dtype, shape, _blocks(path, name, native))
+    return TensorEntry(name, torch_dtype, shape, _blocks(opened, name, native))
 
 
 def _refusal(dataset: Any) -> str:
@@ -135,11 +177,9 @@ def _refusal(dataset: Any) -> str:
     return ""
 
 
-def _blocks(path: Path, name: str, native: np.dtype[Any], parts: int = 1) -> Blocks:
+def _blocks(opened: Opener, name: str, native: np.dtype[Any], parts: int = 1) -> Blocks:
     def blocks(limit: int) -> Iterator[Tensor]:
-        import h5py
-
-        with h5py.File(path, "r", rdcc_nbytes=_CACHE) as file:
+        with opened() as file:
             dataset = file[name]
             for array in _arrays(dataset, (), max(limit // parts, 1)):
                 flat = np.ascontiguousarray(array, dtype=native).reshape(-1)

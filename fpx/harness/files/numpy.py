@@ -85,7 +85,7 @@ _NUMPY_HEADERS = {
     (1, 0): (np.lib.format.read_array_header_1_0, 2),
     (2, 0): (np.lib.format.read_array_header_2_0, 4),
 }
-_LONGEST_HEADER = 1 << 16  # bytes
+_LONGEST_HEADER = 10_000  # bytes: numpy takes no longer one
 
 
 def _npy_header(file: Stream, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

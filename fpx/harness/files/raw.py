@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -64,3 +65,48 @@ def file_blocks(path: Path, at: int, dtype: torch.dtype, count: int) -> Blocks:
                 yield torch.from_numpy(raw).view(dtype)
 
     return blocks
+
+
+def record_start(file: IO[bytes], info: zipfile.ZipInfo) -> int:
+    """Where in an archive the bytes of a stored member begin, by the member's own header."""
+    file.seek(info.header_offset + 26)
+    lengths = file.read(4)  # of the name, and of what pads it
+    if len(lengths) < 4:
+        raise zipfile.BadZipFile("a member beyond the end")
+    name, padding = (int.from_bytes(part, "little") for part in (lengths[:2], lengths[2:]))
+    return info.header_offset + 30 + name + padding
+
+
+class Window(io.RawIOBase):
+    """A part of a file, read as if it were one."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._start, self._size, self._at = start, size, 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of any file."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(base + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any file."""
+        wanted = memoryview(buffer).cast("B")[: max(self._size - self._at, 0)]
+        self._file.seek(self._start + self._at)
+        count = int(self._file.readinto(wanted))
+        self._at += count
+        return count
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+        super().close()

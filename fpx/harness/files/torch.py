@@ -6,7 +6,6 @@ import ctypes
 import mmap
 import pickle
 import pickletools
-import struct
 import sys
 import warnings
 import zipfile
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError, quoted_path, reason
+from fpx.harness.files.raw import record_start
 from fpx.harness.tensors import (
     COMPLEX_NOTE,
     Source,
@@ -130,10 +130,7 @@ def _archive_of(path: Path, shown: str) -> _Archive:
         for info in infos:
             if info.compress_type != zipfile.ZIP_STORED:
                 raise InputError(f"{shown} is compressed, which torch's files never are")
-            file.seek(info.header_offset + 26)
-            lengths = file.read(4)  # of the name and of what pads it, in the record's own header
-            start = info.header_offset + 30 + sum(struct.unpack("<2H", lengths))
-            records[start] = info.file_size
+            records[record_start(file, info)] = info.file_size
             if info.filename.endswith("/data.pkl"):
                 if info.file_size > _PICKLE_LIMIT + _PICKLE_PER_RECORD * len(infos):
                     raise InputError(
