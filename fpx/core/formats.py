@@ -196,7 +196,7 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
         raise InputError(
             f"format {quoted(name)} is ambiguous: write {', '.join(most)} or {last} in full"
         )
-    from fpx.core.families import family_member
+    from fpx.core.families import family_member  # builds on the rows, and few names need it
 
     member = family_member(key)
     if member is None:
