@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Interval, Overflow, Rounding
+from fpx.core.codec import Classification, Overflow, Rounding
 from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.interval import Interval, rounding_interval
 from fpx.core.literals import ReadAs, parse_literal, to_literal
+from fpx.core.shortest import shortest_decimal
 from fpx.errors import InputError
 from tests import reference
 
@@ -58,7 +60,7 @@ def test_every_value_encodes_to_its_code(spec: FormatSpec) -> None:
         if value is None or (value.significand == 0 and code):
             continue
         assert encode(value.fraction, spec) == code
-        for text in (value.decimal, value.hex_float, codec.shortest(code, spec)):
+        for text in (value.decimal, value.hex_float, shortest_decimal(code, spec)):
             found = codec.encode(parse_literal(text, read_as=ReadAs.VALUE), spec)
             assert found.code == code, text
 
@@ -182,12 +184,12 @@ def test_shortest_of_random_codes_is_repr(seed: int) -> None:
         code = rng.getrandbits(64)
         (x,) = struct.unpack("d", struct.pack("Q", code))
         if x - x == 0:
-            assert codec.shortest(code, F64) == repr(x).removesuffix(".0")
+            assert shortest_decimal(code, F64) == repr(x).removesuffix(".0")
         code = rng.getrandbits(32)
         y = np.uint32(code).view(np.float32)
         if np.isfinite(y):
             digits = np.format_float_scientific(y, unique=True, trim="-")
-            assert Fraction(codec.shortest(code, F32)) == Fraction(digits)
+            assert Fraction(shortest_decimal(code, F32)) == Fraction(digits)
 
 
 def test_shortest_of_every_float16_is_numpys() -> None:
@@ -195,7 +197,7 @@ def test_shortest_of_every_float16_is_numpys() -> None:
         x = np.uint16(code).view(np.float16)
         if np.isfinite(x):
             digits = np.format_float_scientific(x, unique=True, trim="-")
-            assert Fraction(codec.shortest(code, F16)) == Fraction(digits)
+            assert Fraction(shortest_decimal(code, F16)) == Fraction(digits)
 
 
 def test_random_decimals_round_as_python_and_the_reference_do() -> None:
@@ -233,7 +235,7 @@ def test_intervals_hold_exactly_what_rounds_there(rounding: Rounding, overflow: 
     specs = [(spec, 1) for spec in SMALL if spec.bits <= 8] + [(F16, 61)]
     for spec, step in specs:
         for code in {*range(0, 1 << spec.bits, step), spec.max_finite_magnitude}:
-            interval = codec.rounding_interval(code, spec, rounding, overflow)
+            interval = rounding_interval(code, spec, rounding, overflow)
             if interval is None:
                 continue
 
@@ -281,6 +283,6 @@ def test_nan_literals() -> None:
 
 
 def test_interval_type() -> None:
-    assert codec.rounding_interval(0x3C00, F16) == Interval(
+    assert rounding_interval(0x3C00, F16) == Interval(
         Dyadic(4095, -12), Dyadic(2049, -11), True, True
     )

@@ -20,8 +20,8 @@ import torch
 from safetensors.torch import save_file
 
 import fpx
-from fpx.core import codec
 from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.interval import rounding_interval
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
@@ -113,7 +113,7 @@ def reference_row(
     """The statistics from their definitions; exact rationals for the errors."""
     value = [Fraction(v) if np.isfinite(v) else None for v in x.tolist()]
     result = [Fraction(v) if np.isfinite(v) else None for v in q.tolist()]
-    top = codec.rounding_interval(spec.max_finite_magnitude, spec)
+    top = rounding_interval(spec.max_finite_magnitude, spec)
     assert top is not None
     assert top.high is not None
     limit = top.high.fraction

@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 from fpx.cli import app
 from fpx.core.formats import FORMATS
 from fpx.errors import InputError
-from fpx.harness.compare import Silent, cast_compare
+from fpx.harness.compare import cast_compare
 from fpx.harness.files import open_files
+from fpx.harness.progress import Silent
 from tests.test_files import gguf, notes, read
 
 WRITERS: dict[str, Callable[[Path], object]] = {}

@@ -12,6 +12,7 @@ from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS, find_format
 from fpx.core.literals import Literal, parse_literal
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.harness.reference import INTEGERS, IntegerType, container, nans, round_codes
 from fpx.report import exact_text
@@ -49,7 +50,7 @@ def literal(code: int, source: FormatSpec | IntegerType) -> Literal | None:
     if codec.is_nan(code, source):
         return None
     sign = int(bool(code & source.sign_mask))
-    text = exact_text(codec.decode(code, source), sign) or codec.shortest(code, source)
+    text = exact_text(codec.decode(code, source), sign) or shortest_decimal(code, source)
     return parse_literal(text)
 
 

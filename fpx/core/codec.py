@@ -1,4 +1,4 @@
-"""Exact numbers to codes and back: rounding, overflow, neighbours, ulps, rounding intervals.
+"""Exact numbers to codes and back: rounding, overflow, neighbours, ulps.
 
 Rounding is integer arithmetic on magnitudes (see `fpx.core.formats`). Magnitudes past the largest
 finite one stand for the values the format would have with more exponents, so "round first, then
@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from fpx.core.dyadic import Dyadic, integer_text, place_point
+from fpx.core.dyadic import Dyadic
 from fpx.core.literals import Code, Constant, Infinity, Literal, Nan
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError, quoted
@@ -78,16 +78,7 @@ class Rounded(NamedTuple):
     invalid: bool = False
 
 
-class Interval(NamedTuple):
-    """Real numbers from `low` to `high`; None is minus or plus infinity."""
-
-    low: Dyadic | None
-    high: Dyadic | None
-    low_closed: bool
-    high_closed: bool
-
-
-class _Direction:
+class Direction:
     """A rounding mode seen from zero, where the sign no longer matters."""
 
     EVEN = "even"
@@ -97,15 +88,15 @@ class _Direction:
     ODD = "odd"
 
 
-def _direction(rounding: Rounding, negative: bool) -> str:
+def direction_of(rounding: Rounding, negative: bool) -> str:
     if rounding is Rounding.TIES_TO_EVEN:
-        return _Direction.EVEN
+        return Direction.EVEN
     if rounding is Rounding.TIES_TO_AWAY:
-        return _Direction.AWAY_ON_TIE
+        return Direction.AWAY_ON_TIE
     if rounding is Rounding.TO_ODD:
-        return _Direction.ODD
+        return Direction.ODD
     upward = rounding is (Rounding.TOWARD_NEGATIVE if negative else Rounding.TOWARD_POSITIVE)
-    return _Direction.UP if upward else _Direction.DOWN
+    return Direction.UP if upward else Direction.DOWN
 
 
 # -- encode ----------------------------------------------------------------------------------------
@@ -145,13 +136,13 @@ def encode(
         code = spec.sign_mask if negative and spec.has_negative_zero else 0
         return Rounded(code, ulp_exponent=spec.quantum_exponent)
     numerator, denominator = literal.ratio(spec.quantum_exponent, spec.emax + 1)
-    direction = _direction(rounding, negative)
+    direction = direction_of(rounding, negative)
     magnitude, inexact, quantum = _round(numerator, denominator, spec, direction)
     if negative and not spec.signed and (magnitude or not spec.zero):
         return _invalid(spec, overflow)
     if magnitude > spec.max_finite_magnitude:
         quantum = min(quantum, spec.emax - spec.fraction_bits)
-        if overflow is Overflow.IEEE and direction in (_Direction.DOWN, _Direction.ODD):
+        if overflow is Overflow.IEEE and direction in (Direction.DOWN, Direction.ODD):
             code = _signed(spec.max_finite_magnitude, negative, spec)
         else:
             code = _overflowed(negative, spec, overflow)
@@ -181,14 +172,14 @@ def _round(
     # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
     # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
     twice = 2 * remainder
-    if direction is _Direction.EVEN:
+    if direction is Direction.EVEN:
         up = twice > denominator or (twice == denominator and magnitude & 1)
-    elif direction is _Direction.AWAY_ON_TIE:
+    elif direction is Direction.AWAY_ON_TIE:
         up = twice >= denominator
-    elif direction is _Direction.ODD:
+    elif direction is Direction.ODD:
         up = not magnitude & 1
     else:
-        up = direction is _Direction.UP
+        up = direction is Direction.UP
     return magnitude + bool(up), True, quantum
 
 
@@ -356,148 +347,3 @@ def code_at(place: int, spec: FormatSpec) -> int | None:
     if abs(place) > spec.max_finite_magnitude + spec.infinity or (place < 0 and not spec.signed):
         return None
     return place if place >= 0 else spec.sign_mask | -place
-
-
-# -- which numbers round here ----------------------------------------------------------------------
-
-
-def rounding_interval(
-    code: int,
-    spec: FormatSpec,
-    rounding: Rounding = Rounding.TIES_TO_EVEN,
-    overflow: Overflow = Overflow.IEEE,
-) -> Interval | None:
-    """The real numbers that `encode` turns into `code`; None if there are none.
-
-    None is also the answer for a code that only itself becomes: an infinity that no finite number
-    overflows to, a -0 that no non-zero number underflows to. The number 0 belongs to +0; the
-    interval of -0 is open there. A bound at infinity is closed if the infinity itself becomes this
-    code.
-    """
-    if is_nan(code, spec):
-        return None
-    negative = bool(code & spec.sign_mask)
-    magnitude = code & spec.magnitude_mask
-    interval = _magnitude_interval(magnitude, spec, _direction(rounding, negative), overflow)
-    if interval is None:
-        return None
-    low, high, low_closed, high_closed = interval
-    if (
-        magnitude == 0
-        and not spec.signed
-        and (overflow is Overflow.SATURATE or spec.nan_code is None)
-    ):
-        return Interval(None, high, True, high_closed)
-    if magnitude == 0 and spec.zero:
-        if negative and high is not None and high.significand == 0:
-            return None
-        if negative:
-            return Interval(_negated(high), low, high_closed, False)
-        if not spec.has_negative_zero:
-            mirror = _magnitude_interval(0, spec, _direction(rounding, True), overflow)
-            assert mirror is not None
-            return Interval(_negated(mirror.high), high, mirror.high_closed, high_closed)
-    if negative:
-        return Interval(_negated(high), _negated(low), high_closed, low_closed)
-    return interval
-
-
-def _negated(bound: Dyadic | None) -> Dyadic | None:
-    return None if bound is None else bound.negated
-
-
-def _magnitude_interval(
-    magnitude: int, spec: FormatSpec, direction: str, overflow: Overflow
-) -> Interval | None:
-    """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
-    even = magnitude % 2 == 0
-    toward_finite = direction in (_Direction.DOWN, _Direction.ODD)
-    infinite = magnitude > spec.max_finite_magnitude
-    if infinite and (overflow is not Overflow.IEEE or toward_finite):
-        return None
-    if magnitude == 0:
-        low, low_closed = Dyadic(0, 0), spec.zero
-    elif direction is _Direction.EVEN:
-        low, low_closed = _midpoint(magnitude - 1, spec), even
-    elif direction is _Direction.AWAY_ON_TIE:
-        low, low_closed = _midpoint(magnitude - 1, spec), True
-    elif direction is _Direction.UP or (direction is _Direction.ODD and not even):
-        low, low_closed = spec.finite(magnitude - 1), False
-    else:
-        low, low_closed = spec.finite(magnitude), True
-    if infinite:
-        return Interval(low, None, low_closed, True)
-    if magnitude == spec.max_finite_magnitude:
-        everything = overflow is Overflow.SATURATE
-        if overflow is Overflow.IEEE:
-            everything = not spec.infinity and spec.nan_code is None
-        if everything or (overflow is Overflow.IEEE and toward_finite):
-            return Interval(low, None, low_closed, everything)
-    if direction is _Direction.EVEN:
-        return Interval(low, _midpoint(magnitude, spec), low_closed, even)
-    if direction is _Direction.AWAY_ON_TIE:
-        return Interval(low, _midpoint(magnitude, spec), low_closed, False)
-    if direction is _Direction.DOWN or (direction is _Direction.ODD and not even):
-        return Interval(low, spec.finite(magnitude + 1), low_closed, False)
-    return Interval(low, spec.finite(magnitude), low_closed, True)
-
-
-def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
-    """Halfway between a magnitude and the next one: half a unit in the last place above it."""
-    significand, exponent = spec.finite(magnitude)
-    return Dyadic(2 * significand + 1, exponent - 1)
-
-
-# -- the shortest name of a value ------------------------------------------------------------------
-
-_POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
-
-
-def shortest(code: int, spec: FormatSpec) -> str:
-    """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
-
-    Of several with that many digits, the one nearest to the value (of two, the even one): the rule
-    of Steele and White (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for
-    those.
-    """
-    negative = bool(code & spec.sign_mask)
-    if is_nan(code, spec):
-        return "-nan" if negative and spec.nan is not NanEncoding.NEGATIVE_ZERO else "nan"
-    magnitude = code & spec.magnitude_mask
-    if magnitude == 0 and spec.zero:
-        return "-0" if negative else "0"
-    if magnitude > spec.max_finite_magnitude:
-        return "-inf" if negative else "inf"
-    digits, exponent = _shortest_digits(magnitude, spec)
-    return place_point(negative, integer_text(digits), exponent, _POSITIONAL)
-
-
-def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
-    """(n, e): the shortest decimal n * 10^e that rounds to a positive finite magnitude."""
-    significand, exponent = spec.finite(magnitude)
-    # The value and the midpoints beside it, as integers in units of 2^unit. Below a power of two
-    # the spacing is half as wide, but for the lowest binade.
-    v, unit = 4 * significand, exponent - 2
-    fraction_mask = (1 << spec.fraction_bits) - 1
-    narrow = not magnitude & fraction_mask and magnitude > fraction_mask + int(spec.zero)
-    lo, hi = v - (1 if narrow else 2), v + 2
-    even = magnitude % 2 == 0
-    # Start with 10^power above the interval's width, so that at most one multiple fits inside;
-    # if none does, up to ten of the next lower power do, and the nearest to the value is wanted.
-    power = ((hi - lo).bit_length() + unit) * 30103 // 100000 + 1
-    while True:
-        # numbers and grid as integers over one common power of two and ten
-        grid, scale = (10**power, 1) if power >= 0 else (1, 10**-power)
-        if unit < 0:
-            grid <<= -unit
-        else:
-            scale <<= unit
-        below, remainder = divmod(v * scale, grid)
-        # of two equally near, the one with the even last digit
-        nearest = below + (2 * remainder > grid or (2 * remainder == grid and below % 2))
-        low, high = lo * scale, hi * scale
-        for candidate in (nearest, 2 * below + 1 - nearest):
-            at = candidate * grid
-            if low < at < high or (even and at in (low, high)):
-                return candidate, power
-        power -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -18,6 +18,7 @@ from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, to
 from fpx.harness.distinct import DistinctValues, has_few_codes
 from fpx.harness.files import open_files
 from fpx.harness.pairs import Locate, SourceBlock
+from fpx.harness.progress import Progress, Silent
 from fpx.harness.select import select
 from fpx.harness.sources import NAMES, named_source
 from fpx.harness.stats import CastStats
@@ -25,26 +26,6 @@ from fpx.harness.tensors import Source, TensorEntry, entry_of
 from fpx.report.cast import CastReport, CastRow, Location
 
 TOTAL = "(total)"
-
-
-class Progress(Protocol):
-    """Hears how far the work is."""
-
-    def start(self, total: int) -> None:
-        """The number of elements to come."""
-
-    def advance(self, count: int) -> None:
-        """That many more are done."""
-
-
-class Silent:
-    """Progress that nobody listens to."""
-
-    def start(self, total: int) -> None:
-        """Nobody listens."""
-
-    def advance(self, count: int) -> None:
-        """Nobody listens."""
 
 
 @dataclass

@@ -11,9 +11,9 @@ from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import Code
 from fpx.errors import InputError, escape, quoted
 from fpx.harness.cast import spec_of
-from fpx.harness.compare import Progress
 from fpx.harness.files import open_files
 from fpx.harness.pairs import WIDE, SourceBlock
+from fpx.harness.progress import Progress
 from fpx.harness.select import select
 from fpx.harness.tensors import Source, TensorEntry
 from fpx.report.inspect import (

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fpx.core.codec import rounding_interval
 from fpx.core.formats import FORMATS
+from fpx.core.interval import rounding_interval
 from fpx.core.spec import FormatSpec
 
 Locate = Callable[[int], tuple[str, tuple[int, ...]]]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fpx.core import codec
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.harness.causes import CAUSES, Cause, Differences
 from fpx.harness.reference import IntegerType, SourceType, nans
@@ -103,7 +104,7 @@ def _named(code: int, type_: SourceType) -> tuple[str, str]:
         negative = type_.signed and code >> (type_.bits - 1)
         return digits, str(code - (1 << type_.bits) if negative else code)
     sign = int(bool(code & type_.sign_mask))
-    return digits, exact_text(codec.decode(code, type_), sign) or codec.shortest(code, type_)
+    return digits, exact_text(codec.decode(code, type_), sign) or shortest_decimal(code, type_)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

@@ -18,7 +18,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.harness.cast import BACKENDS, LAYOUTS, Backend, Device, find_device
 from fpx.harness.codes import Codes, choose_codes
-from fpx.harness.compare import Progress, Silent
+from fpx.harness.progress import Progress, Silent
 from fpx.harness.reference import INTEGERS, SourceType, Span, container, round_codes
 from fpx.harness.tally import Tally
 from fpx.report.base import JsonValue

@@ -8,7 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fpx.core.codec import Classification, Interval
+from fpx.core.codec import Classification
+from fpx.core.interval import Interval
 from fpx.errors import quoted
 from fpx.render.text import (
     BAD_STYLE,

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fpx.core import codec
 from fpx.core.codec import Classification
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import quoted
 from fpx.render.tables import plain_table
@@ -185,13 +186,13 @@ def _readable(code: int, spec: FormatSpec) -> str:
     if len(exact) <= _EXACT_SHOWN:
         return exact
     narrow = spec.max_digits10 <= _NARROW
-    return rounded(exact, _digits(spec)) if narrow else codec.shortest(code, spec)
+    return rounded(exact, _digits(spec)) if narrow else shortest_decimal(code, spec)
 
 
 def _exact(code: int, spec: FormatSpec) -> str:
     """The exact value, `inf` or `nan`."""
     value = exact_text(codec.decode(code, spec), int(bool(code & spec.sign_mask)))
-    return value or codec.shortest(code, spec)
+    return value or shortest_decimal(code, spec)
 
 
 def _digits(spec: FormatSpec) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.core import codec
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, exact_text, hex_code
 from fpx.report.scalar import DecodeReport
@@ -36,7 +37,7 @@ class LibraryCast:
         """The result's exact value, or `inf` or `nan`."""
         sign = int(bool(self.code & self.spec.sign_mask))
         value = exact_text(codec.decode(self.code, self.spec), sign)
-        return value or codec.shortest(self.code, self.spec)
+        return value or shortest_decimal(self.code, self.spec)
 
 
 @dataclass(frozen=True, eq=False)

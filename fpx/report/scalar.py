@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Fields, Interval, Overflow, Rounded, Rounding
+from fpx.core.codec import Classification, Fields, Overflow, Rounded, Rounding
 from fpx.core.dyadic import Dyadic
+from fpx.core.interval import Interval, rounding_interval
 from fpx.core.literals import Constant, DecimalNumber, Literal, Nan, Number, RationalNumber
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
 
@@ -160,7 +162,7 @@ class DecodeReport(EncodeReport):
     @property
     def shortest(self) -> str:
         """The decimal with the fewest digits that rounds to this code."""
-        return codec.shortest(self.code, self.spec)
+        return shortest_decimal(self.code, self.spec)
 
     @property
     def hex_float(self) -> str:
@@ -214,7 +216,7 @@ class DecodeReport(EncodeReport):
     @property
     def interval(self) -> Interval | None:
         """The real numbers that round to this code."""
-        return codec.rounding_interval(self.code, self.spec, self.rounding, self.overflow)
+        return rounding_interval(self.code, self.spec, self.rounding, self.overflow)
 
     @property
     def number(self) -> Number | None:
@@ -248,7 +250,7 @@ class DecodeReport(EncodeReport):
         if code is None:
             return None
         value = codec.decode(code, self.spec)
-        return codec.shortest(code, self.spec) if value is None else value.decimal
+        return shortest_decimal(code, self.spec) if value is None else value.decimal
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
@@ -256,7 +258,7 @@ class DecodeReport(EncodeReport):
         rounding_error, error_ulp = self._errors()
         sign, biased_exponent, fraction = codec.fields(code, spec)
         kind = codec.classify(code, spec)
-        shortest = codec.shortest(code, spec)
+        shortest = shortest_decimal(code, spec)
         lower, upper = codec.neighbours(code, spec)
         exponent = significand = None
         value = hex_float = shortest

@@ -9,6 +9,7 @@ from typing import ClassVar
 from fpx.core import codec
 from fpx.core.codec import Classification
 from fpx.core.dyadic import Dyadic
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
@@ -29,8 +30,8 @@ def code_entry(code: int, spec: FormatSpec) -> dict[str, JsonValue]:
         "biased_exponent": biased_exponent,
         "fraction": fraction,
         "classification": codec.classify(code, spec).value,
-        "value": exact_text(value, sign) or codec.shortest(code, spec),
-        "shortest": codec.shortest(code, spec),
+        "value": exact_text(value, sign) or shortest_decimal(code, spec),
+        "shortest": shortest_decimal(code, spec),
     }
 
 

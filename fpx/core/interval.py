@@ -1,0 +1,105 @@
+"""Which numbers round to a code."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fpx.core.codec import Direction, Overflow, Rounding, direction_of, is_nan
+from fpx.core.dyadic import Dyadic
+from fpx.core.spec import FormatSpec
+
+
+class Interval(NamedTuple):
+    """Real numbers from `low` to `high`; None is minus or plus infinity."""
+
+    low: Dyadic | None
+    high: Dyadic | None
+    low_closed: bool
+    high_closed: bool
+
+
+def rounding_interval(
+    code: int,
+    spec: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+) -> Interval | None:
+    """The real numbers that `encode` turns into `code`; None if there are none.
+
+    None is also the answer for a code that only itself becomes: an infinity that no finite number
+    overflows to, a -0 that no non-zero number underflows to. The number 0 belongs to +0; the
+    interval of -0 is open there. A bound at infinity is closed if the infinity itself becomes this
+    code.
+    """
+    if is_nan(code, spec):
+        return None
+    negative = bool(code & spec.sign_mask)
+    magnitude = code & spec.magnitude_mask
+    interval = _magnitude_interval(magnitude, spec, direction_of(rounding, negative), overflow)
+    if interval is None:
+        return None
+    low, high, low_closed, high_closed = interval
+    if (
+        magnitude == 0
+        and not spec.signed
+        and (overflow is Overflow.SATURATE or spec.nan_code is None)
+    ):
+        return Interval(None, high, True, high_closed)
+    if magnitude == 0 and spec.zero:
+        if negative and high is not None and high.significand == 0:
+            return None
+        if negative:
+            return Interval(_negated(high), low, high_closed, False)
+        if not spec.has_negative_zero:
+            mirror = _magnitude_interval(0, spec, direction_of(rounding, True), overflow)
+            assert mirror is not None
+            return Interval(_negated(mirror.high), high, mirror.high_closed, high_closed)
+    if negative:
+        return Interval(_negated(high), _negated(low), high_closed, low_closed)
+    return interval
+
+
+def _negated(bound: Dyadic | None) -> Dyadic | None:
+    return None if bound is None else bound.negated
+
+
+def _magnitude_interval(
+    magnitude: int, spec: FormatSpec, direction: str, overflow: Overflow
+) -> Interval | None:
+    """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
+    even = magnitude % 2 == 0
+    toward_finite = direction in (Direction.DOWN, Direction.ODD)
+    infinite = magnitude > spec.max_finite_magnitude
+    if infinite and (overflow is not Overflow.IEEE or toward_finite):
+        return None
+    if magnitude == 0:
+        low, low_closed = Dyadic(0, 0), spec.zero
+    elif direction is Direction.EVEN:
+        low, low_closed = _midpoint(magnitude - 1, spec), even
+    elif direction is Direction.AWAY_ON_TIE:
+        low, low_closed = _midpoint(magnitude - 1, spec), True
+    elif direction is Direction.UP or (direction is Direction.ODD and not even):
+        low, low_closed = spec.finite(magnitude - 1), False
+    else:
+        low, low_closed = spec.finite(magnitude), True
+    if infinite:
+        return Interval(low, None, low_closed, True)
+    if magnitude == spec.max_finite_magnitude:
+        everything = overflow is Overflow.SATURATE
+        if overflow is Overflow.IEEE:
+            everything = not spec.infinity and spec.nan_code is None
+        if everything or (overflow is Overflow.IEEE and toward_finite):
+            return Interval(low, None, low_closed, everything)
+    if direction is Direction.EVEN:
+        return Interval(low, _midpoint(magnitude, spec), low_closed, even)
+    if direction is Direction.AWAY_ON_TIE:
+        return Interval(low, _midpoint(magnitude, spec), low_closed, False)
+    if direction is Direction.DOWN or (direction is Direction.ODD and not even):
+        return Interval(low, spec.finite(magnitude + 1), low_closed, False)
+    return Interval(low, spec.finite(magnitude), low_closed, True)
+
+
+def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
+    """Halfway between a magnitude and the next one: half a unit in the last place above it."""
+    significand, exponent = spec.finite(magnitude)
+    return Dyadic(2 * significand + 1, exponent - 1)

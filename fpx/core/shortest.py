@@ -1,0 +1,59 @@
+"""The shortest decimal that names a value."""
+
+from __future__ import annotations
+
+from fpx.core.codec import is_nan
+from fpx.core.dyadic import integer_text, place_point
+from fpx.core.spec import FormatSpec, NanEncoding
+
+_POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
+
+
+def shortest_decimal(code: int, spec: FormatSpec) -> str:
+    """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
+
+    Of several with that many digits, the one nearest to the value (of two, the even one): the rule
+    of Steele and White (PLDI 1990) that Python's and numpy's `repr` follow. `inf` and `nan` for
+    those.
+    """
+    negative = bool(code & spec.sign_mask)
+    if is_nan(code, spec):
+        return "-nan" if negative and spec.nan is not NanEncoding.NEGATIVE_ZERO else "nan"
+    magnitude = code & spec.magnitude_mask
+    if magnitude == 0 and spec.zero:
+        return "-0" if negative else "0"
+    if magnitude > spec.max_finite_magnitude:
+        return "-inf" if negative else "inf"
+    digits, exponent = _shortest_digits(magnitude, spec)
+    return place_point(negative, integer_text(digits), exponent, _POSITIONAL)
+
+
+def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
+    """(n, e): the shortest decimal n * 10^e that rounds to a positive finite magnitude."""
+    significand, exponent = spec.finite(magnitude)
+    # The value and the midpoints beside it, as integers in units of 2^unit. Below a power of two
+    # the spacing is half as wide, but for the lowest binade.
+    v, unit = 4 * significand, exponent - 2
+    fraction_mask = (1 << spec.fraction_bits) - 1
+    narrow = not magnitude & fraction_mask and magnitude > fraction_mask + int(spec.zero)
+    lo, hi = v - (1 if narrow else 2), v + 2
+    even = magnitude % 2 == 0
+    # Start with 10^power above the interval's width, so that at most one multiple fits inside;
+    # if none does, up to ten of the next lower power do, and the nearest to the value is wanted.
+    power = ((hi - lo).bit_length() + unit) * 30103 // 100000 + 1
+    while True:
+        # numbers and grid as integers over one common power of two and ten
+        grid, scale = (10**power, 1) if power >= 0 else (1, 10**-power)
+        if unit < 0:
+            grid <<= -unit
+        else:
+            scale <<= unit
+        below, remainder = divmod(v * scale, grid)
+        # of two equally near, the one with the even last digit
+        nearest = below + (2 * remainder > grid or (2 * remainder == grid and below % 2))
+        low, high = lo * scale, hi * scale
+        for candidate in (nearest, 2 * below + 1 - nearest):
+            at = candidate * grid
+            if low < at < high or (even and at in (low, high)):
+                return candidate, power
+        power -= 1
