@@ -115,6 +115,34 @@ def hdf5_with_a_wrong_checksum(path: Path) -> None:
     path.write_bytes(data)
 
 
+@hostile
+def hdf5_with_a_chunk_shorter_than_its_checksum(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset(
+            "x", data=np.arange(100.0), chunks=(50,), compression="gzip", fletcher32=True
+        )
+        size = dataset.id.get_chunk_info(1).size
+    data = path.read_bytes()
+    key = struct.pack("<II", size, 0)  # in the index of chunks: bytes, filters left out
+    assert data.count(key + struct.pack("<Q", 50)) == 1
+    path.write_bytes(data.replace(key + struct.pack("<Q", 50), struct.pack("<IIQ", 0, 0, 50)))
+
+
+@hostile
+def npz_whose_members_have_other_names(path: Path) -> None:
+    data = io.BytesIO()
+    np.savez(data, a=np.ones(3))
+    path.write_bytes(data.getvalue().replace(b"a.npy", b"b.npy", 1))
+
+
+@hostile
+def old_pickle_of_exabytes(path: Path) -> None:
+    data = io.BytesIO()
+    torch.save(None, data, _use_new_zipfile_serialization=False)
+    head = data.getvalue()[: data.getvalue().index(b"\x80\x02N.")]
+    path.write_bytes(head + b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b".")
+
+
 def safetensors(header: str, data: bytes = b"\0" * 4) -> bytes:
     return struct.pack("<Q", len(header)) + header.encode() + data
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,10 +26,23 @@ class Differences:
     target: FormatSpec
     expected: Tensor
     got: Tensor
+    _rounded: dict[tuple[Any, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes, what was expected, and what came."""
+        return self.codes, self.expected, self.got
+
+    def where(self, chosen: Tensor) -> Differences:
+        """Some of them, by bools (n,)."""
+        codes, expected, got = (part[chosen] for part in self.tensors)
+        return replace(self, codes=codes, expected=expected, got=got)
 
     def rounded(self, *how: Any) -> Tensor:
         """The target's codes by another rule."""
-        return round_codes(self.codes, self.source, self.target, *how)
+        if how not in self._rounded:
+            self._rounded[how] = round_codes(self.codes, self.source, self.target, *how)
+        return self._rounded[how]
 
     def through(self, middle: FormatSpec, *how: Any) -> Tensor:
         """The target's codes after a rounding to another format."""

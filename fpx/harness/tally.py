@@ -56,14 +56,15 @@ class Tally:
         return undefined
 
     def _explain(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
+        left = Differences(codes, self.source, self.target, expected, got)
         for cause in CAUSES:
-            if not codes.numel():
+            if not left.codes.numel():
                 return
-            explained = cause.test(Differences(codes, self.source, self.target, expected, got))
+            explained = cause.test(left)
             first = explained.nonzero()[: self.keep].reshape(-1)
             if not first.numel():
                 continue
-            rows = zip(*(part[first].tolist() for part in (codes, expected, got)), strict=True)
+            rows = zip(*(part[first].tolist() for part in left.tensors), strict=True)
             wide = (self.source.bits, self.target.bits, self.target.bits)
             found = [
                 tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True))
@@ -73,8 +74,7 @@ class Tally:
                 self.counts[cause] = self.counts.get(cause, 0) + int(explained.count_nonzero())
                 known = self.examples.get(cause, [])
                 self.examples[cause] = sorted(known + found)[: self.keep]
-            rest = ~explained
-            codes, expected, got = codes[rest], expected[rest], got[rest]
+            left = left.where(~explained)
 
     def causes(self) -> tuple[CauseCount, ...]:
         """The causes, the worst kind first."""

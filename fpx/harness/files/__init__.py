@@ -8,6 +8,7 @@ mapped, and the pages given back. One module per kind; KINDS tells them apart by
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,10 +18,15 @@ from typing import IO
 
 from torch import Tensor
 
-from fpx.errors import InputError, UnavailableError, quoted, quoted_path, reason
+from fpx.errors import InputError, UnavailableError, escape, quoted, quoted_path, reason
 from fpx.harness.files import gguf, hdf5, numpy, safetensors, sharded, torch
 from fpx.harness.files.prefetch import prefetched
 from fpx.harness.tensors import Blocks, Source, TensorEntry
+
+_DAMAGE = (
+    OSError, ValueError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+"""What the readers and the libraries under them raise of a damaged file."""
 
 _EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
 _SMALL = 1 << 30  # bytes of tensors that no file is refused for
@@ -111,7 +117,7 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
         raise
     except FileNotFoundError:
         raise InputError(f"{shown}: no such file") from None
-    except (OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{shown} cannot be read: {_why(error)}") from None
     entries = source.entries
     if tensors is not None:
@@ -120,7 +126,7 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
             raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
         entries = [entry for entry in entries if entry.name in tensors]
     if not entries:
-        why = f" that fpx reads ({source.notes[0]})" if source.notes else ""
+        why = f" that fpx reads ({escape(source.notes[0])})" if source.notes else ""
         raise InputError(f"{shown} holds no tensors{why}")
     claimed = sum(entry.nbytes for entry in entries)
     if claimed > max(_SMALL, _EXPANSION * size):
@@ -139,14 +145,7 @@ def _guarded(entry: TensorEntry, shown: str) -> Blocks:
     def blocks(limit: int) -> Iterator[Tensor]:
         try:
             yield from entry.blocks(limit)
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"{shown}: {quoted(entry.name)} cannot be read: {reason(error)}"
             ) from None
@@ -163,7 +162,7 @@ def _kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
         try:
             with zipfile.ZipFile(file) as archive:
                 names = archive.namelist()
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"{quoted_path(file.name)} is a damaged archive: {reason(error)}"
             ) from None

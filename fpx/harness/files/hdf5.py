@@ -30,6 +30,7 @@ KERAS_WEIGHTS = "model.weights.h5"
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
+_CHECKSUM, _CHECKSUM_BYTES = 3, 4  # the filter fletcher32, and what it adds to a chunk
 _LARGEST_CHUNK = 64 << 20  # bytes, unpacked
 _CACHE = 64 << 20  # bytes of chunks that h5py keeps
 _MOST_OBJECTS = 1 << 20
@@ -93,12 +94,12 @@ def _open(path: Path, opened: Opener) -> Source:
         raise UnavailableError(
             f"{quoted_path(path)} is HDF5, which needs h5py: install fpx-cli[hdf5]"
         ) from None
-    source = Source(str(path), [])
+    source, shown = Source(str(path), []), quoted_path(path)
     try:
         with opened() as file:
             seen: set[int] = set()
             for name, dataset in _datasets(file, "", source.notes, seen, 0):
-                entry = _entry(opened, name, dataset, source.notes)
+                entry = _entry(opened, shown, name, dataset, source.notes)
                 if entry is not None:
                     source.entries.append(entry)
     except InputError:
@@ -135,11 +136,15 @@ def _datasets(
             yield from _datasets(item, f"{name}/", notes, seen, depth + 1)
 
 
-def _entry(opened: Opener, name: str, dataset: Any, notes: list[str]) -> TensorEntry | None:
+def _entry(
+    opened: Opener, shown: str, name: str, dataset: Any, notes: list[str]
+) -> TensorEntry | None:
     reason = _refusal(dataset)
     if reason:
         notes.append(f"{name}: {reason}")
         return None
+    if dataset.chunks:
+        _check_chunks(dataset, name, shown)
     dtype, shape = dataset.dtype, tuple(dataset.shape)
     native = dtype.newbyteorder("=")
     torch_dtype = torch.from_numpy(np.empty(0, native)).dtype
@@ -168,13 +173,34 @@ def _refusal(dataset: Any) -> str:
         return "elements that are arrays are not compared"
     if dataset.dtype.hasobject:
         return "holds no plain numbers"
-    plist = dataset.id.get_create_plist()
-    filters = {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+    filters = _filters(dataset)
     if not filters <= _BUILT_IN_FILTERS:
         return f"filter {max(filters - _BUILT_IN_FILTERS)} is not built in, and none are loaded"
     if dataset.chunks and prod(dataset.chunks) * dataset.dtype.itemsize > _LARGEST_CHUNK:
         return f"chunks of more than {_LARGEST_CHUNK >> 20} MiB are not unpacked"
     return ""
+
+
+def _filters(dataset: Any) -> set[int]:
+    plist = dataset.id.get_create_plist()
+    return {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+
+
+def _check_chunks(dataset: Any, name: str, shown: str) -> None:
+    """Looks at where the chunks are, since libhdf5 2.0 crashes on one shorter than its checksum.
+
+    Raises:
+        InputError: a chunk has no room for its checksum, or is not in the file.
+    """
+    least = _CHECKSUM_BYTES if _CHECKSUM in _filters(dataset) else 1
+    end = dataset.file.id.get_filesize()
+
+    def damaged(chunk: Any) -> bool | None:
+        sound = chunk.size >= least and 0 <= chunk.byte_offset <= end - chunk.size
+        return None if sound else True  # anything but None ends the walk
+
+    if dataset.id.chunk_iter(damaged):
+        raise InputError(f"{shown} is a damaged HDF5 file: a chunk of {quoted(name)} is not in it")
 
 
 def _blocks(opened: Opener, name: str, native: np.dtype[Any], parts: int = 1) -> Blocks:

@@ -53,7 +53,7 @@ def open_npz(path: Path) -> Source:
         InputError: as `open_npy`.
     """
     archive = zipfile.ZipFile(path)  # open as long as its entries are: each reads from it
-    members = [info for info in archive.infolist() if not info.is_dir()]
+    members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len({info.filename for info in members}) < len(members):
         raise InputError(f"{quoted_path(path)} has two members of one name")
     source = Source(str(path), [])

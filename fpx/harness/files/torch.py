@@ -155,7 +155,7 @@ def _check_pickle(path: Path, shown: str) -> None:
                     steps += 1
                     if steps > _MOST_STEPS:
                         raise InputError(f"{shown} holds more than tensors: too large a pickle")
-    except (ValueError, OverflowError, UnicodeDecodeError) as error:
+    except (ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
 
 
