@@ -10,15 +10,18 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Overflow, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.formats import FORMATS, FormatSpec, find_format
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.literals import ReadAs, parse_literal, to_literal
 from fpx.core.shortest import shortest_decimal
 from fpx.errors import InputError
+from fpx.report import DecodeReport
 from tests import reference
 
 F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
@@ -198,6 +201,66 @@ def test_shortest_of_every_float16_is_numpys() -> None:
         if np.isfinite(x):
             digits = np.format_float_scientific(x, unique=True, trim="-")
             assert Fraction(shortest_decimal(code, F16)) == Fraction(digits)
+
+
+@st.composite
+def custom_formats(draw: st.DrawFn) -> FormatSpec:
+    """Any small custom format: every kind of special values, biases of either sign."""
+    exponent_bits, fraction_bits = draw(st.integers(1, 5)), draw(st.integers(0, 4))
+    bias = draw(st.none() | st.integers(-60, 90))
+    suffix = draw(st.sampled_from(["", "fn", "fnuz", "fnu"]))
+    bias_text = "" if bias is None else f"b{bias}"
+    try:
+        return find_format(f"e{exponent_bits}m{fraction_bits}{bias_text}{suffix}")
+    except InputError:
+        reject()
+
+
+@st.composite
+def number_texts(draw: st.DrawFn) -> str:
+    sign, digits = draw(st.sampled_from(["", "-"])), draw(st.integers(1, 10**9))
+    power = draw(st.integers(-45, 45))
+    return draw(
+        st.sampled_from(
+            [
+                f"{sign}{digits}e{power}",
+                f"{sign}{digits}.{digits}",
+                f"{sign}{digits}/{abs(power) + 1}",
+                f"{sign}0x{digits:x}p{3 * power}",
+            ]
+        )
+    )
+
+
+@given(
+    custom_formats(), number_texts(), st.sampled_from(list(Rounding)),
+    st.sampled_from(list(Overflow)),
+)  # fmt: skip
+def test_any_custom_format_rounds_as_the_reference_does(
+    spec: FormatSpec, text: str, rounding: Rounding, overflow: Overflow
+) -> None:
+    literal, x = parse_literal(text), value_of(text)
+    expected = reference.encode(x, spec, rounding.value, overflow.value)
+    try:
+        code = codec.encode(literal, spec, rounding, overflow).code
+    except InputError:
+        assert expected is None
+        return
+    assert code == expected
+    (entry,) = DecodeReport.of(literal, spec, rounding, overflow).results()
+    if codec.decode(code, spec) is not None:
+        assert Fraction(entry["rounding_error"]) == Fraction(entry["value"]) - x
+    if not codec.is_nan(code, spec):
+        shortest = parse_literal(shortest_decimal(code, spec))
+        assert codec.encode(shortest, spec).code == code
+
+
+def value_of(text: str) -> Fraction:
+    """A decimal, fraction or hex float, read another way."""
+    if "p" not in text:
+        return Fraction(text)
+    mantissa, _, power = text.partition("p")
+    return int(mantissa, 16) * Fraction(2) ** int(power)
 
 
 def test_random_decimals_round_as_python_and_the_reference_do() -> None:

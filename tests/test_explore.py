@@ -123,9 +123,12 @@ def test_survey_errors_grow(x: Fraction, rounding: Rounding) -> None:
     assert errors == sorted(errors)
 
 
-@pytest.mark.parametrize("text", ["1e-999999999", "-1e999999999999", "inf", "nan", "0", "0x7e"])
-def test_extreme_surveys(text: str) -> None:
-    code, out, err = call("decode", text, "--dtype", "all")
+@pytest.mark.parametrize("overflow", ["ieee", "saturate"])
+@pytest.mark.parametrize(
+    "text", ["1e-999999999", "-1e999999999999", "inf", "nan", "0", "-0", "-1/3", "0x7e"]
+)
+def test_extreme_surveys(text: str, overflow: str) -> None:
+    code, out, err = call("decode", text, "--dtype", "all", "--overflow", overflow)
     assert (code, err) == (0, "")
     assert "float8_e4m3fn" in out
 
@@ -194,6 +197,16 @@ def test_libraries(value: str, dtype: str, verdicts: dict[str, str]) -> None:
     assert {library: cast["reason"] for library, cast in found.items()} == verdicts
     for cast in found.values():
         assert cast["agrees"] == (not cast["reason"])
+
+
+def test_the_cast_of_a_number_that_was_rounded_another_way() -> None:
+    (entry,) = results(
+        "decode", "-1e-3", "--dtype", "fp64", "--rounding", "toward_zero", "--libraries"
+    )
+    for cast in entry["libraries"]:
+        assert (cast["code"], cast["reason"]) == (
+            "0xbf50624dd2f1a9fc", "the nearest float64 rounds so"
+        )  # fmt: skip
 
 
 def test_saturation_is_named() -> None:

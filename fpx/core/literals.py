@@ -64,7 +64,7 @@ class DecimalNumber(NamedTuple):
         if lead > 1 and 3 * (lead - 1) > high:
             return 1 << max(high + 1, 0), 1
         if lead < 0 and 3 * lead < low - 1:
-            return 1, 1 << (2 - low)
+            return _power_ratio(low - 2)
         # a multiple of 2^(low-1) ends at this decimal place; what follows is only "a bit more"
         places = max(1 - low, 0)
         kept = lead + places
@@ -126,7 +126,7 @@ class RationalNumber(NamedTuple):
         if lead - 1 > high:  # 2^(lead-1) < |x| < 2^(lead+1)
             return 1 << max(high + 1, 0), 1
         if lead + 1 < low - 1:
-            return (1, 1 << (2 - low)) if low < 2 else (1 << (low - 2), 1)
+            return _power_ratio(low - 2)
         if exponent >= 0:
             return numerator << exponent, denominator
         return numerator, denominator << -exponent
@@ -441,6 +441,11 @@ def _decimal(significand: int, exponent: int) -> Decimal:
 
 
 @lru_cache(maxsize=4096)
+def _power_ratio(exponent: int) -> tuple[int, int]:
+    """2^exponent as numerator and denominator."""
+    return (1 << exponent, 1) if exponent >= 0 else (1, 1 << -exponent)
+
+
 def _power_of_two(exponent: int) -> Decimal:
     if exponent >= 0:
         return Decimal(1 << exponent)

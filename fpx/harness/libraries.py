@@ -15,7 +15,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.literals import Code, Literal, parse_literal
 from fpx.core.spec import FormatSpec
 from fpx.harness.causes import CAUSES, Differences
-from fpx.harness.reference import round_codes
+from fpx.harness.reference import round_codes, wrapped
 from fpx.report.base import exact_text
 from fpx.report.libraries import LibraryCast, LibraryReport
 from fpx.report.scalar import DecodeReport
@@ -89,7 +89,7 @@ def _reason(code: int, exact: DecodeReport, x: float) -> str:
     source, spec = FORMATS["float64"], exact.spec
     codes = torch.tensor([x], dtype=torch.float64).view(torch.int64)
     expected = round_codes(codes, source, spec)
-    got = torch.tensor([code]).to(expected.dtype)
+    got = torch.tensor([wrapped(code, expected.dtype)], dtype=expected.dtype)
     if torch.equal(got, expected):
         return "the nearest float64 rounds so"
     difference = Differences(codes, source, spec, expected, got)

@@ -20,7 +20,16 @@ from fpx.core.codec import Overflow, Rounding
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError
 
-__all__ = ["INTEGERS", "IntegerType", "SourceType", "Span", "container", "nans", "round_codes"]
+__all__ = [
+    "INTEGERS",
+    "IntegerType",
+    "SourceType",
+    "Span",
+    "container",
+    "nans",
+    "round_codes",
+    "wrapped",
+]
 
 
 @dataclass(frozen=True)
@@ -134,13 +143,13 @@ def _round_span(
         return None
     top_bit = 1 << (target.bits - 1)
     ends = torch.tensor(
-        [_wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
+        [wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
     )
     rounded = _round_numbers(_unpack(ends, source), target, Rounding.TIES_TO_EVEN, overflow)
     first, last = (code & (2 * top_bit - 1) for code in rounded.tolist())
     dtype = container(target)
     if first == last:  # rounding is monotonic: what lies between rounds likewise
-        return torch.full_like(codes, _wrapped(first, dtype), dtype=dtype)
+        return torch.full_like(codes, wrapped(first, dtype), dtype=dtype)
     # Magnitudes of normal numbers are integers that count the source's values; seen from the
     # target's exponent range, the low bits of the difference are what rounding drops.
     dropped = source.fraction_bits - target.fraction_bits
@@ -169,11 +178,11 @@ def _round_span(
         else:
             magnitude.masked_fill_(magnitude > top, beyond)
     if sign:
-        magnitude.bitwise_or_(_wrapped(sign, magnitude.dtype))
+        magnitude.bitwise_or_(wrapped(sign, magnitude.dtype))
     return magnitude.to(dtype)
 
 
-def _wrapped(code: int, dtype: torch.dtype) -> int:
+def wrapped(code: int, dtype: torch.dtype) -> int:
     """A code as the number that its container takes it for."""
     if dtype is torch.uint8:
         return code
@@ -205,8 +214,8 @@ def nans(codes: Tensor, spec: SourceType) -> Tensor:
     if isinstance(spec, IntegerType) or spec.nan is NanEncoding.NONE:
         return torch.zeros_like(codes, dtype=torch.bool)
     if spec.nan is NanEncoding.NEGATIVE_ZERO:
-        return codes == _wrapped(spec.sign_mask, codes.dtype)
-    magnitude = codes & _wrapped(spec.magnitude_mask, codes.dtype)
+        return codes == wrapped(spec.sign_mask, codes.dtype)
+    magnitude = codes & wrapped(spec.magnitude_mask, codes.dtype)
     return magnitude > spec.max_finite_magnitude + spec.infinity
 
 

@@ -29,14 +29,16 @@ def survey_table(report: Survey) -> RenderableType:
         table.add_column("rounding", no_wrap=True)
     table.add_column("code", no_wrap=True)
     table.add_column("value", no_wrap=True)
-    table.add_column("error", no_wrap=True)
+    both = len(specs) > 1 and len(modes) > 1  # then 80 columns have no room for the error too
+    if not both:
+        table.add_column("error", no_wrap=True)
     table.add_column("in ulps", no_wrap=True)
     table.add_column("result", no_wrap=True)
     for item in report.items:
         table.add_row(
             *([item.format] if len(specs) > 1 or report.refused else []),
             *([item.rounding.value] if len(modes) > 1 else []),
-            *_cells(item),
+            *_cells(item, with_error=not both),
         )
     for name, reason in report.refused:
         blank = ["-"] * (len(table.columns) - 2)
@@ -44,7 +46,7 @@ def survey_table(report: Survey) -> RenderableType:
     return table
 
 
-def _cells(item: DecodeReport) -> list[RenderableType]:
+def _cells(item: DecodeReport, with_error: bool) -> list[RenderableType]:
     code = hex_code(item.code, item.spec)
     if len(code) > _CODE_SHOWN:
         code = f"{code[: _CODE_SHOWN - 1]}…"
@@ -52,8 +54,8 @@ def _cells(item: DecodeReport) -> list[RenderableType]:
     return [
         code,
         rounded(value),
-        "-" if item.rounding_error is None else _signed(item.rounding_error, 5),
-        "-" if item.error_ulp is None else _signed(item.error_ulp, 4),
+        *([_error_cell(item.rounding_error, 5)] if with_error else []),
+        _error_cell(item.error_ulp, 4),
         _happened(item),
     ]
 
@@ -62,7 +64,9 @@ def _short(reason: str, name: str) -> str:
     return reason.partition(":")[0].removeprefix(f"{name} ")
 
 
-def _signed(error: str, digits: int) -> str:
+def _error_cell(error: str | None, digits: int) -> str:
+    if error is None:
+        return "-"
     shown = rounded(error, digits)
     return shown if shown[0] in "-0" and not shown.startswith("0.") else f"+{shown}"
 

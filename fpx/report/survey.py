@@ -78,5 +78,7 @@ def _error_size(report: DecodeReport, low: int, high: int) -> tuple[int, Fractio
     if not report.rounded.inexact or isinstance(number, Code):
         return 0, Fraction(0)
     assert report.number is not None
+    if report.number.is_zero:
+        return 0, abs(report.dyadic.fraction)
     x = Fraction(*report.number.ratio(low, high))
     return 0, abs(report.dyadic.fraction - (-x if number.negative else x))
