@@ -23,7 +23,7 @@ import fpx
 from fpx.core.formats import FORMATS, FormatSpec
 from fpx.core.interval import rounding_interval
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import BACKENDS, Device, TorchBackend, find_device, torch_dtype
+from fpx.harness.cast import BACKENDS, Device, TorchBackend, cast_dtype, find_device, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
 from fpx.harness.distinct import DistinctValues
 from fpx.harness.pairs import Pair, ScaledSquares, SourceBlock
@@ -488,6 +488,48 @@ def test_boundaries_have_every_midpoint_and_both_sides(target: FormatSpec) -> No
         above = Fraction(math.nextafter(float(midpoint), math.inf))
         below = Fraction(math.nextafter(float(midpoint), 0))
         assert {midpoint, above, below, -midpoint, -above, -below} <= x
+
+
+CAST_TYPES = [spec for spec in FORMATS.values() if spec.torch is not None and spec.bits >= 8]
+
+
+@pytest.mark.parametrize("source", CAST_TYPES, ids=lambda s: s.name)
+def test_boundaries_in_every_source(source: FormatSpec) -> None:
+    dtype = cast_dtype(source)
+    for target in CAST_TYPES:
+        x = boundaries(target, dtype)
+        assert x.dtype == dtype
+        values = x.to(torch.float64)
+        assert values.isfinite().all()
+        steps = values.diff()
+        assert ((steps > 0) | ((values[1:] == 0) & (values[:-1] == 0))).all()  # -0 before 0
+        assert (values.signbit().any()) == (source.signed and target.signed)
+        assert float(values[-1]) == source.max_finite.fraction
+        if source.signed and target.signed:
+            assert torch.equal(values[values > 0], -values[values < 0].flip(0))
+
+
+@pytest.mark.parametrize("source", CAST_TYPES, ids=lambda s: s.name)
+def test_every_distribution_in_every_source(source: FormatSpec) -> None:
+    report = cast_compare([], [F16, BF16], from_=source, size=2000)
+    assert {row.source for row in report.rows} == set(NAMES)
+    for row in report.rows:
+        assert row.count > 0
+        assert {row.from_} == {source.name}
+
+
+def test_what_torch_only_stores_is_unavailable() -> None:
+    four = FORMATS["float4_e2m1fn"]
+    with pytest.raises(UnavailableError, match="only stores"):
+        cast_compare(["normal"], [four], from_=F32, size=10)
+    with pytest.raises(UnavailableError, match="only stores"):
+        cast_compare(["normal"], [F16], from_=four, size=10)
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 63, 10**30])
+def test_a_seed_has_63_bits(seed: int) -> None:
+    with pytest.raises(InputError, match="seed"):
+        cast_compare(["normal"], [F16], from_=F32, size=10, seed=seed)
 
 
 def test_boundaries_of_a_wide_target() -> None:

@@ -292,6 +292,16 @@ def test_what_a_library_does_not_offer() -> None:
     assert rows[1].undefined_count > 0  # NaNs, of which float6 has none
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_pair_of_formats_is_cast_or_absent(backend: str) -> None:
+    """No pair that a library refuses, in whatever way, is an error."""
+    specs = [spec for spec in FORMATS.values() if spec.bits <= 64]
+    report = cast_verify(specs, specs, backends=[BACKENDS[backend]], everything=False, size=8)
+    assert len(report.rows) == len(specs) * (len(specs) - 1)
+    assert 0 < sum(row.offered for row in report.rows) < len(report.rows)
+    assert all(row.complete for row in report.rows)
+
+
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_agrees_with_the_cpu() -> None:

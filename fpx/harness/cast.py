@@ -63,7 +63,7 @@ class TorchBackend:
 
     def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
         """As `Backend.cast`."""
-        return x.to(torch_dtype(target))
+        return x.to(cast_dtype(target))
 
     def cast_codes(
         self,
@@ -74,10 +74,8 @@ class TorchBackend:
         compiled: bool = False,
     ) -> Tensor:
         """As `Backend.cast_codes`."""
-        held = container(source) if isinstance(source, IntegerType) else torch_dtype(source)
-        wanted = torch_dtype(target)
-        if min(source.bits, target.bits) < 8:  # float4_e2m1fn_x2 is storage for pairs
-            raise UnavailableError(f"torch does not cast {source.name} to {target.name}")
+        held = container(source) if isinstance(source, IntegerType) else cast_dtype(source)
+        wanted = cast_dtype(target)
         to = _compiled(held, wanted) if compiled else lambda x: x.to(wanted)
         try:
             x = _laid_out(codes, layout).view(held)
@@ -140,11 +138,16 @@ class ArrayBackend:
         if held is None or wanted is None or any(ours) != (self.name == "ml_dtypes"):
             raise UnavailableError(f"{self.name} does not cast {source.name} to {target.name}")
         x = _laid_out(codes.cpu(), layout).numpy().view(held)
-        with np.errstate(all="ignore"):
-            if layout == "scalar":
-                q = np.array([x[i].astype(wanted) for i in range(len(x))], dtype=wanted)
-            else:
-                q = x.astype(wanted)
+        try:
+            with np.errstate(all="ignore"):
+                if layout == "scalar":
+                    q = np.array([x[i].astype(wanted) for i in range(len(x))], dtype=wanted)
+                else:
+                    q = x.astype(wanted)
+        except TypeError:  # not all of ml_dtypes' types cast to each other
+            raise UnavailableError(
+                f"{self.name} {self.version} does not cast {source.name} to {target.name}"
+            ) from None
         kind = "u1" if q.itemsize == 1 else f"i{q.itemsize}"
         return torch.from_numpy(q.view(kind)).to(codes.device)
 
@@ -177,6 +180,20 @@ def torch_dtype(spec: FormatSpec) -> torch.dtype:
     dtype = None if spec.torch is None else getattr(torch, spec.torch, None)
     if not isinstance(dtype, torch.dtype):
         raise UnavailableError(f"torch {torch.__version__} has no dtype for {spec.name}")
+    return dtype
+
+
+def cast_dtype(spec: FormatSpec) -> torch.dtype:
+    """The torch dtype of a format that torch casts to and from.
+
+    Raises:
+        UnavailableError: this torch has none, or only to store pairs in (float4_e2m1fn_x2).
+    """
+    dtype = torch_dtype(spec)
+    if spec.bits < 8:
+        raise UnavailableError(
+            f"torch {torch.__version__} only stores {spec.name}: it has no casts of it"
+        )
     return dtype
 
 

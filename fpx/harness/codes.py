@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from fpx.core.spec import FormatSpec
-from fpx.harness.cast import Device, torch_dtype
+from fpx.harness.cast import Device, cast_dtype
 from fpx.harness.reference import IntegerType, SourceType, Span, container
-from fpx.harness.sources import boundaries
+from fpx.harness.sources import boundaries, seeded
 
 _EVERY_CODE = 20  # bits of a source of which all codes are cast always
 _CPU_BLOCK = 1 << 18  # 1 MiB of float32: with what is made of it, about a core's cache
@@ -84,7 +84,7 @@ def sampled_codes(
 ) -> Codes:
     """The target's boundaries in the source, `size` codes around them, and `size` random ones."""
     edges = _edges(source, target)
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     dtype = container(source)
 
     def draw(low: int, high: int) -> Tensor:
@@ -117,7 +117,7 @@ def _edges(source: SourceType, target: FormatSpec) -> Tensor:
         low = torch.tensor(specials, dtype=torch.int64)
         high = low | (source.sign_mask - (1 << 64) if source.bits == 64 else source.sign_mask)
         found = [low.to(dtype), high.to(dtype)]
-        return torch.cat([*found, boundaries(target, torch_dtype(source)).view(dtype)])
+        return torch.cat([*found, boundaries(target, cast_dtype(source)).view(dtype)])
     values: set[int] = {0, 1}
     for power in range(source.bits):
         spacing = power - target.precision  # log2 of half an ulp

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
-from fpx.harness.cast import BACKENDS, Backend, Device, find_device, spec_of, torch_dtype
+from fpx.harness.cast import BACKENDS, Backend, Device, cast_dtype, find_device, spec_of
 from fpx.harness.distinct import DistinctValues, has_few_codes
 from fpx.harness.files import open_files
 from fpx.harness.pairs import Locate, SourceBlock
@@ -111,7 +111,7 @@ def cast_compare(
     where = find_device(device)
     specs = list(dict.fromkeys(targets))
     for spec in specs:
-        torch_dtype(spec)
+        cast_dtype(spec)
     if size < 1:
         raise InputError(f"--size must be at least 1, not {size}")
     opened: list[Source] = []
@@ -179,7 +179,7 @@ def _open(
 ) -> list[Source]:
     if isinstance(source, str):
         if source in NAMES:
-            return [named_source(source, torch_dtype(from_), size, seed, specs)]
+            return [named_source(source, cast_dtype(from_), size, seed, specs)]
         return open_files(source, errors)
     if hasattr(source, "__fspath__"):
         return open_files(str(source), errors)

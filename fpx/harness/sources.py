@@ -16,7 +16,9 @@ from torch import Generator, Tensor
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.harness.cast import spec_of
 from fpx.harness.pairs import Thresholds
+from fpx.harness.reference import container, wrapped
 from fpx.harness.tensors import Source, TensorEntry, row_major_blocks
 
 _DRAWN = 1 << 16  # values drawn at a time; part of what a seed means
@@ -119,14 +121,26 @@ def named_source(
     if name == BOUNDARIES:
         return Source(name, [_boundaries_entry(dtype, target) for target in targets])
     distribution = DISTRIBUTIONS[name]
+    seeded(seed)  # a bad one is told now, not while reading
 
     def blocks(limit: int) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         for start in range(0, size, _DRAWN):
             drawn = distribution.draw(min(_DRAWN, size - start), start, generator).to(dtype)
             yield from row_major_blocks(drawn, limit)
 
     return Source(name, [TensorEntry(name, dtype, (size,), blocks)])
+
+
+def seeded(seed: int) -> Generator:
+    """A generator of random numbers.
+
+    Raises:
+        InputError: the seed has more than 63 bits, or a sign.
+    """
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"--seed must be from 0 to 2^63 - 1, not {seed}")
+    return torch.Generator().manual_seed(seed)
 
 
 def _boundaries_entry(dtype: torch.dtype, target: FormatSpec) -> TensorEntry:
@@ -149,19 +163,24 @@ def boundaries(target: FormatSpec, dtype: torch.dtype) -> Tensor:
     A threshold is where the result of a cast changes: the midpoints between neighbouring values of
     the target, and the values themselves, where exactness does. Where the source has no such value,
     its two neighbours stand around the threshold. Both signs; sorted, without repeats, 1-D.
+
+    Raises:
+        InputError: no format is of this dtype.
     """
-    magnitudes = _thresholds(target)
-    nearest = magnitudes.to(dtype)
-    nearest = nearest[nearest.isfinite()]
-    largest = torch.tensor([torch.finfo(dtype).max], dtype=dtype)
-    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}.get(dtype.itemsize, torch.uint8)
-    codes = torch.cat([nearest, largest]).view(bits).to(torch.int64)
-    around = torch.cat([codes - 1, codes, codes + 1]).clamp_(0, int(codes.max()))
-    positive = torch.unique(around).to(bits).view(dtype)
-    if not target.signed:
-        return torch.as_tensor(positive)
-    both: Tensor = torch.cat([positive.neg().flip(0), positive])
-    return both
+    source = spec_of(dtype)
+    if source is None:
+        raise InputError(f"fpx has no format for {dtype}")
+    bits = container(source)
+    top = source.max_finite_magnitude
+    codes = _thresholds(target).to(dtype).view(bits).to(torch.int64) & source.magnitude_mask
+    codes = torch.cat([codes[codes <= top], torch.tensor([top])])
+    positive = torch.unique(torch.cat([codes - 1, codes, codes + 1]).clamp_(0, top))
+    found = positive
+    if source.signed and target.signed:
+        mirrored = positive if source.has_negative_zero else positive[positive > 0]
+        found = torch.cat([mirrored.flip(0) | wrapped(source.sign_mask, torch.int64), positive])
+    values: Tensor = found.to(bits).view(dtype)
+    return values
 
 
 def _thresholds(target: FormatSpec) -> Tensor:
