@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,39 @@ def hdf5_with_a_chunk_shorter_than_its_checksum(path: Path) -> None:
     path.write_bytes(data.replace(key + struct.pack("<Q", 50), struct.pack("<IIQ", 0, 0, 50)))
 
 
+def test_a_crash_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.ones(3)
+    (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "crash.py")
+    with pytest.raises(InputError, match=r"x\.h5' is a damaged HDF5 file: libhdf5 gave up"):
+        open_files(str(tmp_path / "x.h5"))
+
+
+def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.ones(3)
+    (tmp_path / "loop.py").write_text("while True: pass")
+    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "loop.py")
+    monkeypatch.setattr("fpx.harness.files.hdf5._PATIENCE", 1)
+    with pytest.raises(InputError, match="libhdf5 gave up"):
+        open_files(str(tmp_path / "x.h5"))
+
+
+def test_hdf5_is_read_by_several_at_a_time(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(5000.0)
+        file["y"] = -np.arange(5000.0)
+    (source,) = open_files(str(tmp_path / "x.h5"))
+    x, y = (entry.blocks(7) for entry in source.entries)
+    for start in range(0, 700, 7):
+        expected = torch.arange(start, start + 7, dtype=torch.float64)
+        assert torch.equal(next(x), expected)
+        assert torch.equal(next(y), -expected)
+    del x  # in the middle
+    assert sum(len(block) for block in source.entries[0].blocks(999)) == 5000
+
+
 @hostile
 def npz_whose_members_have_other_names(path: Path) -> None:
     data = io.BytesIO()
@@ -189,6 +223,29 @@ def old_pickle_of_many_lists(path: Path) -> None:
     torch.save(None, data, _use_new_zipfile_serialization=False)
     head = data.getvalue()[: data.getvalue().index(b"\x80\x02N.")]
     path.write_bytes(head + b"\x80\x02(" + b"]" * (20 << 20) + b"l.")
+
+
+class _Hidden(OrderedDict):  # type: ignore[type-arg]
+    """Pickled as an OrderedDict with an attribute that hides its method."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OrderedDict, (), {"items": OrderedDict()}, None, iter({"x": torch.ones(3)}.items())
+
+
+def test_an_attribute_that_hides_a_method(tmp_path: Path) -> None:
+    torch.save(_Hidden(), tmp_path / "x.pt")
+    assert read(tmp_path / "x.pt")["x"].tolist() == [1, 1, 1]
+
+
+def test_types_that_torch_only_stores(tmp_path: Path) -> None:
+    value = {"four": torch.zeros(3, dtype=torch.float8_e5m2), "x": torch.ones(3)}
+
+    def swap(name: str, data: bytes) -> bytes:
+        return data.replace(b"ctorch\nfloat8_e5m2\n", b"ctorch\nint4\n")
+
+    rewritten(tmp_path / "x.pt", value, swap)
+    assert list(read(tmp_path / "x.pt")) == ["x"]
+    assert notes(tmp_path / "x.pt") == ["four: torch.int4 is not compared"]
 
 
 @hostile

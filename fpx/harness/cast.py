@@ -203,6 +203,18 @@ def spec_of(dtype: torch.dtype) -> FormatSpec | None:
     return next((spec for spec in FORMATS.values() if spec.torch == name), None)
 
 
+_WHOLE_NUMBERS = frozenset(
+    getattr(torch, name, None)
+    for name in ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+)
+
+
+def is_compared(dtype: torch.dtype) -> bool:
+    """Whether numbers of this real dtype can be read; torch has some only to store (int4)."""
+    spec = spec_of(dtype)
+    return dtype in _WHOLE_NUMBERS if spec is None else spec.bits >= 8
+
+
 @dataclass(frozen=True)
 class Device:
     """Where casts run.

@@ -14,7 +14,15 @@ from torch import Tensor
 
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, escape
-from fpx.harness.cast import BACKENDS, Backend, Device, cast_dtype, find_device, spec_of
+from fpx.harness.cast import (
+    BACKENDS,
+    Backend,
+    Device,
+    cast_dtype,
+    find_device,
+    is_compared,
+    spec_of,
+)
 from fpx.harness.distinct import DistinctValues, has_few_codes
 from fpx.harness.files import open_files
 from fpx.harness.pairs import Locate, SourceBlock
@@ -218,7 +226,8 @@ def as_tensor(data: object) -> Tensor:
             f"a {type(data).__name__} cannot be compared: pass a torch tensor, a numpy array, the "
             f"name of a distribution ({', '.join(NAMES)}) or the path of a file"
         )
-    if data.layout is not torch.strided or data.is_quantized or data.dtype.is_complex:
+    plain = data.layout is torch.strided and not data.is_quantized
+    if not (plain and is_compared(data.dtype)):
         raise InputError(f"{data.dtype} tensors of layout {data.layout} are not compared")
     return data.detach()
 

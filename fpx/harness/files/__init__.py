@@ -19,6 +19,7 @@ from typing import IO
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError, escape, quoted, quoted_path, reason
+from fpx.harness.cast import is_compared
 from fpx.harness.files import gguf, hdf5, numpy, safetensors, sharded, torch
 from fpx.harness.files.prefetch import prefetched
 from fpx.harness.tensors import Blocks, Source, TensorEntry
@@ -125,6 +126,10 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
         if missing:
             raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
         entries = [entry for entry in entries if entry.name in tensors]
+    for entry in entries:
+        if not is_compared(entry.dtype):
+            source.notes.append(f"{entry.name}: {entry.dtype} is not compared")
+    entries = [entry for entry in entries if is_compared(entry.dtype)]
     if not entries:
         why = f" that fpx reads ({escape(source.notes[0])})" if source.notes else ""
         raise InputError(f"{shown} holds no tensors{why}")

@@ -75,38 +75,3 @@ def record_start(file: IO[bytes], info: zipfile.ZipInfo) -> int:
         raise zipfile.BadZipFile("a member beyond the end")
     name, padding = (int.from_bytes(part, "little") for part in (lengths[:2], lengths[2:]))
     return info.header_offset + 30 + name + padding
-
-
-class Window(io.RawIOBase):
-    """A part of a file, read as if it were one."""
-
-    def __init__(self, path: Path, start: int, size: int) -> None:
-        self._file = path.open("rb", buffering=0)
-        self._start, self._size, self._at = start, size, 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As of any file."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(base + offset, 0)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """As of any file."""
-        wanted = memoryview(buffer).cast("B")[: max(self._size - self._at, 0)]
-        self._file.seek(self._start + self._at)
-        count = int(self._file.readinto(wanted))
-        self._at += count
-        return count
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-        super().close()

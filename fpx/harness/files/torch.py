@@ -54,8 +54,12 @@ def open_torch(path: Path) -> Source:
         _check_pickle(path, shown)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of layouts that torch calls prototypes, too
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            named = _named_tensors(loaded, shown)
+            found = [(name, *_stored_values(tensor)) for name, tensor in named]
+    except InputError:
+        raise
     except pickle.UnpicklingError:
         raise InputError(
             f"{shown} is damaged, or holds more than tensors (a pickle with code), which fpx never "
@@ -66,9 +70,6 @@ def open_torch(path: Path) -> Source:
     source = Source(str(path), [])
     pages = _Pages(path) if archive is not None and not archive.swapped else None
     storages: dict[int, int] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of layouts that torch calls prototypes
-        found = [(name, *_stored_values(tensor)) for name, tensor in _named_tensors(loaded, shown)]
     for name, stored, note in found:
         if note:
             source.notes.append(f"{name}: {note}")
@@ -210,7 +211,9 @@ def _named_tensors(loaded: object, shown: str) -> Iterator[tuple[str, Tensor]]:
         if id(item) in inside or len(inside) > _DEEPEST:
             return
         if isinstance(item, dict):
-            children = ((_key_text(key, at), child) for at, (key, child) in enumerate(item.items()))
+            children = (
+                (_key_text(key, at), child) for at, (key, child) in enumerate(dict.items(item))
+            )
         elif isinstance(item, (list, tuple)):
             children = ((str(at), child) for at, child in enumerate(item))
         else:
