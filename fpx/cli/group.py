@@ -42,9 +42,14 @@ _UsageError: type[Exception] = next(
 )
 
 
+_LONGEST_LINE = 1000  # characters
+
+
 def complain(message: str) -> None:
     """One line on stderr."""
     line = escape(" ".join(message.split()))
+    if len(line) > _LONGEST_LINE:  # a file's own names can have any length
+        line = f"{line[:_LONGEST_LINE]}…"
     sys.stderr.write(f"fpx: {line}\n")
     sys.stderr.flush()
 
