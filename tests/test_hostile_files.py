@@ -148,6 +148,37 @@ def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
         open_files(str(tmp_path / "x.h5"))
 
 
+def test_hdf5_names_are_no_paths(tmp_path: Path) -> None:
+    """A link called `aa/d` would be found behind the external link `aa`."""
+    with h5py.File(tmp_path / "decoy.h5", "w") as file:
+        file["d"] = np.full(3, 7.0)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = np.ones(3)
+        file["aa"] = h5py.ExternalLink("decoy.h5", "/")
+        file["aa_d"] = np.zeros(3)
+    data = (tmp_path / "x.h5").read_bytes()
+    assert data.count(b"aa_d") == 1
+    (tmp_path / "x.h5").write_bytes(data.replace(b"aa_d", b"aa/d"))
+    assert list(read(tmp_path / "x.h5")) == ["a"]
+    assert "aa/d: no name that HDF5 allows" in notes(tmp_path / "x.h5")
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunks"),
+    [((20_000, 6), (1, 6)), ((30_000,), (1,)), ((3, 20_000), (1, 1)), ((40, 40, 40), (7, 1, 3))],
+)
+def test_hdf5_of_many_small_chunks(
+    shape: tuple[int, ...], chunks: tuple[int, ...], tmp_path: Path
+) -> None:
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=x, chunks=chunks)
+    assert np.array_equal(read(tmp_path / "x.h5")["x"].numpy(), x)
+    (source,) = open_files(str(tmp_path / "x.h5"))
+    flat = torch.cat([block.clone() for block in source.entries[0].blocks(1 << 17)])
+    assert np.array_equal(flat.numpy(), x.reshape(-1))
+
+
 def test_hdf5_is_read_by_several_at_a_time(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.arange(5000.0)
@@ -230,6 +261,18 @@ class _Hidden(OrderedDict):  # type: ignore[type-arg]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return OrderedDict, (), {"items": OrderedDict()}, None, iter({"x": torch.ones(3)}.items())
+
+
+@hostile
+def pickle_of_a_bytearray_of_4_gb(path: Path) -> None:
+    torch_zip(path, b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\1\x85R.")
+
+
+@hostile
+def pickle_of_a_slow_codec(path: Path) -> None:
+    text = "".join(map(chr, range(0x4E00, 0x9000))) * 8
+    words = b"X" + struct.pack("<I", len(text.encode())) + text.encode()
+    torch_zip(path, b"\x80\x02c_codecs\nencode\n" + words + b"X\x08\0\0\0punycode\x86R.")
 
 
 def test_an_attribute_that_hides_a_method(tmp_path: Path) -> None:

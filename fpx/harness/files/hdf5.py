@@ -153,6 +153,7 @@ class _Reader:
         self._shown = shown
         # numpy starts a thread for each core, and each takes memory: nothing here computes
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        env["HDF5_PLUGIN_PRELOAD"] = "::"  # libhdf5's word for: load no plugins
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, pipesize=_PIPE,

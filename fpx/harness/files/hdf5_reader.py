@@ -34,6 +34,7 @@ FAILED = (1 << 64) - 1
 _BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
 _CHECKSUM, _CHECKSUM_BYTES = 3, 4  # the filter fletcher32, and what it adds to a chunk
 _LARGEST_CHUNK = 32 << 20  # bytes, unpacked
+_CHUNKS_AT_ONCE = 4096  # in one read: libhdf5 takes about 5 kB for each
 _CACHE = 32 << 20  # bytes of chunks that h5py keeps
 _MEMORY = 256 << 20  # bytes that this process may take beyond what it starts with
 _MOST_OBJECTS = 1 << 18
@@ -104,6 +105,10 @@ def _datasets(
     """(path, dataset) of a group and all below it, by hard links alone and each object once."""
     for key in group:
         name = f"{prefix}{key}"
+        if "/" in key or key in ("", ".", ".."):
+            # a path: libhdf5 would walk it, through an external link if one has its first name
+            notes.append(f"{name}: no name that HDF5 allows")
+            continue
         link = group.get(key, getlink=True)
         if not isinstance(link, h5py.HardLink):
             kind = "external" if isinstance(link, h5py.ExternalLink) else "soft"
@@ -190,16 +195,22 @@ def _arrays(dataset: Any, at: tuple[int, ...], limit: int) -> Iterator[Any]:
     rest = dataset.shape[len(at) :]
     if prod(rest) == 0:
         return
-    if not rest or prod(rest) <= limit:
+    if not rest:
+        yield dataset[at]
+        return
+    lengths = dataset.chunks[len(at) :] if dataset.chunks else rest
+    bands, *across = (-(-length // chunk) for length, chunk in zip(rest, lengths, strict=True))
+    if prod(rest) <= limit and bands * prod(across) <= _CHUNKS_AT_ONCE:
         yield dataset[at] if at else dataset[()]
         return
     row = prod(rest[1:])
     rows = limit // row
     if dataset.chunks is not None:
-        chunk = dataset.chunks[len(at)]
+        chunk = lengths[0]
         aligned = max(rows // chunk, 1) * chunk
         if aligned * row * dataset.dtype.itemsize <= _LARGEST_CHUNK:
             rows = aligned
+        rows = min(rows, _CHUNKS_AT_ONCE // prod(across) * chunk)
     if rows:
         for start in range(0, rest[0], rows):
             yield dataset[(*at, slice(start, start + rows))]

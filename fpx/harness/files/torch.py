@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import mmap
 import pickle
 import pickletools
+import re
 import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import torch
 from torch import Tensor
 
-from fpx.errors import InputError, quoted_path, reason
+from fpx.errors import InputError, quoted, quoted_path, reason
 from fpx.harness.files.raw import record_start
 from fpx.harness.tensors import (
     COMPLEX_NOTE,
@@ -51,7 +54,8 @@ def open_torch(path: Path) -> Source:
             f"{shown} {whole}, which is loaded whole, and too large for that: save it again"
         )
     if archive is None:
-        _check_pickle(path, shown)
+        with path.open("rb") as file:  # magic number, protocol, system, and what was saved
+            _check_pickles(file, 4, shown)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layouts that torch calls prototypes, too
@@ -137,27 +141,40 @@ def _archive_of(path: Path, shown: str) -> _Archive:
                     raise InputError(
                         f"{shown} holds more than tensors: {info.file_size:,} bytes of other things"
                     )
+                data = archive.read(info)
+                if _COSTLY.search(data):  # each step takes a microsecond: only where there is need
+                    _check_pickles(io.BytesIO(data), 1, shown)
             elif info.filename.endswith("/byteorder"):
                 swapped = archive.read(info).decode("ascii", "replace") != sys.byteorder
     return _Archive(records, swapped)
 
 
-def _check_pickle(path: Path, shown: str) -> None:
-    """Counts the steps of the pickles that an old file begins with: each may take memory.
+def _check_pickles(file: IO[bytes], count: int, shown: str) -> None:
+    """Walks pickles without running them: steps may take memory, and some calls much of it.
 
     Raises:
-        InputError: too many, or no pickle.
+        InputError: too many steps, a call that needs no tensor's worth of file, or no pickle.
     """
     steps = 0
     try:
-        with path.open("rb") as file:
-            for _ in range(4):  # magic number, protocol, system, and what was saved
-                for _ in pickletools.genops(file):
-                    steps += 1
-                    if steps > _MOST_STEPS:
-                        raise InputError(f"{shown} holds more than tensors: too large a pickle")
+        for _ in range(count):
+            for _, argument, _ in pickletools.genops(file):
+                steps += 1
+                if steps > _MOST_STEPS:
+                    raise InputError(f"{shown} holds more than tensors: too large a pickle")
+                if isinstance(argument, str) and _is_costly(argument):
+                    raise InputError(f"{shown} holds more than tensors: {quoted(argument)}")
     except (ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
+
+
+_COSTLY = re.compile(rb"bytearray|puny.?code|idna", re.IGNORECASE)
+
+
+def _is_costly(argument: str) -> bool:
+    """A name that torch lets a pickle call: memory of any size, or a codec that takes for ever."""
+    name = argument.rpartition(" ")[2]  # of `module name`
+    return len(name) < 20 and _COSTLY.fullmatch(name.encode()) is not None
 
 
 _INTEGERS_OF = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32: torch.int32}
@@ -206,7 +223,7 @@ def _named_tensors(loaded: object, shown: str) -> Iterator[tuple[str, Tensor]]:
         if visited > _MOST_PLACES:
             raise InputError(f"{shown} holds more than tensors: over {_MOST_PLACES:,} other things")
         if isinstance(item, Tensor):
-            yield name, item.detach()
+            yield name, torch.Tensor.detach(item)
             return
         if id(item) in inside or len(inside) > _DEEPEST:
             return
