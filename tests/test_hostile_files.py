@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,37 @@ def pickle_of_a_slow_codec(path: Path) -> None:
     text = "".join(map(chr, range(0x4E00, 0x9000))) * 8
     words = b"X" + struct.pack("<I", len(text.encode())) + text.encode()
     torch_zip(path, b"\x80\x02c_codecs\nencode\n" + words + b"X\x08\0\0\0punycode\x86R.")
+
+
+class _Called:
+    """Pickled as a call of a class with a tensor."""
+
+    def __init__(self, called: object, tensor: torch.Tensor) -> None:
+        self.called, self.tensor = called, tensor
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.called, (self.tensor,)
+
+
+@pytest.mark.parametrize("called", [torch.Size, Counter, OrderedDict, set])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_collection_made_of_a_huge_view(called: object, old: bool, tmp_path: Path) -> None:
+    huge = torch.ones(1, dtype=torch.int64).expand(1 << 40)
+    for value in ({"x": _Called(called, huge)}, {"t": huge, "x": _Called(called, huge)}):
+        torch.save(value, tmp_path / "x.pt", _use_new_zipfile_serialization=not old)
+        with pytest.raises(InputError, match="a collection made of one"):
+            open_files(str(tmp_path / "x.pt"))
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_collections_that_checkpoints_have(old: bool, tmp_path: Path) -> None:
+    value = {
+        "x": torch.ones(3), "shape": torch.ones(2, 3).shape, "again": torch.Size([4]),
+        "milestones": Counter([30, 60]), "names": {"x", "y"},
+        "model": torch.nn.Linear(2, 2).state_dict(),
+    }  # fmt: skip
+    torch.save(value, tmp_path / "x.pt", _use_new_zipfile_serialization=not old)
+    assert set(read(tmp_path / "x.pt")) == {"x", "model.weight", "model.bias"}
 
 
 def test_an_attribute_that_hides_a_method(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def open_torch(path: Path) -> Source:
         )
     if archive is None:
         with path.open("rb") as file:  # magic number, protocol, system, and what was saved
-            _check_pickles(file, 4, shown)
+            _check_pickles(file, 4, _MOST_STEPS, shown)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layouts that torch calls prototypes, too
@@ -141,40 +141,71 @@ def _archive_of(path: Path, shown: str) -> _Archive:
                     raise InputError(
                         f"{shown} holds more than tensors: {info.file_size:,} bytes of other things"
                     )
-                data = archive.read(info)
-                if _COSTLY.search(data):  # each step takes a microsecond: only where there is need
-                    _check_pickles(io.BytesIO(data), 1, shown)
+                _check_pickles(io.BytesIO(archive.read(info)), 1, info.file_size, shown)
             elif info.filename.endswith("/byteorder"):
                 swapped = archive.read(info).decode("ascii", "replace") != sys.byteorder
     return _Archive(records, swapped)
 
 
-def _check_pickles(file: IO[bytes], count: int, shown: str) -> None:
-    """Walks pickles without running them: steps may take memory, and some calls much of it.
+def _check_pickles(file: IO[bytes], count: int, most: int, shown: str) -> None:
+    """Walks pickles without running them: torch lets some call what takes for ever, or all memory.
+
+    Args:
+        file, count: that many, one after the other.
+        most: steps, each of which may take memory.
+        shown: the file's name for messages.
 
     Raises:
-        InputError: too many steps, a call that needs no tensor's worth of file, or no pickle.
+        InputError: too many steps, a call that no tensors need, or no pickle.
     """
     steps = 0
+    texts: set[object] = set()  # memo entries that are strings,
+    eager: set[object] = set()  # and that are classes which iterate over what they are called with
+    calling, last, last_argument = False, "", None
     try:
         for _ in range(count):
-            for _, argument, _ in pickletools.genops(file):
+            texts.clear()
+            eager.clear()
+            for opcode, argument, _ in pickletools.genops(file):
                 steps += 1
-                if steps > _MOST_STEPS:
+                if steps > most:
                     raise InputError(f"{shown} holds more than tensors: too large a pickle")
+                name = opcode.name
                 if isinstance(argument, str) and _is_costly(argument):
                     raise InputError(f"{shown} holds more than tensors: {quoted(argument)}")
+                if name in ("BINPUT", "LONG_BINPUT", "PUT"):
+                    texts.discard(argument)
+                    eager.discard(argument)
+                    if "UNICODE" in last or "STRING" in last:
+                        texts.add(argument)
+                    elif last == "GLOBAL" and last_argument in _EAGER:
+                        eager.add(argument)
+                    continue
+                got = name in ("BINGET", "LONG_BINGET", "GET")
+                if (name == "GLOBAL" and argument in _EAGER) or (got and argument in eager):
+                    calling = True
+                elif name in ("REDUCE", "NEWOBJ"):
+                    calling = False
+                elif calling and (
+                    name in ("GLOBAL", "BINPERSID") or (got and argument not in texts)
+                ):
+                    raise InputError(f"{shown} holds more than tensors: a collection made of one")
+                last, last_argument = name, argument
     except (ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
 
 
-_COSTLY = re.compile(rb"bytearray|puny.?code|idna", re.IGNORECASE)
+_EAGER = frozenset(
+    ("torch Size", "collections Counter", "collections OrderedDict", "__builtin__ set",
+     "builtins set")
+)  # fmt: skip
+_COSTLY = re.compile("bytearray|puny.?code|idna", re.IGNORECASE)
 
 
 def _is_costly(argument: str) -> bool:
-    """A name that torch lets a pickle call: memory of any size, or a codec that takes for ever."""
+    """Whether it names memory of any size, or a codec that takes for ever."""
     name = argument.rpartition(" ")[2]  # of `module name`
-    return len(name) < 20 and _COSTLY.fullmatch(name.encode()) is not None
+    return len(name) < 20 and _COSTLY.fullmatch(name) is not None
 
 
 _INTEGERS_OF = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32: torch.int32}
