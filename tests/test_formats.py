@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from fpx.core import codec
 from fpx.core.codec import Classification
-from fpx.core.formats import AMBIGUOUS, FORMATS, FormatSpec, find_format
+from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.core.literals import to_literal
+from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 
 F = Fraction

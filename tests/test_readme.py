@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fpx
-from fpx.cli.group import COMMANDS
+from fpx.cli.app import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,16 +17,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from fpx.casts.backends import BACKENDS, LAYOUTS, Backend
+from fpx.casts.device import find_device
+from fpx.casts.rounding import nans, round_codes
+from fpx.conformance.cast_verify import SOURCES, cast_verify, find_source
+from fpx.conformance.causes import CAUSES
+from fpx.conformance.codes import every_code
+from fpx.conformance.tally import Tally
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
+from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import BACKENDS, LAYOUTS, Backend, find_device
-from fpx.harness.causes import CAUSES
-from fpx.harness.codes import every_code
-from fpx.harness.reference import IntegerType, container, nans, round_codes
-from fpx.harness.tally import Tally
-from fpx.harness.verify import SOURCES, cast_verify, find_source
-from fpx.report.verify import KINDS, VerifyRow
+from fpx.report.cast_verify import KINDS, VerifyRow
+from fpx.tensors.dtypes import IntegerType, container
 from tests.test_cli import call
 
 F64, F32, F16, BF16 = (FORMATS[n] for n in ("float64", "float32", "float16", "bfloat16"))

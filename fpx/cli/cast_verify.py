@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.group import INTERRUPTED, complain
-from fpx.cli.output import complete_format, console, print_json
+from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.options import complete_format
+from fpx.cli.output import console, print_json
 from fpx.cli.progress import ProgressBar
 from fpx.core.formats import FORMATS
-from fpx.errors import CheckError, InputError, quoted
+from fpx.errors import CheckError, InputError
+from fpx.words import quoted
 
 _FAILURES_SHOWN = 20
 
@@ -121,9 +123,9 @@ def cast_verify(
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
-    from fpx.harness.cast import BACKENDS
-    from fpx.harness.verify import SOURCES, find_source
-    from fpx.harness.verify import cast_verify as verify
+    from fpx.casts.backends import BACKENDS
+    from fpx.conformance.cast_verify import SOURCES, find_source
+    from fpx.conformance.cast_verify import cast_verify as verify
 
     sources = [find_source(name) for name in from_ or ()]
     targets = options.find_formats(to or ())

@@ -11,10 +11,11 @@ from fpx.errors import InputError
 
 _WIDEST = 64  # bits
 _WIDEST_EXPONENT = 19  # bits, as binary256 has: exact decimals of more would take minutes
-
 _CUSTOM = re.compile(
     r"(?:float([0-9]{1,2})_)?e([0-9]{1,3})m([0-9]{1,3})(?:b(-?[0-9]{1,5}))?(fnuz|fnu|fn)?"
 )
+
+
 _P3109 = re.compile(r"(?:p3109_)?binary([0-9]{1,2})p([0-9]{1,2})([su])([ef])")
 
 

@@ -12,9 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.errors import InputError, listed, quoted
-
-__all__ = ["AMBIGUOUS", "FORMATS", "FormatSpec", "NanEncoding", "find_format", "make_spec"]
 
 _KINDS: Mapping[str, Mapping[str, Any]] = {
     # IEEE 754-2019, 3.4: infinities, NaN payloads, two zeros
@@ -57,10 +54,19 @@ def make_spec(
 
 
 _IEEE = "IEEE 754-2019, table 3.5"
+
+
 _OFP8 = "OCP 8-bit Floating Point Specification (OFP8) v1.0, table 1"
+
+
 _MX = "OCP Microscaling Formats (MX) v1.0, 5.3"
+
+
 _FNUZ = "Noune et al., 8-bit Numerical Formats for Deep Neural Networks, 2022"
+
+
 _LLVM = "LLVM APFloat semantics"
+
 
 _ROWS = (
     make_spec(
@@ -145,13 +151,14 @@ _ROWS = (
     ),
 )  # fmt: skip
 
+
 FORMATS: Mapping[str, FormatSpec] = MappingProxyType({row.name: row for row in _ROWS})
 """Every listed format by name, widest first."""
+
 
 _E4M3 = ("float8_e4m3fn", "float8_e4m3", "float8_e4m3fnuz", "float8_e4m3b11fnuz")
 _FP8 = (*_E4M3, "float8_e5m2", "float8_e5m2fnuz", "float8_e3m4", "float8_e8m0fnu")
 _FP6 = ("float6_e2m3fn", "float6_e3m2fn")
-
 AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("e4m3", "f8e4m3", "fp8_e4m3", "fp8e4m3"), _E4M3),
     **dict.fromkeys(("fp8", "float8"), _FP8),
@@ -164,44 +171,3 @@ AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("longdouble", "long double"), ("float128", "float64")),
 }
 """Names that mean different formats to different people, with what they could mean."""
-
-
-def _names(row: FormatSpec) -> list[str]:
-    libraries = (row.torch, row.numpy, row.ml_dtypes, row.safetensors, row.onnx, row.cuda, row.gguf)
-    return [row.name, *row.aliases, *(name.lower() for name in libraries if name)]
-
-
-_BY_ALIAS = {alias: row for row in _ROWS for alias in _names(row) if alias not in AMBIGUOUS}
-
-
-def find_format(name: str | FormatSpec) -> FormatSpec:
-    """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `F8_E4M3`).
-
-    Names that are not listed are read as custom formats (`e5m7`, `e4m3b11fnuz`) and as members of
-    the IEEE P3109 family (`binary8p4se`): see `fpx.core.families`.
-
-    Raises:
-        InputError: no such format, or several of that name.
-    """
-    if isinstance(name, FormatSpec):
-        return name
-    key = name.strip().lower()
-    for module in ("torch.", "numpy.", "np.", "ml_dtypes."):
-        key = key.removeprefix(module)
-    row = _BY_ALIAS.get(key)
-    if row is not None:
-        return row
-    if key in AMBIGUOUS:
-        *most, last = AMBIGUOUS[key]
-        raise InputError(
-            f"format {quoted(name)} is ambiguous: write {', '.join(most)} or {last} in full"
-        )
-    from fpx.core.families import family_member  # builds on the rows, and few names need it
-
-    member = family_member(key)
-    if member is None:
-        raise InputError(
-            f"unknown format {quoted(name)}: use one of {listed(FORMATS, 40)}, a custom eXmY or "
-            "IEEE P3109's binaryKpPse (see fpx formats)"
-        )
-    return member
