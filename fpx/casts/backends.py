@@ -17,7 +17,7 @@ from fpx.errors import UnavailableError
 from fpx.tensors.dtypes import (
     INTEGERS,
     IntegerType,
-    SourceType,
+    Origin,
     cast_dtype,
     container,
     spec_of,
@@ -49,12 +49,12 @@ class Backend(Protocol):
     def cast_codes(
         self,
         codes: Tensor,
-        source: SourceType,
+        origin: Origin,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> Tensor:
-        """The target's codes of the source's codes (1-D, in their `container`s).
+        """The target's codes of the origin's codes (1-D, in their `container`s).
 
         Raises:
             UnavailableError: the library does not offer this cast.
@@ -74,13 +74,13 @@ class TorchBackend:
     def cast_codes(
         self,
         codes: Tensor,
-        source: SourceType,
+        origin: Origin,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> Tensor:
         """As `Backend.cast_codes`."""
-        held = container(source) if isinstance(source, IntegerType) else cast_dtype(source)
+        held = container(origin) if isinstance(origin, IntegerType) else cast_dtype(origin)
         wanted = cast_dtype(target)
         to = _compiled(held, wanted) if compiled else lambda x: x.to(wanted)
         try:
@@ -94,7 +94,7 @@ class TorchBackend:
             if not isinstance(error, (NotImplementedError, TypeError)):
                 raise
             raise UnavailableError(
-                f"torch {self.version} does not cast {source.name} to {target.name}"
+                f"torch {self.version} does not cast {origin.name} to {target.name}"
             ) from None
 
 
@@ -126,23 +126,23 @@ class ArrayBackend:
 
     def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
         """As `Backend.cast`."""
-        source = spec_of(x.dtype) or INTEGERS[str(x.dtype).removeprefix("torch.")]
-        codes = x.view(container(source))
-        return self.cast_codes(codes, source, target).view(torch_dtype(target))
+        origin = spec_of(x.dtype) or INTEGERS[str(x.dtype).removeprefix("torch.")]
+        codes = x.view(container(origin))
+        return self.cast_codes(codes, origin, target).view(torch_dtype(target))
 
     def cast_codes(
         self,
         codes: Tensor,
-        source: SourceType,
+        origin: Origin,
         target: FormatSpec,
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> Tensor:
         """As `Backend.cast_codes`; there is nothing to compile."""
-        held, wanted = _array_type(source), _array_type(target)
+        held, wanted = _array_type(origin), _array_type(target)
         ours = [kind is not None and hasattr(ml_dtypes, kind.name) for kind in (held, wanted)]
         if held is None or wanted is None or any(ours) != (self.name == "ml_dtypes"):
-            raise UnavailableError(f"{self.name} does not cast {source.name} to {target.name}")
+            raise UnavailableError(f"{self.name} does not cast {origin.name} to {target.name}")
         x = _laid_out(codes.cpu(), layout).numpy().view(held)
         try:
             with np.errstate(all="ignore"):
@@ -152,13 +152,13 @@ class ArrayBackend:
                     q = x.astype(wanted)
         except TypeError:  # not all of ml_dtypes' types cast to each other
             raise UnavailableError(
-                f"{self.name} {self.version} does not cast {source.name} to {target.name}"
+                f"{self.name} {self.version} does not cast {origin.name} to {target.name}"
             ) from None
         kind = "u1" if q.itemsize == 1 else f"i{q.itemsize}"
         return torch.from_numpy(q.view(kind)).to(codes.device)
 
 
-def _array_type(type_: SourceType) -> np.dtype[Any] | None:
+def _array_type(type_: Origin) -> np.dtype[Any] | None:
     if isinstance(type_, IntegerType):
         return np.dtype(type_.name)
     if type_.numpy is not None:

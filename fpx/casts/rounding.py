@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.tensors.dtypes import IntegerType, SourceType, container, wrapped
+from fpx.tensors.dtypes import IntegerType, Origin, container, wrapped
 
 
 class Span(NamedTuple):
@@ -28,20 +28,20 @@ class Span(NamedTuple):
 
 def round_codes(
     codes: Tensor,
-    source: SourceType,
+    origin: Origin,
     target: FormatSpec,
     rounding: Rounding = Rounding.TIES_TO_EVEN,
     overflow: Overflow = Overflow.IEEE,
     span: Span | None = None,
 ) -> Tensor:
-    """The codes of the target that the source's values round to, each once and exactly.
+    """The codes of the target that the origin's values round to, each once and exactly.
 
     A NaN keeps its sign, becomes quiet and keeps the leading bits of its payload (IEEE 754-2019,
     6.2.3, recommends that), as far as the target has such. A target without NaNs gives 0 for it.
 
     Args:
-        codes: 1-D, in the source's `container`.
-        source, target: up to 64 bits.
+        codes: 1-D, in the origin's `container`.
+        origin, target: up to 64 bits.
         rounding: ties to even or to away, or toward zero.
         overflow: as in `codec.encode`.
         span: of these codes, where the caller knows it; saves two passes over them.
@@ -52,13 +52,13 @@ def round_codes(
     dtype = container(target)
     if not codes.numel():
         return torch.empty_like(codes, dtype=dtype)
-    if isinstance(source, FormatSpec) and rounding is Rounding.TIES_TO_EVEN:
-        span = span or _span(codes, source)
+    if isinstance(origin, FormatSpec) and rounding is Rounding.TIES_TO_EVEN:
+        span = span or _span(codes, origin)
         if span is not None:
-            found = _round_span(codes, span, source, target, overflow)
+            found = _round_span(codes, span, origin, target, overflow)
             if found is not None:
                 return found
-    numbers = _unpack(codes, source)
+    numbers = _unpack(codes, origin)
     return _round_numbers(numbers, target, rounding, overflow).to(dtype)
 
 
@@ -76,39 +76,39 @@ def _span(codes: Tensor, spec: FormatSpec) -> Span | None:
 
 
 def _round_span(
-    codes: Tensor, span: Span, source: FormatSpec, target: FormatSpec, overflow: Overflow
+    codes: Tensor, span: Span, origin: FormatSpec, target: FormatSpec, overflow: Overflow
 ) -> Tensor | None:
     """As `round_codes`, ties to even; None if some of these codes need more care."""
-    if span.high > source.max_finite_magnitude or source.bits != 8 * codes.itemsize:
+    if span.high > origin.max_finite_magnitude or origin.bits != 8 * codes.itemsize:
         return None
-    sign = source.sign_mask if span.negative else 0
-    if not span.low and (source.nan is NanEncoding.NEGATIVE_ZERO or not target.zero):
+    sign = origin.sign_mask if span.negative else 0
+    if not span.low and (origin.nan is NanEncoding.NEGATIVE_ZERO or not target.zero):
         return None
     top_bit = 1 << (target.bits - 1)
     ends = torch.tensor(
         [wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
     )
-    rounded = _round_numbers(_unpack(ends, source), target, Rounding.TIES_TO_EVEN, overflow)
+    rounded = _round_numbers(_unpack(ends, origin), target, Rounding.TIES_TO_EVEN, overflow)
     first, last = (code & (2 * top_bit - 1) for code in rounded.tolist())
     dtype = container(target)
     if first == last:  # rounding is monotonic: what lies between rounds likewise
         return torch.full_like(codes, wrapped(first, dtype), dtype=dtype)
-    # Magnitudes of normal numbers are integers that count the source's values; seen from the
+    # Magnitudes of normal numbers are integers that count the origin's values; seen from the
     # target's exponent range, the low bits of the difference are what rounding drops.
-    dropped = source.fraction_bits - target.fraction_bits
-    rebias = (source.bias - target.bias) << source.fraction_bits
-    least_source = int(source.zero) << source.fraction_bits
-    least_target = int(target.zero) << source.fraction_bits
+    dropped = origin.fraction_bits - target.fraction_bits
+    rebias = (origin.bias - target.bias) << origin.fraction_bits
+    least_origin = int(origin.zero) << origin.fraction_bits
+    least_target = int(target.zero) << origin.fraction_bits
     negative = span.negative
     if (
         dropped < 1
         or rebias < 0
-        or span.low < max(least_source, least_target + rebias)
-        or target.bits > source.bits
+        or span.low < max(least_origin, least_target + rebias)
+        or target.bits > origin.bits
         or (negative and not target.signed)
     ):
         return None
-    magnitude = (codes & source.magnitude_mask).sub_(rebias) if negative else codes - rebias
+    magnitude = (codes & origin.magnitude_mask).sub_(rebias) if negative else codes - rebias
     odd = (magnitude >> dropped).bitwise_and_(1)
     half_less_one = (1 << (dropped - 1)) - 1
     magnitude.add_(odd).add_(half_less_one).bitwise_right_shift_(dropped)
@@ -144,7 +144,7 @@ class _Numbers(NamedTuple):
     payload: bool
 
 
-def nans(codes: Tensor, spec: SourceType) -> Tensor:
+def nans(codes: Tensor, spec: Origin) -> Tensor:
     """Which codes are NaNs, as bools (n,)."""
     if isinstance(spec, IntegerType) or spec.nan is NanEncoding.NONE:
         return torch.zeros_like(codes, dtype=torch.bool)
@@ -154,29 +154,29 @@ def nans(codes: Tensor, spec: SourceType) -> Tensor:
     return magnitude > spec.max_finite_magnitude + spec.infinity
 
 
-def _unpack(codes: Tensor, source: SourceType) -> _Numbers:
-    if isinstance(source, IntegerType):
+def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
+    if isinstance(origin, IntegerType):
         return _unpack_integers(codes)
     bits = codes.to(torch.int64)
-    magnitude = bits & source.magnitude_mask
-    fraction = magnitude & ((1 << source.fraction_bits) - 1)
-    field = magnitude >> source.fraction_bits
-    normal = field > 0 if source.zero else torch.ones_like(field, dtype=torch.bool)
-    significand = torch.where(normal, fraction | (1 << source.fraction_bits), fraction)
-    exponent = torch.where(normal, field - source.bias, source.emin)
-    significand, exponent = _normalised(significand, exponent, source.fraction_bits)
-    nan = nans(codes, source)
-    if source.has_nan_payload:
-        significand = torch.where(nan, fraction | (1 << source.fraction_bits), significand)
-    infinite = magnitude > source.max_finite_magnitude
+    magnitude = bits & origin.magnitude_mask
+    fraction = magnitude & ((1 << origin.fraction_bits) - 1)
+    field = magnitude >> origin.fraction_bits
+    normal = field > 0 if origin.zero else torch.ones_like(field, dtype=torch.bool)
+    significand = torch.where(normal, fraction | (1 << origin.fraction_bits), fraction)
+    exponent = torch.where(normal, field - origin.bias, origin.emin)
+    significand, exponent = _normalised(significand, exponent, origin.fraction_bits)
+    nan = nans(codes, origin)
+    if origin.has_nan_payload:
+        significand = torch.where(nan, fraction | (1 << origin.fraction_bits), significand)
+    infinite = magnitude > origin.max_finite_magnitude
     return _Numbers(
-        negative=(bits & source.sign_mask) != 0 if source.sign_mask else torch.zeros_like(nan),
+        negative=(bits & origin.sign_mask) != 0 if origin.sign_mask else torch.zeros_like(nan),
         significand=significand,
         exponent=exponent,
-        point=source.fraction_bits,
+        point=origin.fraction_bits,
         infinite=infinite & ~nan,
         nan=nan,
-        payload=source.has_nan_payload,
+        payload=origin.has_nan_payload,
     )
 
 

@@ -124,17 +124,17 @@ def cast_verify(
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
     from fpx.casts.backends import BACKENDS
-    from fpx.conformance.cast_verify import SOURCES, find_source
     from fpx.conformance.cast_verify import cast_verify as verify
+    from fpx.conformance.cast_verify import find_origin
 
-    sources = [find_source(name) for name in from_ or ()]
+    sources = [find_origin(name) for name in from_ or ()]
     targets = options.find_formats(to or ())
     for spec in targets:
         if spec.bits > 64:
             raise InputError(f"no library here casts to {quoted(spec.name)}: --to up to 64 bits")
     with ProgressBar("casting") as progress:
         report = verify(
-            sources or [find_source(name) for name in SOURCES],
+            sources or [find_origin(name) for name in ORIGINS],
             targets or [spec for spec in FORMATS.values() if spec.bits <= 64],
             backends=[BACKENDS[library.value] for library in backend or ()],
             devices=device or ["cpu"],

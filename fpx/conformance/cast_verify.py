@@ -24,10 +24,10 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.report.base import JsonValue
 from fpx.report.cast_verify import VerifyReport, VerifyRow
-from fpx.tensors.dtypes import INTEGERS, SourceType, container
+from fpx.tensors.dtypes import INTEGERS, Origin, container
 from fpx.tensors.progress import Progress, Silent
 
-SOURCES = ("float64", "float32", "float16", "bfloat16", "int64")
+ORIGINS = ("float64", "float32", "float16", "bfloat16", "int64")
 """What is cast where nobody chose."""
 
 
@@ -43,13 +43,13 @@ class Implementation:
     layout: str = "contiguous"
     compiled: bool = False
 
-    def cast(self, codes: Tensor, source: SourceType, target: FormatSpec) -> Tensor:
+    def cast(self, codes: Tensor, origin: Origin, target: FormatSpec) -> Tensor:
         """As `Backend.cast_codes`; the result is on this device."""
         there = codes.to(self.device.torch)
-        return self.backend.cast_codes(there, source, target, self.layout, self.compiled)
+        return self.backend.cast_codes(there, origin, target, self.layout, self.compiled)
 
 
-def find_source(name: str) -> SourceType:
+def find_origin(name: str) -> Origin:
     """The integer type or format of that name.
 
     Raises:
@@ -59,7 +59,7 @@ def find_source(name: str) -> SourceType:
 
 
 def cast_verify(
-    sources: Sequence[SourceType] = (),
+    origins: Sequence[Origin] = (),
     targets: Sequence[FormatSpec] = (),
     *,
     backends: Sequence[Backend] = (),
@@ -77,13 +77,13 @@ def cast_verify(
     """Compares casts with correct rounding (see `reference.round_codes`), code by code.
 
     Args:
-        sources, targets: what to cast; by default SOURCES, and every listed format up to 64 bits.
+        origins, targets: what to cast; by default ORIGINS, and every listed format up to 64 bits.
         backends: who casts; torch by default. numpy and ml_dtypes cast on the CPU alone.
         devices: where torch casts.
         against: `exact`, or the implementation that says what is expected: `cpu` (torch's),
             `numpy` or `ml_dtypes`.
-        everything: all 2^32 codes of 32-bit sources; by default for sources that were named.
-        size: random codes of a source of which not all are cast, and as many around boundaries.
+        everything: all 2^32 codes of 32-bit origins; by default for origins that were named.
+        size: random codes of a origin of which not all are cast, and as many around boundaries.
         seed: of those.
         examples: to keep for each cause.
         layout: one of LAYOUTS.
@@ -100,8 +100,8 @@ def cast_verify(
     if size < 1 or examples < 1:
         raise InputError("--size and --examples must be at least 1")
     if everything is None:
-        everything = bool(sources)
-    wanted = list(dict.fromkeys(sources)) or [find_source(name) for name in SOURCES]
+        everything = bool(origins)
+    wanted = list(dict.fromkeys(origins)) or [find_origin(name) for name in ORIGINS]
     goals = list(dict.fromkeys(targets)) or [f for f in FORMATS.values() if f.bits <= 64]
     for spec in (*wanted, *goals):
         container(spec)
@@ -113,25 +113,25 @@ def cast_verify(
     ]
     reference = _reference(against)
 
-    def codes(one: Implementation, source: SourceType, target: FormatSpec) -> Codes | None:
-        if any(not _offers(each, source, target) for each in (one, reference) if each is not None):
+    def codes(one: Implementation, origin: Origin, target: FormatSpec) -> Codes | None:
+        if any(not _offers(each, origin, target) for each in (one, reference) if each is not None):
             return None
         alone = layout == "scalar"
-        return choose_codes(source, target, one.device, everything, size, seed, one_by_one=alone)
+        return choose_codes(origin, target, one.device, everything, size, seed, one_by_one=alone)
 
     casts = [
-        _Cast(one, reference, source, target, codes(one, source, target))
+        _Cast(one, reference, origin, target, codes(one, origin, target))
         for one in implementations
-        for source in wanted
+        for origin in wanted
         for target in goals
-        if source is not target
+        if origin is not target
     ]
     progress = progress or Silent()
     progress.start(sum(cast.codes.count for cast in casts if cast.codes is not None))
     rows: list[VerifyRow] = []
     stopped = False
     for cast in casts:
-        tally = Tally(cast.source, cast.target, examples)
+        tally = Tally(cast.origin, cast.target, examples)
         if not stopped and cast.codes is not None:
             stopped = _sweep(cast, cast.codes, tally, flush_denormal, progress)
         rows.append(cast.row(tally))
@@ -161,10 +161,10 @@ def _reference(against: str) -> Implementation | None:
     return Implementation(BACKENDS[name], find_device("cpu"))
 
 
-def _offers(one: Implementation, source: SourceType, target: FormatSpec) -> bool:
+def _offers(one: Implementation, origin: Origin, target: FormatSpec) -> bool:
     """Whether the library casts so at all: by trying."""
     try:
-        one.cast(torch.zeros(1, dtype=container(source)), source, target)
+        one.cast(torch.zeros(1, dtype=container(origin)), origin, target)
     except UnavailableError:
         return False
     return True
@@ -177,26 +177,26 @@ class _Cast:
     Attributes:
         one: the implementation.
         reference: that which says what is expected; None for correct rounding.
-        source, target: of the cast.
+        origin, target: of the cast.
         codes: those that are tried; None if the library has no such cast.
     """
 
     one: Implementation
     reference: Implementation | None
-    source: SourceType
+    origin: Origin
     target: FormatSpec
     codes: Codes | None
 
     def expected(self, block: Tensor, span: Span | None) -> Tensor:
         """The codes that should come."""
         if self.reference is None:
-            return round_codes(block, self.source, self.target, span=span)
-        return self.reference.cast(block, self.source, self.target).to(block.device)
+            return round_codes(block, self.origin, self.target, span=span)
+        return self.reference.cast(block, self.origin, self.target).to(block.device)
 
     def row(self, tally: Tally) -> VerifyRow:
         """What was found."""
         row = VerifyRow(
-            self.source.name, self.target.name, self.one.backend.name, str(self.one.device.torch),
+            self.origin.name, self.target.name, self.one.backend.name, str(self.one.device.torch),
             "none", offered=False,
         )  # fmt: skip
         if self.codes is None:
@@ -239,7 +239,7 @@ def _sweep(
             for number in take():
                 block, span = codes.block(number)
                 expected = cast.expected(block, span)
-                tally.add(block, expected, one.cast(block, cast.source, cast.target))
+                tally.add(block, expected, one.cast(block, cast.origin, cast.target))
                 progress.advance(block.numel())
         finally:
             if flush_denormal:

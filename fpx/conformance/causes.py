@@ -15,7 +15,7 @@ from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import NAN_BITS, POLICY, WRONG_ROUNDING
-from fpx.tensors.dtypes import IntegerType, SourceType
+from fpx.tensors.dtypes import IntegerType, Origin
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Differences:
     """Codes (n,) whose results (n,) are not the expected ones (n,)."""
 
     codes: Tensor
-    source: SourceType
+    origin: Origin
     target: FormatSpec
     expected: Tensor
     got: Tensor
@@ -42,12 +42,12 @@ class Differences:
     def rounded(self, *how: Any) -> Tensor:
         """The target's codes by another rule."""
         if how not in self._rounded:
-            self._rounded[how] = round_codes(self.codes, self.source, self.target, *how)
+            self._rounded[how] = round_codes(self.codes, self.origin, self.target, *how)
         return self._rounded[how]
 
     def through(self, middle: FormatSpec, *how: Any) -> Tensor:
         """The target's codes after a rounding to another format."""
-        first = round_codes(self.codes, self.source, middle)
+        first = round_codes(self.codes, self.origin, middle)
         return round_codes(first, middle, self.target, *how)
 
     def magnitude(self, codes: Tensor) -> Tensor:
@@ -55,9 +55,9 @@ class Differences:
         return codes.to(torch.int64) & self.target.magnitude_mask
 
     @cached_property
-    def source_nan(self) -> Tensor:
+    def origin_nan(self) -> Tensor:
         """NaN inputs."""
-        return nans(self.codes, self.source)
+        return nans(self.codes, self.origin)
 
     @cached_property
     def expected_nan(self) -> Tensor:
@@ -72,35 +72,35 @@ class Differences:
     @cached_property
     def negative(self) -> Tensor:
         """Inputs with a sign."""
-        if isinstance(self.source, IntegerType):
+        if isinstance(self.origin, IntegerType):
             return self.codes < 0
-        return (self.codes.to(torch.int64) & self.source.sign_mask) != 0
+        return (self.codes.to(torch.int64) & self.origin.sign_mask) != 0
 
     @cached_property
     def overflow(self) -> Tensor:
         """Inputs that round beyond the largest finite value, infinities among them."""
         if not (self.target.infinity or self.target.nan_code is not None):
-            return torch.zeros_like(self.source_nan)
+            return torch.zeros_like(self.origin_nan)
         beyond = self.rounded() != self.rounded(Rounding.TIES_TO_EVEN, Overflow.SATURATE)
-        return beyond & ~self.invalid & ~self.source_nan
+        return beyond & ~self.invalid & ~self.origin_nan
 
     @cached_property
     def invalid(self) -> Tensor:
         """Inputs that no value of the target is near: negative without sign, 0 without zero."""
         if self.target.signed and self.target.zero:
-            return torch.zeros_like(self.source_nan)
-        nan = nans(self.rounded(), self.target) & ~self.source_nan
+            return torch.zeros_like(self.origin_nan)
+        nan = nans(self.rounded(), self.target) & ~self.origin_nan
         lowest = self.rounded(Rounding.TIES_TO_EVEN, Overflow.SATURATE) == 0
         return nan & lowest
 
     @cached_property
     def absolute(self) -> Differences:
         """The same with the inputs' magnitudes."""
-        if isinstance(self.source, IntegerType):
+        if isinstance(self.origin, IntegerType):
             # the least integer has none here; its neighbour rounds likewise
             least = torch.iinfo(self.codes.dtype).min
             return replace(self, codes=self.codes.clamp(min=least + 1).abs())
-        return replace(self, codes=self.codes & self.source.magnitude_mask)
+        return replace(self, codes=self.codes & self.origin.magnitude_mask)
 
     @cached_property
     def same_sign(self) -> Tensor:
@@ -108,12 +108,12 @@ class Differences:
         return ((self.got.to(torch.int64) & self.target.sign_mask) != 0) == self.negative
 
     @cached_property
-    def source_subnormal(self) -> Tensor:
+    def origin_subnormal(self) -> Tensor:
         """Subnormal inputs."""
-        if isinstance(self.source, IntegerType) or not self.source.zero:
-            return torch.zeros_like(self.source_nan)
-        magnitude = self.codes.to(torch.int64) & self.source.magnitude_mask
-        return (magnitude > 0) & (magnitude >> self.source.fraction_bits == 0)
+        if isinstance(self.origin, IntegerType) or not self.origin.zero:
+            return torch.zeros_like(self.origin_nan)
+        magnitude = self.codes.to(torch.int64) & self.origin.magnitude_mask
+        return (magnitude > 0) & (magnitude >> self.origin.fraction_bits == 0)
 
 
 Test = Callable[[Differences], Tensor]
@@ -154,8 +154,8 @@ def _to_infinity(d: Differences) -> Tensor:
 
 def _drops_sign(rounding: Rounding, middle: str | None = None) -> Test:
     def test(d: Differences) -> Tensor:
-        if d.target.signed or not d.source.signed:
-            return torch.zeros_like(d.source_nan)
+        if d.target.signed or not d.origin.signed:
+            return torch.zeros_like(d.origin_nan)
         if middle is not None:
             return d.invalid & _through(middle, rounding)(d.absolute)
         return d.invalid & (d.absolute.rounded(rounding) == d.got)
@@ -166,8 +166,8 @@ def _drops_sign(rounding: Rounding, middle: str | None = None) -> Test:
 def _smallest_as_zero(d: Differences) -> Tensor:
     """Rounds as to a format whose lowest code stands for 0, which is to say to another midpoint."""
     if d.target.zero:
-        return torch.zeros_like(d.source_nan)
-    absolute = d.absolute if d.source.signed else d
+        return torch.zeros_like(d.origin_nan)
+    absolute = d.absolute if d.origin.signed else d
     other = replace(absolute, target=replace(d.target, zero=True))
     lowest = absolute.rounded(Rounding.TOWARD_ZERO) == 0
     return lowest & (other.rounded() == d.got)
@@ -179,21 +179,21 @@ def _zero_sign(d: Differences) -> Tensor:
 
 
 def _flushes(d: Differences) -> Tensor:
-    subnormal = torch.zeros_like(d.source_nan)
+    subnormal = torch.zeros_like(d.origin_nan)
     for result in (d.expected, d.rounded(Rounding.TOWARD_ZERO)):  # tiny after or before rounding
         magnitude = d.magnitude(result)
         subnormal |= (magnitude > 0) & (magnitude >> d.target.fraction_bits == 0)
     zero = (d.magnitude(d.got) == 0) & ~d.got_nan
-    return zero & (subnormal | d.source_subnormal) if d.target.zero else zero & d.source_subnormal
+    return zero & (subnormal | d.origin_subnormal) if d.target.zero else zero & d.origin_subnormal
 
 
 def _through(name: str, *how: Any) -> Test:
     def test(d: Differences) -> Tensor:
         middle = FORMATS[name]
-        exact = isinstance(d.source, FormatSpec) and middle.holds(d.source)
+        exact = isinstance(d.origin, FormatSpec) and middle.holds(d.origin)
         if exact or middle is d.target:
-            return torch.zeros_like(d.source_nan)
-        return (d.through(middle, *how) == d.got) & ~d.source_nan
+            return torch.zeros_like(d.origin_nan)
+        return (d.through(middle, *how) == d.got) & ~d.origin_nan
 
     return test
 
@@ -227,7 +227,7 @@ CAUSES = (
           lambda d: d.invalid & (d.got == 0)),
     *_drops_signs(),
     Cause("nan_class", "makes a number of a NaN", "NaN class", WRONG_ROUNDING,
-          lambda d: d.source_nan & ~d.got_nan),
+          lambda d: d.origin_nan & ~d.got_nan),
     Cause("zero_sign", "has the other sign of zero", "zero sign", WRONG_ROUNDING, _zero_sign),
     Cause("other_is_wrong", "is right, the other is not", "differs", WRONG_ROUNDING,
           lambda d: d.rounded() == d.got),
@@ -242,6 +242,6 @@ CAUSES = (
     Cause("truncates", "truncates", "truncates", WRONG_ROUNDING,
           lambda d: d.rounded(Rounding.TOWARD_ZERO) == d.got),
     Cause("other", "not known", "wrong", WRONG_ROUNDING,
-          lambda d: torch.ones_like(d.source_nan)),
+          lambda d: torch.ones_like(d.origin_nan)),
 )  # fmt: skip
 """Every cause; the first that explains a difference has it."""

@@ -15,14 +15,14 @@ from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import exact_text
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
-from fpx.tensors.dtypes import IntegerType, SourceType
+from fpx.tensors.dtypes import IntegerType, Origin
 
 
 @dataclass
 class Tally:
     """What is known of one cast so far; blocks may come in any order, from any thread."""
 
-    source: SourceType
+    origin: Origin
     target: FormatSpec
     keep: int
     checked: int = 0
@@ -44,20 +44,20 @@ class Tally:
         at = (expected != got).nonzero().reshape(-1)
         if self.target.nan_code is None:
             count -= self._leave_out(codes)
-            at = at[~nans(codes[at], self.source)]
+            at = at[~nans(codes[at], self.origin)]
         with self.lock:
             self.checked += count
             self.differing += at.numel()
         self._explain(codes[at], expected[at], got[at])
 
     def _leave_out(self, codes: Tensor) -> int:
-        undefined = int(nans(codes, self.source).count_nonzero())
+        undefined = int(nans(codes, self.origin).count_nonzero())
         with self.lock:
             self.undefined += undefined
         return undefined
 
     def _explain(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
-        left = Differences(codes, self.source, self.target, expected, got)
+        left = Differences(codes, self.origin, self.target, expected, got)
         for cause in CAUSES:
             if not left.codes.numel():
                 return
@@ -66,7 +66,7 @@ class Tally:
             if not first.numel():
                 continue
             rows = zip(*(part[first].tolist() for part in left.tensors), strict=True)
-            wide = (self.source.bits, self.target.bits, self.target.bits)
+            wide = (self.origin.bits, self.target.bits, self.target.bits)
             found = [
                 tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True))
                 for row in rows
@@ -94,11 +94,11 @@ class Tally:
 
     def _example(self, code: int, expected: int, got: int) -> CastExample:
         return CastExample(
-            *_named(code, self.source), *_named(expected, self.target), *_named(got, self.target)
+            *_named(code, self.origin), *_named(expected, self.target), *_named(got, self.target)
         )
 
 
-def _named(code: int, type_: SourceType) -> tuple[str, str]:
+def _named(code: int, type_: Origin) -> tuple[str, str]:
     """(hexadecimal, exact value) of a code."""
     digits = f"0x{code:0{-(-type_.bits // 4)}x}"
     if isinstance(type_, IntegerType):

@@ -95,7 +95,7 @@ def _p3109(bits: int, precision: int, sign: str, domain: str) -> FormatSpec:
             signed=signed,
             infinity=domain == "e",
             nan=NanEncoding.NEGATIVE_ZERO if signed else NanEncoding.ALL_ONES,
-            source="IEEE P3109 interim report v3, 3",
+            citation="IEEE P3109 interim report v3, 3",
         )
     )
 

@@ -40,7 +40,7 @@ def make_spec(
     aliases: str = "",
     **names: Any,
 ) -> FormatSpec:
-    """A format of one of the `_KINDS`; `names` are the libraries' names and the source.
+    """A format of one of the `_KINDS`; `names` are the libraries' names and the citation.
 
     Without `bias` it is 2^(w-1) - 1 for w exponent bits (IEEE 754-2019, 3.3), and one more for
     `fnuz` (Noune et al., "8-bit Numerical Formats for Deep Neural Networks", 2022).
@@ -71,83 +71,83 @@ _LLVM = "LLVM APFloat semantics"
 _ROWS = (
     make_spec(
         "float128", 15, 112, aliases="fp128 f128 quad quadruple binary128 e15m112",
-        cuda="__float128", source=_IEEE,
+        cuda="__float128", citation=_IEEE,
     ),
     make_spec(
         "float64", 11, 52, aliases="fp64 double binary64 e11m52 <f8 >f8 cuda_r_64f",
         torch="float64", numpy="float64", safetensors="F64", onnx="DOUBLE", cuda="double",
-        gguf="F64", source=_IEEE,
+        gguf="F64", citation=_IEEE,
     ),
     make_spec(
         "float32", 8, 23, aliases="fp32 single binary32 e8m23 <f4 >f4 cuda_r_32f",
         torch="float32", numpy="float32", safetensors="F32", onnx="FLOAT", cuda="float",
-        gguf="F32", source=_IEEE,
+        gguf="F32", citation=_IEEE,
     ),
     make_spec(
         "tfloat32", 8, 10, aliases="tf32 tensorfloat32 e8m10",
         cuda="nvcuda::wmma::precision::tf32",
-        source="NVIDIA A100 Tensor Core GPU Architecture, 2020",
+        citation="NVIDIA A100 Tensor Core GPU Architecture, 2020",
     ),
     make_spec(
         "float16", 5, 10, aliases="fp16 half binary16 e5m10 f2 <f2 >f2 half_float cuda_r_16f",
         torch="float16", numpy="float16", safetensors="F16", onnx="FLOAT16", cuda="__half",
-        gguf="F16", source=_IEEE,
+        gguf="F16", citation=_IEEE,
     ),
     make_spec(
         "bfloat16", 8, 7, aliases="brain e8m7 nv_bfloat16 cuda_r_16bf",
         torch="bfloat16", ml_dtypes="bfloat16", safetensors="BF16", onnx="BFLOAT16",
         cuda="__nv_bfloat16", gguf="BF16",
-        source="Intel, BFLOAT16 Hardware Numerics Definition, 2018",
+        citation="Intel, BFLOAT16 Hardware Numerics Definition, 2018",
     ),
     make_spec(
         "float8_e4m3fn", 4, 3, "fn", aliases="e4m3fn f8e4m3fn fp8_e4m3fn cuda_r_8f_e4m3",
         torch="float8_e4m3fn", ml_dtypes="float8_e4m3fn", safetensors="F8_E4M3",
-        onnx="FLOAT8E4M3FN", cuda="__nv_fp8_e4m3", source=_OFP8,
+        onnx="FLOAT8E4M3FN", cuda="__nv_fp8_e4m3", citation=_OFP8,
     ),
     make_spec(
         "float8_e5m2", 5, 2, aliases="e5m2 f8e5m2 fp8_e5m2 fp8e5m2 cuda_r_8f_e5m2",
         torch="float8_e5m2", ml_dtypes="float8_e5m2", safetensors="F8_E5M2", onnx="FLOAT8E5M2",
-        cuda="__nv_fp8_e5m2", source=_OFP8,
+        cuda="__nv_fp8_e5m2", citation=_OFP8,
     ),
     make_spec(
         "float8_e4m3fnuz", 4, 3, "fnuz", aliases="e4m3fnuz f8e4m3fnuz fp8_e4m3fnuz",
         torch="float8_e4m3fnuz", ml_dtypes="float8_e4m3fnuz", safetensors="F8_E4M3FNUZ",
-        onnx="FLOAT8E4M3FNUZ", source=_FNUZ,
+        onnx="FLOAT8E4M3FNUZ", citation=_FNUZ,
     ),
     make_spec(
         "float8_e5m2fnuz", 5, 2, "fnuz", aliases="e5m2fnuz f8e5m2fnuz fp8_e5m2fnuz",
         torch="float8_e5m2fnuz", ml_dtypes="float8_e5m2fnuz", safetensors="F8_E5M2FNUZ",
-        onnx="FLOAT8E5M2FNUZ", source=_FNUZ,
+        onnx="FLOAT8E5M2FNUZ", citation=_FNUZ,
     ),
     make_spec(
         "float8_e4m3b11fnuz", 4, 3, "fnuz", bias=11,
         aliases="e4m3b11fnuz e4m3b11 f8e4m3b11fnuz float8_e4m3b11",
-        ml_dtypes="float8_e4m3b11fnuz", source=_LLVM,
+        ml_dtypes="float8_e4m3b11fnuz", citation=_LLVM,
     ),
     make_spec(
-        "float8_e4m3", 4, 3, ml_dtypes="float8_e4m3", source=_LLVM,
+        "float8_e4m3", 4, 3, ml_dtypes="float8_e4m3", citation=_LLVM,
     ),
     make_spec(
-        "float8_e3m4", 3, 4, aliases="e3m4 f8e3m4", ml_dtypes="float8_e3m4", source=_LLVM,
+        "float8_e3m4", 3, 4, aliases="e3m4 f8e3m4", ml_dtypes="float8_e3m4", citation=_LLVM,
     ),
     make_spec(
         "float8_e8m0fnu", 8, 0, "fnu", aliases="e8m0fnu e8m0 f8e8m0fnu ue8m0 cuda_r_8f_ue8m0",
         torch="float8_e8m0fnu", ml_dtypes="float8_e8m0fnu", safetensors="F8_E8M0",
-        onnx="FLOAT8E8M0", cuda="__nv_fp8_e8m0", source="OCP Microscaling Formats (MX) v1.0, 5.4",
+        onnx="FLOAT8E8M0", cuda="__nv_fp8_e8m0", citation="OCP Microscaling Formats (MX) v1.0, 5.4",
     ),
     make_spec(
         "float6_e2m3fn", 2, 3, "finite", aliases="e2m3fn f6e2m3fn fp6_e2m3 cuda_r_6f_e2m3",
-        ml_dtypes="float6_e2m3fn", safetensors="F6_E2M3", cuda="__nv_fp6_e2m3", source=_MX,
+        ml_dtypes="float6_e2m3fn", safetensors="F6_E2M3", cuda="__nv_fp6_e2m3", citation=_MX,
     ),
     make_spec(
         "float6_e3m2fn", 3, 2, "finite", aliases="e3m2fn f6e3m2fn fp6_e3m2 cuda_r_6f_e3m2",
-        ml_dtypes="float6_e3m2fn", safetensors="F6_E3M2", cuda="__nv_fp6_e3m2", source=_MX,
+        ml_dtypes="float6_e3m2fn", safetensors="F6_E3M2", cuda="__nv_fp6_e3m2", citation=_MX,
     ),
     make_spec(
         "float4_e2m1fn", 2, 1, "finite",
         aliases="e2m1fn f4e2m1fn fp4_e2m1 fp4 float4 float4_e2m1fn_x2 cuda_r_4f_e2m1",
         torch="float4_e2m1fn_x2", ml_dtypes="float4_e2m1fn", safetensors="F4", onnx="FLOAT4E2M1",
-        cuda="__nv_fp4_e2m1", source=_MX,
+        cuda="__nv_fp4_e2m1", citation=_MX,
     ),
 )  # fmt: skip
 

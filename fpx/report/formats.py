@@ -16,7 +16,7 @@ LIBRARIES = ("torch", "numpy", "ml_dtypes", "safetensors", "onnx", "cuda", "gguf
 class NamesReport(Report):
     """What one format is called, by whom, and how its special values are encoded."""
 
-    schema: ClassVar[str] = "fpx.formats/1"
+    schema: ClassVar[str] = "fpx.formats/2"
 
     spec: FormatSpec
 
@@ -61,7 +61,7 @@ class NamesReport(Report):
                 "overflow": spec.overflow_result,
                 "libraries": self.libraries,
                 "aliases": list(spec.aliases),
-                "source": spec.source,
+                "citation": spec.citation,
             }
         ]
 

@@ -73,7 +73,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 @dataclass(frozen=True)
 class IntegerType:
-    """A type of integers, as a source of casts; its codes are two's complement."""
+    """A type of integers, as a origin of casts; its codes are two's complement."""
 
     name: str
     bits: int
@@ -92,17 +92,17 @@ INTEGERS: Mapping[str, IntegerType] = MappingProxyType(
         )
     }
 )
-"""Integer sources by name: those that torch and numpy both have."""
+"""Integer origins by name: those that torch and numpy both have."""
 
 
-SourceType = FormatSpec | IntegerType
+Origin = FormatSpec | IntegerType
 """What casts begin with."""
 
 
 _CONTAINERS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
 
 
-def container(type_: SourceType) -> torch.dtype:
+def container(type_: Origin) -> torch.dtype:
     """The integer dtype that holds a code: the narrowest of whole bytes that is wide enough.
 
     Raises:
