@@ -20,7 +20,7 @@ from torch import Tensor
 from fpx.casts.backends import BACKENDS, LAYOUTS, Backend
 from fpx.casts.device import find_device
 from fpx.casts.rounding import nans, round_codes
-from fpx.conformance.cast_verify import cast_verify, find_origin
+from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
 from fpx.conformance.causes import CAUSES
 from fpx.conformance.codes import every_code
 from fpx.conformance.tally import Tally

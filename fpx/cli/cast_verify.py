@@ -125,7 +125,7 @@ def cast_verify(
     """
     from fpx.casts.backends import BACKENDS
     from fpx.conformance.cast_verify import cast_verify as verify
-    from fpx.conformance.cast_verify import find_origin
+    from fpx.conformance.cast_verify import ORIGINS, find_origin
 
     sources = [find_origin(name) for name in from_ or ()]
     targets = options.find_formats(to or ())
