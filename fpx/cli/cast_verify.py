@@ -124,8 +124,8 @@ def cast_verify(
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
     from fpx.casts.backends import BACKENDS
-    from fpx.conformance.cast_verify import cast_verify as verify
     from fpx.conformance.cast_verify import ORIGINS, find_origin
+    from fpx.conformance.cast_verify import cast_verify as verify
 
     sources = [find_origin(name) for name in from_ or ()]
     targets = options.find_formats(to or ())
