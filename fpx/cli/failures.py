@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import typer.main
 
-from fpx.errors import FpxError
+from fpx.cli.output import note, show
+from fpx.errors import CheckError, FpxError, InputError
+from fpx.report.base import Report
 from fpx.words import escape
 
 INTERRUPTED = 130
@@ -25,6 +27,15 @@ UsageError: type[Exception] = next(
 
 
 _LONGEST_LINE = 1000  # characters
+_FAILURES_SHOWN = 20
+
+
+class Failed(Protocol):
+    """A check that did not hold, as `fpx.report.checks` has it."""
+
+    @property
+    def text(self) -> str:
+        """What did not hold, in one line."""
 
 
 def complain(message: str) -> None:
@@ -80,3 +91,47 @@ def failures_explained() -> Iterator[None]:
 def _trace() -> None:
     if os.environ.get("FPX_DEBUG"):
         traceback.print_exc()
+
+
+def finish(
+    report: Report,
+    how: str,
+    *,
+    draw: Callable[[Any], Any] | None = None,
+    took: str | None = None,
+    notes: Sequence[str] = (),
+    errors: Sequence[str] = (),
+    interrupted: str | None = None,
+    failures: Sequence[Failed] = (),
+) -> None:
+    """Shows a report and all that is to be said about it, and ends the command.
+
+    Args:
+        report, how, draw: as for `show`.
+        took: the device that `auto` stands for, if it was asked for.
+        notes: lines about what is no failure, said before the report.
+        errors: what could not be done although the rest was: one line each, exit code 2.
+        interrupted: what to say of a report on a part of the work: exit code 130.
+        failures: checks that did not hold: exit code 1.
+
+    Raises:
+        typer.Exit: with that code; a command without errors returns.
+    """
+    if took is not None:
+        sys.stderr.write(f"fpx: auto took {escape(took)}\n")
+    for line in notes:
+        note(line)
+    show(report, how, draw)
+    for error in errors:
+        complain(error)
+    if interrupted is not None:
+        complain(interrupted)
+        raise typer.Exit(INTERRUPTED)
+    for failure in failures[:_FAILURES_SHOWN]:
+        complain(failure.text)
+    if len(failures) > _FAILURES_SHOWN:
+        complain(f"and {len(failures) - _FAILURES_SHOWN} more")
+    if errors:
+        raise typer.Exit(InputError.exit_code)
+    if failures:
+        raise typer.Exit(CheckError.exit_code)

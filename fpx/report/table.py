@@ -33,7 +33,7 @@ def code_entry(code: int, spec: FormatSpec) -> dict[str, JsonValue]:
     }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableReport(Report):
     """Codes of a format with their values.
 
