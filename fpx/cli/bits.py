@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import note, show
+from fpx.cli.failures import note
+from fpx.cli.output import show
 from fpx.core.packing import Packing
 from fpx.report.bits import BitsReport, bits_stream, read_chunks
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import INTERRUPTED, complain, note
 from fpx.cli.options import complete_format
-from fpx.cli.output import note, print_json, show
+from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import collected, note, show
+from fpx.cli.failures import note
+from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs

@@ -1,17 +1,18 @@
-"""How every command ends: exit codes, one-line errors, closed pipes, Ctrl-C."""
+"""How every command ends: lines on stderr, exit codes, closed pipes, Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import typer.main
 
-from fpx.cli.output import note, show
+from fpx.cli.output import show
 from fpx.errors import CheckError, FpxError, InputError
 from fpx.report.base import Report
 from fpx.words import escape
@@ -38,17 +39,62 @@ class Failed(Protocol):
         """What did not hold, in one line."""
 
 
+_PARAMETER = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_options: dict[str, str] = {}  # of the command that runs: parameter -> option
+_path = ["fpx"]  # and its name
+
+
+def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
+    """From here on, messages are about a command and call its parameters what it calls them.
+
+    Args:
+        name: of the command, as it is typed.
+        parameters: click's; an option is called by its longest name, an argument by its metavar.
+    """
+    _path[:] = [name]
+    _options.clear()
+    for item in parameters:
+        if item.param_type_name == "option":
+            _options[item.name] = max(item.opts, key=len)
+        else:
+            _options[item.name] = (item.metavar or item.name.upper()).removesuffix("...")
+
+
+def in_options(message: str) -> str:
+    """A message of the library (see `fpx.errors.FpxError`) in the words of the command line.
+
+    `size` in backquotes becomes --size, `overflow="saturate"` --overflow saturate, `sample=True`
+    --sample; what is no parameter of the command stays.
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in _options:
+            return found[0]
+        if value is None or value == "True":
+            return _options[name]
+        return f"{_options[name]} {value.strip(chr(34))}"
+
+    return _PARAMETER.sub(option, message)
+
+
 def complain(message: str) -> None:
     """One line on stderr."""
-    line = escape(" ".join(message.split()))
+    line = escape(" ".join(in_options(message).split()))
     if len(line) > _LONGEST_LINE:  # a file's own names can have any length
         line = f"{line[:_LONGEST_LINE]}…"
     sys.stderr.write(f"fpx: {line}\n")
     sys.stderr.flush()
 
 
+def note(message: str) -> None:
+    """One line on stderr about something that is no failure."""
+    complain(f"note: {message}")
+
+
 def usage_message(error: Any) -> str:
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "fpx"
+    # an option without its value comes without a context
+    command = error.ctx.command_path if getattr(error, "ctx", None) else _path[0]
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
     if parameter is not None:

@@ -1,4 +1,4 @@
-"""How every command with results ends: they go to stdout, notes to stderr."""
+"""How results get to stdout."""
 
 from __future__ import annotations
 
@@ -39,11 +39,6 @@ def collected(stream: Iterable[Report]) -> Reports:
     if not found:
         raise InputError("no value: stdin is empty")
     return Reports(found)
-
-
-def note(message: str) -> None:
-    """One line on stderr about something that is no failure."""
-    sys.stderr.write(f"fpx: note: {message}\n")
 
 
 def print_report(report: Report) -> None:
