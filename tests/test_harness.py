@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 
 import fpx
-from fpx.casts.backends import BACKENDS, TorchBackend
+from fpx.casts.backends import TorchBackend
 from fpx.casts.device import Device, find_device
 from fpx.core.formats import FORMATS
 from fpx.core.interval import rounding_interval
@@ -35,7 +35,7 @@ from fpx.measure.stats import COUNTERS, CastStats
 from fpx.report.cast_compare import CastReport, CastRow, Location, parse_condition
 from fpx.tensors.boundaries import boundaries
 from fpx.tensors.distributions import DISTRIBUTIONS, NAMES, named_source
-from fpx.tensors.dtypes import cast_dtype, torch_dtype
+from fpx.tensors.dtypes import Origin, cast_dtype, torch_dtype
 from fpx.tensors.entry import entry_of
 from tests import reference
 
@@ -202,12 +202,11 @@ def _integer_reference(x: Any, q: np.ndarray[Any, Any], spec: FormatSpec) -> dic
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
 def test_split_anywhere_and_merged_is_the_whole(target: FormatSpec) -> None:
     x = torch.cat([torch.randn(5000) * 1e4, torch.tensor([1e30, math.nan, 0.0])])
-    backend = BACKENDS["torch"]
 
     def stats(start: int, end: int) -> CastStats:
         one = CastStats()
         block = SourceBlock(x[start:end], lambda i: ("x", (start + i,)))
-        one.add(block, backend.cast(block.x, target), target)
+        one.add(block, block.x.to(cast_dtype(target)), target)
         return one
 
     whole, merged = (
@@ -264,7 +263,7 @@ def _adversarial(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:
 def test_measuring_in_float32_loses_nothing(dtype: torch.dtype, target: FormatSpec) -> None:
     narrow_blocks = 0
     for x in _adversarial(dtype, 1):
-        q = BACKENDS["torch"].cast(x, target)
+        q = x.to(cast_dtype(target))
         default, wide = CastStats(), CastStats()
         block = SourceBlock(x, lambda i: ("x", (i,)))
         default.add(block, q, target)
@@ -388,10 +387,10 @@ def test_distinct_codes_tell_the_same(
     assert sum(read) == entry.count
     assert len(source.x) <= 1 << (8 * dtype.itemsize)
     by_code, direct = CastStats(), CastStats()
-    by_code.add(source, BACKENDS["torch"].cast(source.x, target), target)
+    by_code.add(source, source.x.to(cast_dtype(target)), target)
     flat = next(iter(entry.blocks(1 << 20)))
     whole = SourceBlock(flat, lambda i: ("x", entry.index(i)))
-    direct.add(whole, BACKENDS["torch"].cast(flat, target), target)
+    direct.add(whole, flat.to(cast_dtype(target)), target)
     _same(by_code, direct)
 
 
@@ -412,11 +411,17 @@ def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) 
 class _Faulty(TorchBackend):
     """Truncates, and sets other NaN bits: what a device could do."""
 
-    def cast(self, x: torch.Tensor, target: FormatSpec) -> torch.Tensor:
-        q = (x.view(torch.int32) >> 16).to(torch.int16)
-        return torch.where(x.isnan(), torch.tensor(0x7FFF, dtype=torch.int16), q).view(
-            torch.bfloat16
-        )
+    def cast(
+        self,
+        codes: torch.Tensor,
+        origin: Origin,
+        target: FormatSpec,
+        layout: str = "contiguous",
+        compiled: bool = False,
+    ) -> torch.Tensor:
+        q = (codes >> 16).to(torch.int16)
+        nan = codes.view(torch.float32).isnan()
+        return torch.where(nan, torch.tensor(0x7FFF, dtype=torch.int16), q)
 
 
 def test_results_that_differ_from_the_cpu_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
