@@ -1,0 +1,49 @@
+"""Statistics of blocks, merged."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from fpx.core.formats import FormatSpec
+from fpx.harness.cast import BACKENDS
+from fpx.harness.pairs import SourceBlock
+from fpx.harness.stats import CastStats
+from tests.helpers import F16
+from tests.measure.definitions import TARGETS
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
+def test_split_anywhere_and_merged_is_the_whole(target: FormatSpec) -> None:
+    x = torch.cat([torch.randn(5000) * 1e4, torch.tensor([1e30, math.nan, 0.0])])
+    backend = BACKENDS["torch"]
+
+    def stats(start: int, end: int) -> CastStats:
+        one = CastStats()
+        block = SourceBlock(x[start:end], lambda i: ("x", (start + i,)))
+        one.add(block, backend.cast(block.x, target), target)
+        return one
+
+    whole, merged = (
+        stats(0, len(x)),
+        stats(0, 700).merge(stats(700, 4000).merge(stats(4000, len(x)))),
+    )
+    assert merged.counters == whole.counters
+    assert merged.errors == whole.errors
+    assert merged.first_overflow == whole.first_overflow
+    assert merged.exponent_histogram() == whole.exponent_histogram()
+    assert merged.rms_error == pytest.approx(whole.rms_error, rel=1e-12)
+    assert merged.sqnr_db == pytest.approx(whole.sqnr_db, rel=1e-12)
+
+
+def test_a_backend_that_is_far_off_is_measured_exactly() -> None:
+    x = torch.tensor([1 + 2**-23, 2.0**-20 + 2**-43, 3.0, 0.0])
+    q = torch.tensor([2.0, 1.0, -(2.0**-20), 2.0**-14], dtype=torch.float16)
+    stats = CastStats()
+    stats.add(SourceBlock(x, lambda i: ("x", (i,))), q, F16)
+    errors = (q.double() - x.double()).abs()
+    assert stats.errors["max_abs_error"][0] == errors.max().item() == 3 + 2.0**-20
+    assert stats.errors["max_rel_error"][0] == (errors[:3] / x[:3].double()).max().item()
+    assert stats.rms_error == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
