@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -31,16 +31,20 @@ def keras_archive(path: Path, kind: int = zipfile.ZIP_STORED) -> Path:
 
 
 def gguf(
-    tensors: dict[str, tuple[int, tuple[int, ...], bytes]], version: int = 3, alignment: int = 32
+    tensors: dict[str, tuple[int, tuple[int, ...], bytes]],
+    version: int = 3,
+    alignment: int = 32,
+    tokens: Sequence[bytes] = (b"a", b"bc"),
 ) -> bytes:
     """A GGUF file by hand: name -> (ggml type, shape, bytes)."""
 
-    def text(words: str) -> bytes:
-        return struct.pack("<Q", len(words.encode())) + words.encode()
+    def text(words: str | bytes) -> bytes:
+        data = words.encode() if isinstance(words, str) else words
+        return struct.pack("<Q", len(data)) + data
 
     keys = [
         text("general.architecture") + struct.pack("<I", 8) + text("test"),
-        text("tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("bc"),
+        text("tokens") + struct.pack("<IIQ", 9, 8, len(tokens)) + b"".join(map(text, tokens)),
         text("scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<3f", 1, 2, 3),
         text("general.alignment") + struct.pack("<II", 4, alignment),
     ]

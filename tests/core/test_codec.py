@@ -21,7 +21,7 @@ from fpx.core.shortest import shortest_decimal
 from fpx.errors import InputError
 from fpx.report import DecodeReport
 from tests import oracle
-from tests.helpers import BF16, F16, F32, F64, encode
+from tests.helpers import BF16, F16, F32, F64, encode, results
 
 SIXTEEN = [F16, BF16]
 
@@ -280,3 +280,32 @@ def test_nan_literals() -> None:
         assert encode(text, F16) == code
     assert codec.classify(0x7C01, F16) is Classification.SIGNALING_NAN
     assert encode("-nan", FORMATS["float8_e4m3fnuz"]) == 0x80
+
+
+@pytest.mark.parametrize(
+    ("text", "exponent"),
+    [
+        ("0x3c00", -10),
+        ("0x3bff", -11),
+        ("0x0400", -24),  # the smallest normal
+        ("0x0001", -24),  # a subnormal: never less than the quantum
+        ("0x8000", -24),
+        ("0x7bff", 5),
+        ("0x7c00", None),
+    ],
+)
+def test_a_given_code_has_an_ulp(text: str, exponent: int | None) -> None:
+    (entry,) = results("decode", text, "--dtype", "fp16")
+    expected = None if exponent is None else Fraction(2) ** exponent
+    assert (entry["ulp"] and Fraction(entry["ulp"])) == expected
+
+
+@pytest.mark.parametrize(
+    ("overflow", "codes"),
+    [("ieee", ["0xff"] * 3), ("nan", ["0xff"] * 3), ("saturate", ["0x00"] * 3)],
+)
+def test_numbers_that_no_value_is_near_are_invalid(overflow: str, codes: list[str]) -> None:
+    """float8_e8m0fnu has neither sign nor zero (IEEE 754-2019, 7.2: an invalid operation)."""
+    found = results("encode", "-1", "-inf", "0", "--dtype", "e8m0", "--overflow", overflow)
+    assert [entry["code"] for entry in found] == codes
+    assert [entry["flags"] for entry in found] == [["inexact", "invalid"]] * 3

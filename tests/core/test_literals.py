@@ -24,6 +24,7 @@ from fpx.core.literals import (
     to_literal,
 )
 from fpx.errors import FpxError, InputError
+from tests.helpers import call
 
 GOOD = [
     ("3.14", Fraction(157, 50)), ("-1e-3", Fraction(-1, 1000)), (".5", Fraction(1, 2)),
@@ -192,3 +193,30 @@ def test_pi_and_e_are_correctly_rounded(spec: fpx.FormatSpec) -> None:
             found = fpx.encode(f"{'-' if sign < 0 else ''}{name}", spec).code
             assert found == fpx.encode(sign * value, spec).code
     assert fpx.decode("one", spec).value == 1
+
+
+@pytest.mark.parametrize("zeros", [1, 29, 30, 31, 40, 5000])
+def test_zeros_before_an_exponent_count_nothing(zeros: int) -> None:
+    for sign in ("", "+", "-"):
+        expected = fpx.encode(f"1e{sign}5", "float64").code
+        assert fpx.encode(f"1e{sign}{'0' * zeros}5", "float64").code == expected
+        expected = fpx.encode(f"0x1p{sign}12", "float64").code
+        assert fpx.encode(f"0x1p{sign}{'0' * zeros}12", "float64").code == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "good", "bad"),
+    [
+        ("float6_e3m2fn", ["0x1f", "0x3f", "0b111111", "0x01"], ["0x40", "0x01f", "0b0011111111"]),
+        ("tf32", ["0x1ffff", "0x7ffff"], ["0x80000", "0x01ffff"]),
+        ("fp4", ["0xf", "0b1111"], ["0x10", "0x0f"]),
+    ],
+)
+def test_codes_of_odd_widths(dtype: str, good: list[str], bad: list[str]) -> None:
+    """As many hexadecimal digits as hold the format, of which the first may be cut short."""
+    for text in good:
+        assert call("encode", text, "--dtype", dtype)[0] == 0, text
+        assert fpx.encode(text, dtype).code == int(text, 0)
+    for text in bad:
+        code, _, err = call("encode", text, "--dtype", dtype)
+        assert (code, "wider" in err) == (2, True), text

@@ -8,8 +8,9 @@ import pytest
 
 import fpx
 from fpx.core import codec
-from fpx.core.formats import FORMATS
+from fpx.core.formats import FORMATS, find_format
 from fpx.report.formats import FormatReport
+from tests.helpers import results
 
 
 @pytest.mark.parametrize("spec", FORMATS.values(), ids=lambda s: s.name)
@@ -34,3 +35,25 @@ def test_holds_means_every_value(old: fpx.FormatSpec, new: fpx.FormatSpec) -> No
         if value is not None
     )
     assert new.holds(old) == there
+
+
+UNSIGNED = [find_format(f"binary{bits}p{p}u{kind}") for bits in (3, 4, 5) for p in (1, 2, 3)
+            for kind in "ef"]  # fmt: skip
+UNSIGNED += [find_format(name) for name in ("e4m0fnu", "e5m0fnu", "e3m0fnu", "e8m0")]
+
+
+@pytest.mark.parametrize("new", UNSIGNED, ids=lambda s: s.name)
+def test_formats_without_sign_or_zero_hold_what_they_hold(new: fpx.FormatSpec) -> None:
+    for old in UNSIGNED:
+        assert new.holds(old) == (values_of(old) <= values_of(new)), old.name
+
+
+def values_of(spec: fpx.FormatSpec) -> set[Fraction]:
+    found = (codec.decode(code, spec) for code in range(1 << spec.bits))
+    return {value.fraction for value in found if value is not None}
+
+
+def test_a_zero_may_be_all_that_is_lost() -> None:
+    (entry,) = results("range", "--compare", "binary4p1uf", "e8m0")
+    assert entry["keeps_every_value"] is False
+    assert {"change": "lost", "what": "zero", "text": "has none"} in entry["differences"]

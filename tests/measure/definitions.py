@@ -47,7 +47,13 @@ def reference_row(
         "overflow_to_inf_count": int(np.isinf(q[over]).sum()),
         "overflow_to_nan_count": int(np.isnan(q[over]).sum()),
         "saturated_count": int(np.isfinite(q[over]).sum()),
+        "unexpected_nonfinite_count": int(
+            (np.isfinite(x) & ~np.isfinite(q) & ~np.array(over)).sum()
+        ),
         "underflow_count": int(((x != 0) & (q == 0)).sum()),
+        "nan_input_count": int(np.isnan(x).sum()),
+        "inf_input_count": int(np.isinf(x).sum()),
+        "nan_lost_count": int((np.isnan(x) & ~np.isnan(q)).sum()),
         "subnormal_count": sum(
             r is not None and 0 < abs(r) < spec.smallest_normal.fraction for r in result
         ),

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import fpx
 from fpx.core.formats import FORMATS, FormatSpec
 from fpx.harness.cast import Device, TorchBackend, torch_dtype
 from fpx.harness.compare import DeviceDifferences, cast_compare
 from fpx.harness.progress import Silent
 from fpx.report.cast import Location
-from tests.helpers import BF16, F16, F32, F64, FP8
+from tests.helpers import BF16, F16, F32, F64, FP8, results
 from tests.measure.definitions import first_largest, integer_reference, reference_row, row_of
 
 
@@ -230,3 +231,44 @@ def test_interrupted_in_the_middle_of_a_tensor(dtype: torch.dtype, tmp_path: Pat
     (total,) = report.totals
     assert 1 << 20 <= total.count < count
     assert total.overflow_count == total.count
+
+
+def test_boundaries_are_cast_to_the_target_they_are_of() -> None:
+    rows = results("cast-compare", "boundaries", "--to", "fp16", "--to", "bf16")
+    assert [row["to"] for row in rows] == ["float16", "bfloat16"]
+    assert rows[0]["count"] != rows[1]["count"]
+
+
+def test_the_totals_of_several_formats_are_mixed() -> None:
+    one, other = torch.ones(2), torch.ones(3, dtype=torch.bfloat16)
+    (total,) = fpx.cast_compare([one, other], to="fp16").totals
+    assert (total.from_, total.count) == ("mixed", 5)
+    (total,) = fpx.cast_compare([one, one], to="fp16").totals
+    assert total.from_ == "float32"
+    (total,) = fpx.cast_compare([other], to="fp16").totals
+    assert total.from_ == "bfloat16"
+
+
+def test_of_merged_differences_the_first_comes_first() -> None:
+    here, there = Location("a", (1,), 1.0, 2.0), Location("b", (2,), 3.0, 4.0)
+    merged = DeviceDifferences(1, 0, here).merge(DeviceDifferences(1, 0, there))
+    assert merged == DeviceDifferences(2, 0, here)
+    assert DeviceDifferences().merge(DeviceDifferences(1, 0, there)).first == there
+
+
+def test_of_equal_errors_the_first_tensor_has_the_largest() -> None:
+    """Totals keep the place of the first of equals, over tensors too."""
+    x = torch.tensor([1.0, 1.0004])
+    (total,) = fpx.cast_compare([x, x, x], to="fp16").totals
+    for at in (total.max_abs_error_at, total.max_rel_error_at, total.max_error_ulp_at):
+        assert at is not None
+        assert (at.tensor, at.index) == ("tensor", (1,))
+    x = torch.tensor([7e4])
+    (total,) = fpx.cast_compare([torch.ones(1), x, -x], to="fp16").totals
+    assert total.first_overflow == Location("tensor1", (0,), 7e4, math.inf)
+
+
+def test_totals_come_in_the_order_of_the_targets() -> None:
+    report = fpx.cast_compare(torch.ones(2), to=["bf16", "fp16", "e5m2"])
+    assert [row.to for row in report.totals] == ["bfloat16", "float16", "float8_e5m2"]
+    assert [row.to for row in report.rows] == ["bfloat16", "float16", "float8_e5m2"]

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from fpx.harness.inspect import extremes, tensor_stats
 from fpx.harness.tensors import entry_of
-from tests.helpers import call, run
+from tests.helpers import call, document, results, run
 
 
 def test_stats_by_hand() -> None:
@@ -40,6 +40,9 @@ def test_stats_are_numpys(dtype: torch.dtype) -> None:
     assert (stats.min, stats.max) == (values[~np.isnan(values)].min(), np.nanmax(values))
     assert stats.zero_count == (values == 0).sum()
     assert stats.nan_count == np.isnan(values).sum()
+    assert stats.inf_count == np.isinf(values).sum()
+    normal = torch.finfo(dtype).smallest_normal if dtype.is_floating_point else 0
+    assert stats.subnormal_count == ((values != 0) & (np.abs(values) < normal)).sum()
     _, exponents = np.frexp(np.abs(finite[finite != 0]))
     unique, counts = np.unique(exponents - 1, return_counts=True)
     assert stats.exponent_histogram == dict(zip(unique.tolist(), counts.tolist(), strict=True))
@@ -74,3 +77,47 @@ def test_extremes_of_what_comes_on_stdin() -> None:
         [0], [1], [3],
     ]  # fmt: skip
     assert found["closest_to_zero"][0]["value"] == float(np.float32(-1e-12))
+
+
+def test_the_smallest_normal_is_none_of_the_subnormals() -> None:
+    x = torch.tensor([2.0**-14, 2.0**-15, -(2.0**-24), -(2.0**-14), 0.0], dtype=torch.float16)
+    assert tensor_stats(entry_of("x", x)).subnormal_count == 2
+    x = torch.tensor([2.0**-6, 2.0**-7]).to(torch.float8_e4m3fn)
+    assert tensor_stats(entry_of("x", x)).subnormal_count == 1
+
+
+def test_contiguous_is_what_torch_says(tmp_path: Path) -> None:
+    """Axes of one element may have any stride, and so may everything where there is nothing."""
+    rng, base = np.random.default_rng(0), torch.zeros(5000)
+    views = {"odd": base.as_strided((1, 4), (7, 1))}
+    for number in range(300):
+        axes = int(rng.integers(0, 4))
+        shape = [int(n) for n in rng.choice([0, 1, 1, 2, 3], axes)]
+        stride = [int(n) for n in rng.integers(1, 9, axes)]
+        if rng.random() < 0.5:  # right but for the axes of one element
+            right = torch.empty(shape).stride()
+            stride = [s if n == 1 else r for s, n, r in zip(stride, shape, right, strict=True)]
+        views[str(number)] = base.as_strided(shape, stride)
+    torch.save(views, tmp_path / "x.pt")
+    found = {row["tensor"]: row["contiguous"] for row in results("inspect", tmp_path / "x.pt")}
+    assert found == {name: view.is_contiguous() for name, view in views.items()}
+    assert 30 < sum(found.values()) < 270
+
+
+def test_a_tensor_that_several_files_have_is_not_chosen(tmp_path: Path) -> None:
+    for name, value in (("a", 1.0), ("b", 2.0)):
+        save_file({"x": torch.full((2,), value), name: torch.ones(1)}, tmp_path / name)
+    files = (tmp_path / "a", tmp_path / "b")
+    for more in (["--index", "0"], ["--top", "1"], []):
+        code, out, err = call("inspect", *files, "--tensor", "x", *more)
+        assert (code, out) == (2, "")
+        assert err.startswith("fpx: 2 files have a tensor 'x'")
+    (entry,) = results("inspect", *files, "--tensor", "b", "--index", "0")
+    assert entry["value"] == "1"
+
+
+def test_sizes_of_files_whose_tensors_have_one_name(tmp_path: Path) -> None:
+    save_file({"x": torch.ones(2)}, tmp_path / "a.safetensors")
+    save_file({"x": torch.ones(5)}, tmp_path / "b.safetensors")
+    found = document("inspect", tmp_path)
+    assert (found["bytes"], found["storage_bytes"], found["storage_count"]) == (28, 28, 2)

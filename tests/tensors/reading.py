@@ -39,12 +39,12 @@ def report_of(*paths: object, **kinds: Any) -> CastReport:
     return cast_compare([str(path) for path in paths], [F16], from_=F32, **kinds)
 
 
-def refusal(path: Path) -> str:
-    """The one line that a file is refused with."""
+def refused(path: Path, words: str) -> None:
+    """A file is refused, in one line that has these words."""
     with pytest.raises(InputError) as error:
         report_of(path)
     assert "\n" not in str(error.value)
-    return str(error.value)
+    assert words in str(error.value)
 
 
 def rows_of(source: object) -> dict[str, CastRow]:

@@ -49,3 +49,16 @@ def test_boundaries_of_a_wide_target() -> None:
     x = boundaries(F32, torch.float64)
     assert 1e3 < x.numel() < 1e4
     assert (2.0**128 - 2.0**103) in x.tolist()
+
+
+@pytest.mark.parametrize("target", [F32, FORMATS["tfloat32"]], ids=lambda s: s.name)
+def test_boundaries_of_a_wide_target_end_with_its_largest_value(target: FormatSpec) -> None:
+    """The last value of every binade, the largest above all, with float64's beside it."""
+    found = set(boundaries(target, torch.float64).tolist())
+    step = 1 << target.fraction_bits
+    last = range(step - 1, target.max_finite_magnitude + 1, step)
+    assert last[-1] == target.max_finite_magnitude
+    for magnitude in last:
+        x = float(target.finite(magnitude).fraction)
+        around = {math.nextafter(x, 0), x, math.nextafter(x, math.inf)}
+        assert around | {-y for y in around} <= found

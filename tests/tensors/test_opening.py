@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from fpx.errors import InputError
 from fpx.harness.files import open_files
 from tests.helpers import call, run
-from tests.tensors.reading import refusal, report_of
+from tests.tensors.reading import refused, report_of
 from tests.writers import sharded
 
 
@@ -28,10 +28,10 @@ def test_npy_on_stdin() -> None:
 
 
 def test_directories_without_tensors(tmp_path: Path) -> None:
-    assert "no tensor files" in refusal(tmp_path)
+    refused(tmp_path, "no tensor files")
     (tmp_path / "a.index.json").write_text("{}")
     (tmp_path / "b.index.json").write_text("{}")
-    assert "several indexes" in refusal(tmp_path)
+    refused(tmp_path, "several indexes")
 
 
 def test_a_bad_shard_among_good_ones(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from fpx.errors import InputError
 from fpx.harness.files import open_files
+from tests.helpers import call
 from tests.tensors.reading import notes, read
 from tests.writers import X, keras_archive
 
@@ -152,3 +154,22 @@ def test_hdf5_after_a_user_block_and_elements_that_are_arrays(tmp_path: Path) ->
         file.create_dataset("arrays", (4,), np.dtype(("<f4", (3,))))
     assert read(tmp_path / "x.mat")["x"].tolist() == [0, 1, 2]
     assert any(note.startswith("arrays: ") for note in notes(tmp_path / "x.mat"))
+
+
+@pytest.mark.parametrize("command", ["inspect", "cast-compare"])
+def test_a_chunk_that_runs_past_the_end_is_damage(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        dataset = file.create_dataset("x", data=np.arange(100.0), chunks=(50,))
+        place = dataset.id.get_chunk_info(1).byte_offset
+    data = path.read_bytes()
+    key = struct.pack("<IIQQQ", 400, 0, 50, 0, place)  # bytes, filters, where in x, where here
+    assert data.count(key) == 1
+    for offset in (len(data) - 8, len(data) - 399, len(data), 1 << 62):
+        moved = struct.pack("<IIQQQ", 400, 0, 50, 0, offset)
+        path.write_bytes(data.replace(key, moved))
+        code, out, err = call(command, path)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "a chunk of 'x' is not in it" in err
+    path.write_bytes(data.replace(key, struct.pack("<IIQQQ", 400, 0, 50, 0, len(data) - 400)))
+    assert call(command, path)[0] == 0

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from fpx.harness.files import open_files
-from tests.tensors.reading import refusal
+from tests.tensors.reading import refused
 
 
 def test_reading_ahead_gives_the_same_blocks(tmp_path: Path) -> None:
@@ -27,4 +27,4 @@ def test_damage_that_is_met_while_reading_ahead(tmp_path: Path) -> None:
     np.save(path, np.zeros(2_000_000, np.float32))
     with path.open("r+b") as file:
         file.truncate(6_000_000)
-    assert "ends too early" in refusal(path)
+    refused(path, "ends too early")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from tests.tensors.reading import check_file, refusal
+from tests.tensors.reading import check_file, refused
 from tests.writers import tensors
 
 
@@ -21,4 +21,4 @@ def test_safetensors_with_a_key_twice(tmp_path: Path) -> None:
     header = f'{{"a":{entry},"a":{entry}}}'.encode()
     path = tmp_path / "x.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 4)
-    refusal(path)
+    refused(path, "a key comes twice")

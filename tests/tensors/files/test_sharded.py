@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from tests.tensors.reading import read, refusal, report_of
+from tests.tensors.reading import read, refused, report_of
 from tests.writers import sharded
 
 
@@ -20,13 +22,38 @@ def test_shards(tmp_path: Path) -> None:
     assert report.totals[0].count == 3 * 35 + 5
 
 
+NO_MAP, ELSEWHERE = "it has no weight_map of names", "names a shard that is not beside it"
+TWICE = '{"weight_map": {"a.weight": "m-1.safetensors", "a.weight": "m-2.safetensors"}}'
+
+
 @pytest.mark.parametrize(
-    "index",
-    ["", "{}", "[]", '{"weight_map": 3}', '{"weight_map": {"a": "../m-1.safetensors"}}',
-     '{"weight_map": {"a": "/etc/passwd"}}', '{"weight_map": {"a": "absent.safetensors"}}',
-     '{"weight_map": {"nothing": "m-1.safetensors"}}', "[" * 100_000],
+    ("index", "words"),
+    [
+        ("", NO_MAP),
+        ("{}", NO_MAP),
+        ("[]", NO_MAP),
+        ('{"weight_map": 3}', NO_MAP),
+        ("[" * 1_000, NO_MAP),
+        ("[" * 100_000, NO_MAP),
+        (TWICE, NO_MAP),
+        ('{"weight_map": {"a": "../secret.safetensors"}}', ELSEWHERE),
+        ('{"weight_map": {"a": "ABSOLUTE"}}', ELSEWHERE),
+        ('{"weight_map": {"a": "deeper/secret.safetensors"}}', ELSEWHERE),
+        ('{"weight_map": {"a": ""}}', ELSEWHERE),
+        ('{"weight_map": {"a": "absent.safetensors"}}', "absent.safetensors': no such file"),
+        ('{"weight_map": {"gone": "m-1.safetensors"}}', "lacks 'gone'"),
+        ('{"weight_map": {"a.weight": "m-1.safetensors", "gone": "m-1.safetensors"}}',
+         "lacks 'gone'"),
+    ],
+    ids=lambda v: v[:60],
 )  # fmt: skip
-def test_bad_indexes(tmp_path: Path, index: str) -> None:
-    path = sharded(tmp_path)
-    path.write_text(index)
-    refusal(path)
+def test_bad_indexes(tmp_path: Path, index: str, words: str) -> None:
+    """Every file that they point at is there, so that it is not its absence that is refused."""
+    folder = tmp_path / "checkpoint"
+    (folder / "deeper").mkdir(parents=True)
+    path = sharded(folder)
+    for secret in (tmp_path / "secret.safetensors", folder / "deeper/secret.safetensors"):
+        save_file({"a": torch.ones(3)}, secret)
+        assert list(read(secret)) == ["a"]
+    path.write_text(index.replace("ABSOLUTE", str(tmp_path / "secret.safetensors")))
+    refused(path, words)

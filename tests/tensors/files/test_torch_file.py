@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -14,7 +15,8 @@ import torch
 from fpx.errors import InputError
 from fpx.harness.files import open_files
 from fpx.report.cast import Location
-from tests.tensors.reading import check_file, notes, read, refusal, rows_of
+from tests.helpers import call
+from tests.tensors.reading import check_file, notes, read, refused, rows_of
 from tests.writers import rewritten, tensors
 
 
@@ -75,7 +77,7 @@ def test_torch_layouts(tmp_path: Path) -> None:
 
 def test_a_view_of_2_to_the_40_elements(tmp_path: Path) -> None:
     torch.save({"x": torch.ones(1).expand(1 << 20, 1 << 20)}, tmp_path / "x.pt")
-    assert "claims tensors of" in refusal(tmp_path / "x.pt")
+    refused(tmp_path / "x.pt", "claims tensors of")
 
 
 class _Hidden(OrderedDict):  # type: ignore[type-arg]
@@ -177,3 +179,19 @@ def test_views_are_read_in_the_order_of_their_storage(
         index = entry.index(position)
         assert view[index].item() == value
         assert entry.position(index) == position
+
+
+def test_views_of_complex_tensors_lie_in_real_numbers(tmp_path: Path) -> None:
+    """Two of the storage's real numbers are one of its complex ones."""
+    z = torch.arange(10, dtype=torch.float32).view(5, 2)
+    views = {"whole": torch.view_as_complex(z), "tail": torch.view_as_complex(z)[2:]}
+    torch.save(views, tmp_path / "x.pt")
+    _, out, _ = call("inspect", tmp_path / "x.pt", "--json")
+    rows = {row["tensor"]: row for row in json.loads(out)["results"]}
+    assert (rows["tail"]["storage_offset"], rows["tail"]["stride"]) == (4, [2, 1])
+    assert rows["tail"]["shape"] == [3, 2]
+    assert rows["whole"]["storage_offset"] == 0
+    _, out, _ = call("inspect", tmp_path / "x.pt", "--tensor", "tail")
+    cells = [line.replace("│", " ").split() for line in out.splitlines() if "│" in line]
+    assert cells == [["4", "5"], ["6", "7"], ["8", "9"]]
+    assert read(tmp_path / "x.pt")["tail"].tolist() == z[2:].tolist()
