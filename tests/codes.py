@@ -6,14 +6,15 @@ import random
 from functools import lru_cache
 
 import torch
+from fpx.core.numbers import Literal
+from fpx.tensors.dtypes import IntegerType, container
 
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.literals import Literal, parse_literal
+from fpx.core.literals import parse_literal
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.harness.reference import IntegerType, container
-from fpx.report import exact_text
+from fpx.report.base import exact_text
 
 
 def exact(

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fpx.cli.app import app
 from typer.testing import CliRunner
 
-from fpx.cli import app
 from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.literals import to_literal

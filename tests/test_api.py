@@ -6,10 +6,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from fpx.report.cast_compare import CastReport
 
 import fpx
 from fpx.errors import InputError
-from fpx.report.cast import CastReport
 
 
 def test_python_api_takes_tensors_and_arrays() -> None:

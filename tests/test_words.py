@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from fpx.words import escape, quoted
 from hypothesis import given
 from hypothesis import strategies as st
-
-from fpx.errors import escape, quoted
 
 
 @given(st.text())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fpx.measure.cast_compare import cast_compare
 
 from fpx.core.formats import FORMATS
 from fpx.errors import UnavailableError
-from fpx.harness.compare import cast_compare
 from tests.helpers import F16, F32
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fpx.casts.device import find_device
 
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import find_device
 
 
 def test_devices() -> None:

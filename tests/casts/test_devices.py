@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fpx.casts import devices
+from fpx.casts.devices import survey_devices
 
 from fpx.core.formats import FORMATS
-from fpx.harness import devices
-from fpx.harness.devices import survey_devices
 
 
 def test_the_cpu() -> None:

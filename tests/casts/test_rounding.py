@@ -6,13 +6,15 @@ import random
 
 import pytest
 import torch
+from fpx.casts.rounding import nans, round_codes
+from fpx.core.names import find_format
+from fpx.tensors.dtypes import INTEGERS, IntegerType, container
 
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, find_format
+from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.spec import FormatSpec
-from fpx.harness.reference import INTEGERS, IntegerType, container, nans, round_codes
 from tests.codes import corners, exact, tensor
 
 WIDE = [spec for spec in FORMATS.values() if spec.bits <= 64]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from fpx.casts.devices import survey_devices
 
 from fpx.errors import InputError
-from fpx.harness.devices import survey_devices
 from tests.helpers import call
 
 

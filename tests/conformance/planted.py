@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from fpx.casts.backends import Backend
+from fpx.casts.device import find_device
+from fpx.casts.rounding import nans, round_codes
+from fpx.conformance.cast_verify import cast_verify, find_origin
+from fpx.conformance.codes import every_code
+from fpx.conformance.tally import Tally
+from fpx.report.cast_verify import VerifyRow
+from fpx.tensors.dtypes import IntegerType
 from torch import Tensor
 
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FormatSpec
-from fpx.harness.cast import Backend, find_device
-from fpx.harness.codes import every_code
-from fpx.harness.reference import IntegerType, nans, round_codes
-from fpx.harness.tally import Tally
-from fpx.harness.verify import cast_verify, find_source
-from fpx.report.verify import VerifyRow
+from fpx.core.spec import FormatSpec
 from tests.helpers import F32
 
 Fault = Callable[[Tensor, Any, FormatSpec], Tensor]
@@ -33,7 +35,7 @@ class Planted:
     def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
         raise NotImplementedError
 
-    def cast_codes(
+    def cast(
         self,
         codes: Tensor,
         source: FormatSpec | IntegerType,
@@ -95,7 +97,7 @@ def nan_overflow(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 def nan_of_one(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
-    one = round_codes(torch.tensor([1], dtype=torch.int32), find_source("int32"), target)
+    one = round_codes(torch.tensor([1], dtype=torch.int32), find_origin("int32"), target)
     q = round_codes(codes, source, target)
     return q.masked_fill(q == one, int(target.nan_code or 0))
 
@@ -112,7 +114,7 @@ def low_end_like_zero(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 def off_by_one(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
-    one = round_codes(torch.tensor([1], dtype=torch.int32), find_source("int32"), target)
+    one = round_codes(torch.tensor([1], dtype=torch.int32), find_origin("int32"), target)
     q = round_codes(codes, source, target)
     return torch.where(q == one, q ^ 7, q)
 

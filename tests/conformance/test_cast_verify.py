@@ -6,11 +6,13 @@ import shutil
 
 import pytest
 import torch
+from fpx.casts.backends import BACKENDS, LAYOUTS
+from fpx.conformance.cast_verify import cast_verify
+from fpx.core.names import find_format
 
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import BACKENDS, LAYOUTS
-from fpx.harness.verify import cast_verify
 from tests.conformance.planted import Fault, one_nan, truncating, verify
 from tests.helpers import BF16, F16, F32, F64
 

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 import torch
+from fpx.casts.backends import BACKENDS, Backend
+from fpx.casts.rounding import round_codes
+from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
+from fpx.conformance.causes import CAUSES
+from fpx.report.cast_verify import KINDS
+from fpx.tensors.dtypes import container
 from torch import Tensor
 
 from fpx.core.codec import Rounding
-from fpx.core.formats import FORMATS, FormatSpec
-from fpx.harness.cast import BACKENDS, Backend
-from fpx.harness.causes import CAUSES
-from fpx.harness.reference import container, round_codes
-from fpx.harness.verify import SOURCES, cast_verify, find_source
-from fpx.report.verify import KINDS
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from tests.conformance.planted import (
     Fault,
     Planted,
@@ -58,7 +60,7 @@ ALIKE = {
         (one_nan, BF16, E5M2, "nan_bits", "nan_bits"),
         (through_float32, F64, F16, "double_rounding", "wrong_rounding"),
         (through_float32, F64, E4M3, "double_rounding", "wrong_rounding"),
-        (through_float32, find_source("int64"), BF16, "double_rounding", "wrong_rounding"),
+        (through_float32, find_origin("int64"), BF16, "double_rounding", "wrong_rounding"),
         (truncating, F32, BF16, "truncates", "wrong_rounding"),
         (truncating, F16, E5M2, "truncates", "wrong_rounding"),
         (ties_away, F32, F16, "ties_away", "wrong_rounding"),
@@ -69,7 +71,7 @@ ALIKE = {
         (unsigned_zeros, F64, E5M2, "zero_sign", "wrong_rounding"),
         (nan_to_zero, F16, BF16, "nan_class", "wrong_rounding"),
         (nan_of_one, F16, BF16, "nan_class", "wrong_rounding"),
-        (smallest_for_invalid, find_source("uint8"), E8M0, "smallest_value", "policy"),
+        (smallest_for_invalid, find_origin("uint8"), E8M0, "smallest_value", "policy"),
         (low_end_like_zero, BF16, E8M0, "smallest_as_zero", "wrong_rounding"),
         (off_by_one, F16, BF16, "other", "wrong_rounding"),
     ],
@@ -93,7 +95,7 @@ def test_a_planted_fault_is_found_and_named(
 
 
 @pytest.mark.parametrize("target", [f for f in FORMATS.values() if f.bits <= 64])
-@pytest.mark.parametrize("source", [find_source(n) for n in (*SOURCES, "uint8", "float8_e5m2")])
+@pytest.mark.parametrize("source", [find_origin(n) for n in (*ORIGINS, "uint8", "float8_e5m2")])
 def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
     if source is target:
         return
@@ -108,7 +110,7 @@ def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
 
 def test_a_dropped_sign_is_named_whatever_the_rounding() -> None:
     """float8_e8m0fnu by way of float32, without the sign, ties away: as torch casts int64."""
-    int64 = find_source("int64")
+    int64 = find_origin("int64")
 
     def unsigned(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
         first = round_codes(codes, source, F32)
@@ -128,7 +130,7 @@ def test_what_only_another_implementation_can_expect() -> None:
 
 def test_the_reverse_of_saturation() -> None:
     planted: Backend = Planted(saturating)
-    assert planted.cast_codes(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E
+    assert planted.cast(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E
     row = cast_verify([F16], [E4M3], backends=[BACKENDS["ml_dtypes"]], against="cpu").rows[0]
     if row.causes:  # torch from 2.12 on saturates
         assert {c.cause for c in row.causes} == {"overflows_to_nan"}

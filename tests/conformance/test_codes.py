@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fpx.harness.cast import find_device
-from fpx.harness.codes import every_code
+from fpx.casts.device import find_device
+from fpx.conformance.codes import every_code
+
 from tests.helpers import F32
 
 

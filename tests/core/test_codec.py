@@ -10,16 +10,18 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from fpx.core.names import find_format
+from fpx.report.decode import DecodeReport
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Overflow, Rounding
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, parse_literal, to_literal
 from fpx.core.shortest import shortest_decimal
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report import DecodeReport
 from tests import oracle
 from tests.helpers import BF16, F16, F32, F64, encode, results
 

@@ -7,12 +7,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from fpx.core.names import find_format
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fpx.core import codec
 from fpx.core.codec import Classification
-from fpx.core.formats import find_format
 from fpx.core.literals import to_literal
 
 F = Fraction

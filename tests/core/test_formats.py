@@ -12,7 +12,8 @@ import torch
 
 from fpx.core import codec
 from fpx.core.codec import Classification
-from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 
 F = Fraction
 
@@ -69,7 +70,7 @@ def test_constants_are_the_specifications(name: str) -> None:
         None if subnormal is None else subnormal.fraction,
         spec.machine_epsilon.fraction,
     ) == CONSTANTS[name]
-    assert spec.source
+    assert spec.citation
 
 
 @pytest.mark.parametrize("spec", [s for s in FORMATS.values() if s.ml_dtypes], ids=lambda s: s.name)

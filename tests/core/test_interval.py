@@ -8,8 +8,8 @@ import pytest
 
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.formats import FormatSpec
 from fpx.core.interval import Interval, rounding_interval
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from tests import oracle
 from tests.helpers import F16, encode

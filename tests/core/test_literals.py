@@ -9,20 +9,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from fpx.core.names import find_format
+from fpx.core.numbers import CONSTANTS, Code, DecimalNumber, RationalNumber
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fpx
-from fpx.core.formats import FORMATS, find_format
-from fpx.core.literals import (
-    CONSTANTS,
-    Code,
-    DecimalNumber,
-    RationalNumber,
-    ReadAs,
-    parse_literal,
-    to_literal,
-)
+from fpx.core.formats import FORMATS
+from fpx.core.literals import ReadAs, parse_literal, to_literal
 from fpx.errors import FpxError, InputError
 from tests.helpers import call
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fpx.core.names import find_format
 
-from fpx.core.formats import AMBIGUOUS, FORMATS, find_format
+from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.errors import InputError
 
 

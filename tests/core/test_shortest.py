@@ -9,10 +9,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from fpx.core.names import find_format
 
 from fpx.core import codec
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
 from fpx.core.shortest import shortest_decimal
+from fpx.core.spec import FormatSpec
 from tests import oracle
 from tests.helpers import F16, F32, F64, encode, results
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from fpx.core.names import find_format
+from fpx.report.ranges import FormatReport
 
 import fpx
 from fpx.core import codec
-from fpx.core.formats import FORMATS, find_format
-from fpx.report.formats import FormatReport
+from fpx.core.formats import FORMATS
 from tests.helpers import results
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fpx.measure.cast_compare import cast_compare
+from fpx.measure.stats import CastStats
+from fpx.report.cast_compare import CastRow
 
-from fpx.core.formats import FormatSpec
 from fpx.core.interval import rounding_interval
-from fpx.harness.compare import cast_compare
-from fpx.harness.stats import CastStats
-from fpx.report.cast import CastRow
+from fpx.core.spec import FormatSpec
 from tests.helpers import BF16, F16, F32, F64, FP8
 
 TARGETS = [F16, BF16, F32, F64, *FP8]

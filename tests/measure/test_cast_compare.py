@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fpx.casts.backends import TorchBackend
+from fpx.casts.device import Device
+from fpx.measure.cast_compare import DeviceDifferences, cast_compare
+from fpx.report.cast_compare import Location
+from fpx.tensors.dtypes import torch_dtype
+from fpx.tensors.progress import Silent
 from safetensors.torch import save_file
 
 import fpx
-from fpx.core.formats import FORMATS, FormatSpec
-from fpx.harness.cast import Device, TorchBackend, torch_dtype
-from fpx.harness.compare import DeviceDifferences, cast_compare
-from fpx.harness.progress import Silent
-from fpx.report.cast import Location
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from tests.helpers import BF16, F16, F32, F64, FP8, results
 from tests.measure.definitions import first_largest, integer_reference, reference_row, row_of
 
@@ -108,7 +111,7 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for block in (1, 13, 1 << 16):
         cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.harness.compare.find_device", lambda _, cpu=cpu: cpu)
+        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
         row = row_of(x, BF16)
         rows.append((row.max_abs_error_at, row.exact_count, row.max_error_ulp_at))
     assert rows[0] == rows[1] == rows[2]
@@ -138,9 +141,9 @@ def test_blocks_of_every_kind_against_fractions(
     parts[1][::3] = 0.0
     parts += [torch.tensor(specials, dtype=torch.float64), torch.arange(-20, 20) * 2.0**-11 + 1]
     x = torch.cat(parts).to(dtype)
-    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: by_code)
+    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: by_code)
     cpu = Device(torch.device("cpu"), "cpu", 30)
-    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: cpu)
+    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: cpu)
     row = row_of(x, target)
     values = x.to(torch.float64).numpy()
     result = x.to(torch_dtype(target)).to(torch.float64).numpy()
@@ -166,7 +169,7 @@ def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPa
     assert len(chosen) > 30
     for block in (1, 2):  # in blocks of their own, the larger must not be passed over either
         cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.harness.compare.find_device", lambda _, cpu=cpu: cpu)
+        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
         for at in chosen:
             pair = order[at : at + 2]  # the smaller error first
             row = row_of(x[pair], F16)
@@ -178,7 +181,7 @@ def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPa
 def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(1 << 18).to(torch.bfloat16)
     by_code = row_of(x, F16)
-    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: False)
+    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: False)
     direct = row_of(x, F16)
     assert by_code.to == direct.to
     assert by_code.max_error_ulp_at == direct.max_error_ulp_at
@@ -199,7 +202,7 @@ class _Faulty(TorchBackend):
 def test_results_that_differ_from_the_cpu_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     other = Device(torch.device("cpu"), "a device", 2)
     monkeypatch.setattr(Device, "is_cpu", property(lambda self: self.label != "a device"))
-    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: other)
+    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: other)
     x = torch.tensor([1.0, 1.999, math.nan, -1.999])
     row = cast_compare([x], [BF16], from_=F32, backend=_Faulty()).rows[0]
     assert row.device_mismatch_count == 2

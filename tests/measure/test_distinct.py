@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from fpx.measure.block import SourceBlock
+from fpx.measure.distinct import DistinctValues
+from fpx.measure.stats import CastStats
+from fpx.tensors.entry import entry_of
 
-from fpx.core.formats import FormatSpec
-from fpx.harness.cast import BACKENDS
-from fpx.harness.distinct import DistinctValues
-from fpx.harness.pairs import SourceBlock
-from fpx.harness.stats import CastStats
-from fpx.harness.tensors import entry_of
+from fpx.core.spec import FormatSpec
 from tests.measure.definitions import TARGETS, same
 
 
@@ -29,7 +28,7 @@ def test_distinct_codes_tell_the_same(
     raw = torch.from_numpy(rng.integers(0, 256, 3 * 800 * dtype.itemsize, dtype=np.uint8))
     x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
-    monkeypatch.setattr("fpx.harness.distinct._BLOCK", 100)
+    monkeypatch.setattr("fpx.measure.distinct._BLOCK", 100)
     read: list[int] = []
     seen = DistinctValues(entry)
     assert seen.block() is None
@@ -39,8 +38,8 @@ def test_distinct_codes_tell_the_same(
     assert sum(read) == entry.count
     assert len(source.x) <= 1 << (8 * dtype.itemsize)
     by_code, direct = CastStats(), CastStats()
-    by_code.add(source, BACKENDS["torch"].cast(source.x, target), target)
+    by_code.add(source, source.x.to(cast_dtype(target)), target)
     flat = next(iter(entry.blocks(1 << 20)))
     whole = SourceBlock(flat, lambda i: ("x", entry.index(i)))
-    direct.add(whole, BACKENDS["torch"].cast(flat, target), target)
+    direct.add(whole, flat.to(cast_dtype(target)), target)
     same(by_code, direct)

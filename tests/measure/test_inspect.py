@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fpx.measure.inspect import extremes, tensor_stats
+from fpx.tensors.entry import entry_of
 from safetensors.torch import save_file
 
-from fpx.harness.inspect import extremes, tensor_stats
-from fpx.harness.tensors import entry_of
 from tests.helpers import call, document, results, run
 
 

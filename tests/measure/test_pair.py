@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fpx.measure.block import SourceBlock
+from fpx.measure.pair import Pair
+from fpx.measure.stats import CastStats
 
-from fpx.core.formats import FORMATS, FormatSpec
-from fpx.harness.cast import BACKENDS
-from fpx.harness.pairs import Pair, SourceBlock
-from fpx.harness.stats import CastStats
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from tests.helpers import F64
 from tests.measure.definitions import TARGETS, adversarial, same
 
@@ -18,7 +19,7 @@ from tests.measure.definitions import TARGETS, adversarial, same
 def test_measuring_in_float32_loses_nothing(dtype: torch.dtype, target: FormatSpec) -> None:
     narrow_blocks = 0
     for x in adversarial(dtype, 1):
-        q = BACKENDS["torch"].cast(x, target)
+        q = x.to(cast_dtype(target))
         default, wide = CastStats(), CastStats()
         block = SourceBlock(x, lambda i: ("x", (i,)))
         default.add(block, q, target)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from fpx.harness.pairs import ScaledSquares
+from fpx.measure.squares import ScaledSquares
 
 
 def test_norms_of_huge_and_tiny_values() -> None:

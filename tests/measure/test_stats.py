@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from fpx.casts.backends import BACKENDS
+from fpx.measure.block import SourceBlock
+from fpx.measure.stats import CastStats
 
-from fpx.core.formats import FORMATS, FormatSpec
-from fpx.harness.cast import BACKENDS
-from fpx.harness.pairs import SourceBlock
-from fpx.harness.stats import CastStats
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from tests.helpers import E8M0, F16, F32
 from tests.measure.definitions import TARGETS, row_of
 

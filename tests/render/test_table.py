@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fpx.core.names import find_format
 
-from fpx.core.formats import find_format
 from tests.helpers import call
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+from fpx.measure.cast_compare import cast_compare
+from fpx.report.cast_compare import parse_condition
 
-from fpx.harness.compare import cast_compare
-from fpx.report.cast import parse_condition
 from tests.helpers import F16, F32
 
 

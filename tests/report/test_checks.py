@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from fpx.report.cast_compare import parse_condition
 
 from fpx.errors import InputError
-from fpx.report.cast import parse_condition
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from fpx.report.distance import DistanceReport
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fpx
 from fpx.core import codec
-from fpx.report.table import DistanceReport
 from tests.helpers import F16
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fpx.core.formats import AMBIGUOUS, FORMATS, find_format
+from fpx.core.names import find_format
+
+from fpx.core.formats import AMBIGUOUS, FORMATS
 from tests.helpers import call, results
 
 

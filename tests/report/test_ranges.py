@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fpx.report.ranges import RangeComparison
+
 from fpx.core.formats import FORMATS
-from fpx.report.formats import RangeComparison
 from tests.helpers import BF16, call
 
 

@@ -7,10 +7,10 @@ import io
 from fractions import Fraction
 
 import pytest
+from fpx.core.names import find_format
 
 import fpx
 from fpx.core import codec
-from fpx.core.formats import find_format
 from fpx.report.table import TableReport
 from tests.helpers import call, results
 

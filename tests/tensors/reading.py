@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from fpx.measure.cast_compare import cast_compare
+from fpx.measure.stats import COUNTERS
+from fpx.report.cast_compare import CastReport, CastRow
+from fpx.tensors.opening import open_files
 
 from fpx.errors import InputError
-from fpx.harness.compare import cast_compare
-from fpx.harness.files import open_files
-from fpx.harness.stats import COUNTERS
-from fpx.report.cast import CastReport, CastRow
 from tests.helpers import F16, F32
 from tests.writers import tensors
 

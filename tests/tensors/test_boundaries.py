@@ -7,10 +7,11 @@ from fractions import Fraction
 
 import pytest
 import torch
+from fpx.tensors.boundaries import boundaries
+from fpx.tensors.dtypes import cast_dtype
 
-from fpx.core.formats import FORMATS, FormatSpec
-from fpx.harness.cast import cast_dtype
-from fpx.harness.sources import boundaries
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from tests import oracle
 from tests.helpers import BF16, F16, F32
 

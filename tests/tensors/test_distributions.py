@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from fpx.measure.cast_compare import cast_compare
+from fpx.tensors.distributions import DISTRIBUTIONS, NAMES, named_source
 
-from fpx.core.formats import FORMATS, FormatSpec
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.harness.compare import cast_compare
-from fpx.harness.sources import DISTRIBUTIONS, NAMES, named_source
 from tests.helpers import BF16, F16, F32
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fpx.tensors.opening import open_files
 from safetensors.torch import save_file
 
 from fpx.errors import InputError
-from fpx.harness.files import open_files
 from tests.helpers import call, run
 from tests.tensors.reading import refused, report_of
 from tests.writers import sharded

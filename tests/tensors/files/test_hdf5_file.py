@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from fpx.tensors.opening import open_files
 
 from fpx.errors import InputError
-from fpx.harness.files import open_files
 from tests.helpers import call
 from tests.tensors.reading import notes, read
 from tests.writers import X, keras_archive
@@ -88,7 +88,7 @@ def test_a_crash_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.Monkey
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "crash.py")
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "crash.py")
     with pytest.raises(InputError, match=r"x\.h5' is a damaged HDF5 file: libhdf5 gave up"):
         open_files(str(tmp_path / "x.h5"))
 
@@ -97,8 +97,8 @@ def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "loop.py").write_text("while True: pass")
-    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "loop.py")
-    monkeypatch.setattr("fpx.harness.files.hdf5._PATIENCE", 1)
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "loop.py")
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._PATIENCE", 1)
     with pytest.raises(InputError, match="libhdf5 gave up"):
         open_files(str(tmp_path / "x.h5"))
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fpx.tensors.entry import Source
+from fpx.tensors.opening import open_files
 from safetensors.torch import save_file
 
 from fpx.errors import InputError
-from fpx.harness.files import open_files
-from fpx.harness.tensors import Source
 
 
 @pytest.mark.parametrize("what", ["nothing", "words"])

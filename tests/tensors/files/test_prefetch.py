@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fpx.tensors.opening import open_files
 from safetensors.torch import save_file
 
-from fpx.harness.files import open_files
 from tests.tensors.reading import refused
 
 

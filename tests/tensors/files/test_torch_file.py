@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fpx.report.cast_compare import Location
+from fpx.tensors.opening import open_files
 
 from fpx.errors import InputError
-from fpx.harness.files import open_files
-from fpx.report.cast import Location
 from tests.helpers import call
 from tests.tensors.reading import check_file, notes, read, refused, rows_of
 from tests.writers import rewritten, tensors
