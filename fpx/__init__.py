@@ -19,16 +19,21 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, FormatSpec, find_format
-from fpx.core.literals import Literal, ReadAs, to_literal
-from fpx.errors import FpxError, InputError, quoted
-from fpx.report import DecodeReport, EncodeReport, Report
+from fpx.core.formats import FORMATS
+from fpx.core.literals import ReadAs, to_literal
+from fpx.core.names import find_format
+from fpx.core.numbers import Literal
+from fpx.core.spec import FormatSpec
+from fpx.errors import FpxError, InputError
+from fpx.report.base import Report
+from fpx.report.decode import DecodeReport
+from fpx.report.encode import EncodeReport
+from fpx.version import __version__
+from fpx.words import quoted
 
 if TYPE_CHECKING:
-    from fpx.report.cast import CastReport
-    from fpx.report.formats import FormatReport
-
-__version__ = "0.1.0"
+    from fpx.report.cast_compare import CastReport
+    from fpx.report.ranges import FormatReport
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -42,6 +47,7 @@ __all__ = [
     "ReadAs",
     "Report",
     "Rounding",
+    "__version__",
     "cast_compare",
     "decode",
     "encode",
@@ -94,7 +100,7 @@ def format_info(dtype: str | FormatSpec) -> FormatReport:
     Raises:
         FpxError: no such format.
     """
-    from fpx.report.formats import FormatReport
+    from fpx.report.ranges import FormatReport
 
     return FormatReport(find_format(dtype))
 
@@ -121,7 +127,7 @@ def cast_compare(
     Raises:
         FpxError: the source cannot be read, or the device is not there.
     """
-    from fpx.harness.compare import cast_compare as compare
+    from fpx.measure.cast_compare import cast_compare as compare
 
     sources = list(source) if isinstance(source, (list, tuple)) else [source]
     targets = [to] if isinstance(to, (str, FormatSpec)) else to

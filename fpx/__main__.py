@@ -1,5 +1,5 @@
 """`python -m fpx`."""
 
-from fpx.cli import app
+from fpx.cli import main
 
-app(prog_name="fpx")
+main()

@@ -10,7 +10,8 @@ from bisect import bisect_right
 from fractions import Fraction
 from functools import cache, lru_cache
 
-from fpx.core.formats import FORMATS, find_format
+from fpx.core.formats import FORMATS
+from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec, NanEncoding
 
 

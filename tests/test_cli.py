@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import fpx
-from fpx.cli import app
+from fpx.cli.app import app
 
 FPX = [sys.executable, "-P", "-m", "fpx"]
 GOLDEN = Path(__file__).parent / "golden"

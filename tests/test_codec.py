@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from fpx.core import codec
 from fpx.core.codec import Classification, Overflow, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.literals import ReadAs, parse_literal, to_literal
+from fpx.core.names import find_format
 from fpx.core.shortest import shortest_decimal
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report import DecodeReport
+from fpx.report.decode import DecodeReport
 from tests import reference
 
 F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))

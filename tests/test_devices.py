@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
+from fpx.casts import devices
+from fpx.casts.devices import survey_devices
 from fpx.core.formats import FORMATS
 from fpx.errors import InputError
-from fpx.harness import devices
-from fpx.harness.devices import survey_devices
 from tests.test_cli import call
 
 

@@ -10,8 +10,8 @@ import pytest
 import typer.main
 
 import fpx
-from fpx.cli import app
-from fpx.report.cast import METRICS
+from fpx.cli.app import app
+from fpx.report.cast_compare import METRICS
 from tests.examples import PAGES, ROOT, Example, examples, output_of, python_examples, rewritten
 
 GROUP = typer.main.get_group(app)

@@ -17,15 +17,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import fpx
-from fpx.cli import app
+from fpx.cli.app import app
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import AMBIGUOUS, FORMATS, find_format
-from fpx.core.literals import CONSTANTS, parse_literal
+from fpx.core.formats import AMBIGUOUS, FORMATS
+from fpx.core.literals import parse_literal
+from fpx.core.names import find_format
+from fpx.core.numbers import CONSTANTS
 from fpx.core.packing import Packing, group_bytes, unpack
-from fpx.report.formats import FormatReport, RangeComparison
+from fpx.report.distance import DistanceReport
+from fpx.report.ranges import FormatReport, RangeComparison
 from fpx.report.survey import survey
-from fpx.report.table import DistanceReport, TableReport
+from fpx.report.table import TableReport
 
 BF16, F16 = FORMATS["bfloat16"], FORMATS["float16"]
 

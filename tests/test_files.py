@@ -22,10 +22,10 @@ from safetensors.torch import save_file
 
 from fpx.core.formats import FORMATS
 from fpx.errors import InputError
-from fpx.harness.compare import cast_compare
-from fpx.harness.files import open_files
-from fpx.harness.tensors import Source
-from fpx.report.cast import CastReport
+from fpx.measure.cast_compare import cast_compare
+from fpx.report.cast_compare import CastReport
+from fpx.tensors.entry import Source
+from fpx.tensors.opening import open_files
 
 F16, BF16, F32 = (FORMATS[name] for name in ("float16", "bfloat16", "float32"))
 X = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 1e4
@@ -441,7 +441,7 @@ MEASURE = """
 import sys, resource, torch
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 from fpx.core.formats import FORMATS
-from fpx.harness.compare import cast_compare
+from fpx.measure.cast_compare import cast_compare
 targets = [FORMATS["float16"], FORMATS["bfloat16"]]
 report = cast_compare([sys.argv[1]], targets, from_=FORMATS["float32"])
 used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

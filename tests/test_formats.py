@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from fpx.core import codec
 from fpx.core.codec import Classification
-from fpx.core.formats import AMBIGUOUS, FORMATS, FormatSpec, find_format
+from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.core.literals import to_literal
+from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 
 F = Fraction
@@ -75,7 +77,7 @@ def test_constants_are_the_specifications(name: str) -> None:
         None if subnormal is None else subnormal.fraction,
         spec.machine_epsilon.fraction,
     ) == CONSTANTS[name]
-    assert spec.source
+    assert spec.citation
 
 
 @pytest.mark.parametrize("spec", [s for s in FORMATS.values() if s.ml_dtypes], ids=lambda s: s.name)

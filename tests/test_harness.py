@@ -20,17 +20,23 @@ import torch
 from safetensors.torch import save_file
 
 import fpx
-from fpx.core.formats import FORMATS, FormatSpec
+from fpx.casts.backends import BACKENDS, TorchBackend
+from fpx.casts.device import Device, find_device
+from fpx.core.formats import FORMATS
 from fpx.core.interval import rounding_interval
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import BACKENDS, Device, TorchBackend, cast_dtype, find_device, torch_dtype
-from fpx.harness.compare import DeviceDifferences, cast_compare
-from fpx.harness.distinct import DistinctValues
-from fpx.harness.pairs import Pair, ScaledSquares, SourceBlock
-from fpx.harness.sources import DISTRIBUTIONS, NAMES, boundaries, named_source
-from fpx.harness.stats import COUNTERS, CastStats
-from fpx.harness.tensors import entry_of
-from fpx.report.cast import CastReport, CastRow, Location, parse_condition
+from fpx.measure.block import SourceBlock
+from fpx.measure.cast_compare import DeviceDifferences, cast_compare
+from fpx.measure.distinct import DistinctValues
+from fpx.measure.pair import Pair
+from fpx.measure.squares import ScaledSquares
+from fpx.measure.stats import COUNTERS, CastStats
+from fpx.report.cast_compare import CastReport, CastRow, Location, parse_condition
+from fpx.tensors.boundaries import boundaries
+from fpx.tensors.distributions import DISTRIBUTIONS, NAMES, named_source
+from fpx.tensors.dtypes import cast_dtype, torch_dtype
+from fpx.tensors.entry import entry_of
 from tests import reference
 
 F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
@@ -221,7 +227,7 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = []
     for block in (1, 13, 1 << 16):
         cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.harness.compare.find_device", lambda _, cpu=cpu: cpu)
+        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
         row = compare(x, BF16)
         rows.append((row.max_abs_error_at, row.exact_count, row.max_error_ulp_at))
     assert rows[0] == rows[1] == rows[2]
@@ -289,9 +295,9 @@ def test_blocks_of_every_kind_against_fractions(
     parts[1][::3] = 0.0
     parts += [torch.tensor(specials, dtype=torch.float64), torch.arange(-20, 20) * 2.0**-11 + 1]
     x = torch.cat(parts).to(dtype)
-    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: by_code)
+    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: by_code)
     cpu = Device(torch.device("cpu"), "cpu", 30)
-    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: cpu)
+    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: cpu)
     row = compare(x, target)
     values = x.to(torch.float64).numpy()
     result = x.to(torch_dtype(target)).to(torch.float64).numpy()
@@ -349,7 +355,7 @@ def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPa
     assert len(chosen) > 30
     for block in (1, 2):  # in blocks of their own, the larger must not be passed over either
         cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.harness.compare.find_device", lambda _, cpu=cpu: cpu)
+        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
         for at in chosen:
             pair = order[at : at + 2]  # the smaller error first
             row = compare(x[pair], F16)
@@ -372,7 +378,7 @@ def test_distinct_codes_tell_the_same(
     raw = torch.from_numpy(rng.integers(0, 256, 3 * 800 * dtype.itemsize, dtype=np.uint8))
     x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
-    monkeypatch.setattr("fpx.harness.distinct._BLOCK", 100)
+    monkeypatch.setattr("fpx.measure.distinct._BLOCK", 100)
     read: list[int] = []
     seen = DistinctValues(entry)
     assert seen.block() is None
@@ -392,7 +398,7 @@ def test_distinct_codes_tell_the_same(
 def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) -> None:
     x = torch.randn(1 << 18).to(torch.bfloat16)
     by_code = compare(x, F16)
-    monkeypatch.setattr("fpx.harness.compare.has_few_codes", lambda _: False)
+    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: False)
     direct = compare(x, F16)
     assert by_code.to == direct.to
     assert by_code.max_error_ulp_at == direct.max_error_ulp_at
@@ -416,7 +422,7 @@ class _Faulty(TorchBackend):
 def test_results_that_differ_from_the_cpu_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     other = Device(torch.device("cpu"), "a device", 2)
     monkeypatch.setattr(Device, "is_cpu", property(lambda self: self.label != "a device"))
-    monkeypatch.setattr("fpx.harness.compare.find_device", lambda _: other)
+    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: other)
     x = torch.tensor([1.0, 1.999, math.nan, -1.999])
     row = cast_compare([x], [BF16], from_=F32, backend=_Faulty()).rows[0]
     assert row.device_mismatch_count == 2
@@ -690,7 +696,7 @@ MEASURE = """
 import sys, resource, torch
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 from fpx.core.formats import FORMATS
-from fpx.harness.compare import cast_compare
+from fpx.measure.cast_compare import cast_compare
 row = cast_compare([sys.argv[1]], [FORMATS["float16"]], from_=FORMATS["float32"]).rows[0]
 print(row.count, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """

@@ -20,12 +20,12 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from fpx.cli import app
+from fpx.cli.app import app
 from fpx.core.formats import FORMATS
 from fpx.errors import InputError
-from fpx.harness.compare import cast_compare
-from fpx.harness.files import open_files
-from fpx.harness.progress import Silent
+from fpx.measure.cast_compare import cast_compare
+from fpx.tensors.opening import open_files
+from fpx.tensors.progress import Silent
 from tests.test_files import gguf, notes, read
 
 WRITERS: dict[str, Callable[[Path], object]] = {}
@@ -133,7 +133,7 @@ def test_a_crash_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.Monkey
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "crash.py")
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "crash.py")
     with pytest.raises(InputError, match=r"x\.h5' is a damaged HDF5 file: libhdf5 gave up"):
         open_files(str(tmp_path / "x.h5"))
 
@@ -142,8 +142,8 @@ def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "loop.py").write_text("while True: pass")
-    monkeypatch.setattr("fpx.harness.files.hdf5._READER", tmp_path / "loop.py")
-    monkeypatch.setattr("fpx.harness.files.hdf5._PATIENCE", 1)
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "loop.py")
+    monkeypatch.setattr("fpx.tensors.files.hdf5_file._PATIENCE", 1)
     with pytest.raises(InputError, match="libhdf5 gave up"):
         open_files(str(tmp_path / "x.h5"))
 
@@ -367,7 +367,7 @@ MEASURED = """
 import resource, sys, time
 import torch
 before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-from fpx.cli import app
+from fpx.cli.app import app
 code = 0
 try:
     app(["cast-compare", sys.argv[1], "--to", "fp16"])

@@ -1,66 +1,121 @@
-"""Who may import whom, and what a scalar command must not load."""
+"""Who may import whom, that nothing goes in a circle, and what a scalar command must not load."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
-# room -> rooms of fpx it may import (itself always); `fpx` is the package's own __init__
-MAY_USE = {
+_LEAVES = {"errors", "words", "version"}
+_BULK = _LEAVES | {"core", "report", "tensors", "casts"}
+STUDIES = {"measure", "conformance"}
+
+# room -> rooms of fpx it may import (itself always)
+MAY_USE: Mapping[str, set[str]] = {
+    "version": set(),
     "errors": set(),
-    "core": {"errors"},
-    "report": {"errors", "core"},
-    "harness": {"errors", "core", "report"},
-    "render": {"errors", "core", "report"},
-    "cli": {"errors", "core", "report", "harness", "render", "fpx"},
-    "__init__": {"errors", "core", "report", "harness", "render"},
+    "words": set(),
+    "core": {"errors", "words"},
+    "report": _LEAVES | {"core"},
+    "tensors": {"errors", "words", "core"},
+    "casts": _BULK,
+    "measure": _BULK,
+    "conformance": _BULK | {"measure"},
+    "render": _LEAVES | {"core", "report"},
+    "cli": _BULK | STUDIES | {"render"},
+    "__init__": _BULK | STUDIES | {"render"},
     "__main__": {"cli"},
 }
-OUTSIDE = {
-    "harness": {"torch", "numpy", "ml_dtypes", "safetensors", "h5py"},
+_NUMBERS = {"torch", "numpy", "ml_dtypes"}
+OUTSIDE: Mapping[str, set[str]] = {
+    "tensors": _NUMBERS | {"safetensors", "h5py"},
+    "casts": _NUMBERS,
+    "measure": _NUMBERS,
+    "conformance": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
-LATE = {"harness", "render", "rich", "torch"}  # cli and __init__ import these inside functions
+# cli and __init__ import these inside functions
+LATE = {"tensors", "casts", "render", "rich", "torch", *STUDIES}
 
 
 def violations(room: str, source: str) -> list[str]:
     """What a module of that room imports and should not."""
     tree = ast.parse(source)
-    late = {
+    late = _inside_functions(tree)
+    found = []
+    for node, module in _imports(tree):
+        top, _, rest = module.partition(".")
+        if top == "fpx":
+            used = rest.partition(".")[0] or "fpx"
+            allowed = MAY_USE[room] | {room}
+        else:
+            used = top
+            allowed = set(sys.stdlib_module_names) | OUTSIDE.get(room, set())
+        if used not in allowed:
+            found.append(f"line {node.lineno}: {room} imports {module}")
+        elif used in LATE and room in ("cli", "__init__") and id(node) not in late:
+            found.append(f"line {node.lineno}: {room} imports {module} at its top")
+    return found
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node, node.module or "."
+
+
+def _inside_functions(tree: ast.Module) -> set[int]:
+    """The ids of the nodes that do not run on import."""
+    return {
         id(inner)
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
         or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
         for inner in ast.walk(node)
     }
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or "."]
-        else:
-            continue
-        for module in modules:
-            top, _, rest = module.partition(".")
-            if top == "fpx":
-                used = rest.partition(".")[0] or "fpx"
-                allowed = MAY_USE[room] | {room}
-            else:
-                used = top
-                allowed = set(sys.stdlib_module_names) | OUTSIDE.get(room, set())
-            if used not in allowed:
-                found.append(f"line {node.lineno}: {room} imports {module}")
-            elif used in LATE and room in ("cli", "__init__") and id(node) not in late:
-                found.append(f"line {node.lineno}: {room} imports {module} at its top")
-    return found
+
+
+def modules() -> dict[str, str]:
+    """Every module of the package by its dotted name -> its source."""
+    return {
+        ".".join(("fpx", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+            ".__init__"
+        ): path.read_text()
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Modules that import each other in a circle, at any depth; none if there is none."""
+    graph: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        used: set[str] = set()
+        tree = ast.parse(source)
+        late = _inside_functions(tree) if name == "fpx" else set()
+        for node in ast.walk(tree):
+            if id(node) in late:  # the package's own functions load rooms when they are called
+                continue
+            if isinstance(node, ast.Import):
+                used |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names} & set(sources)
+                used |= whole or {node.module}
+        graph[name] = (used & set(sources)) - {name}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
 
 
 def rooms() -> list[tuple[str, Path]]:
@@ -79,17 +134,49 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
     ("room", "line"),
     [
         ("core", "import numpy as np"),
-        ("core", "from fpx.report import Report"),
+        ("core", "from fpx.report.base import Report"),
         ("report", "import rich"),
-        ("harness", "from fpx.render import renderable"),
+        ("report", "from fpx.tensors.entry import Layout"),
+        ("tensors", "from fpx.report.base import Report"),
+        ("tensors", "from fpx.casts.backends import BACKENDS"),
+        ("casts", "from fpx.measure.stats import CastStats"),
+        ("measure", "from fpx.render import renderable"),
+        ("measure", "from fpx.conformance.causes import CAUSES"),
         ("render", "import torch"),
         ("cli", "import torch"),
-        ("cli", "from fpx.harness.compare import cast_compare"),
-        ("__init__", "from fpx.harness import stats"),
+        ("cli", "from fpx.measure.cast_compare import cast_compare"),
+        ("__init__", "from fpx.tensors import entry"),
     ],
 )
 def test_the_check_can_fail(room: str, line: str) -> None:
     assert violations(room, f"import sys\n{line}\n")
+
+
+def test_no_circles() -> None:
+    assert circle(modules()) == []
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"fpx.a": "import fpx.b", "fpx.b": "from fpx.a import x"},
+        {
+            "fpx.a": "from fpx import b",
+            "fpx.b": "def f():\n    from fpx.c import x",
+            "fpx.c": "import fpx.a",
+        },
+    ],
+)
+def test_circles_are_found(sources: dict[str, str]) -> None:
+    assert circle(sources)
+
+
+def test_no_room_is_the_house() -> None:
+    lines: dict[str, int] = {}
+    for path in PACKAGE.rglob("*.py"):
+        room = str(path.parent.relative_to(PACKAGE))
+        lines[room] = lines.get(room, 0) + len(path.read_text().splitlines())
+    assert max(lines.values()) <= sum(lines.values()) / 5
 
 
 HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors")
@@ -100,8 +187,9 @@ def loaded(command: str) -> set[str]:
     report = f"import sys; print(*[m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     script = f"import atexit\natexit.register(lambda: exec({report!r}, {{}}))\n{command}"
     result = subprocess.run(
-        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-P", "-c", script],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
     return set(result.stderr.split()) & set(HEAVY)
 
 

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from fpx.cli import app
-from fpx.harness.inspect import extremes, tensor_stats
-from fpx.harness.tensors import entry_of
+from fpx.cli.app import app
+from fpx.measure.inspect import extremes, tensor_stats
+from fpx.tensors.entry import entry_of
 
 
 def call(*args: object) -> tuple[int, str, str]:

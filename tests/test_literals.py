@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import fpx
 from fpx.core.formats import FORMATS
-from fpx.core.literals import Code, DecimalNumber, RationalNumber, ReadAs, parse_literal, to_literal
-from fpx.errors import FpxError, InputError, escape, quoted
+from fpx.core.literals import ReadAs, parse_literal, to_literal
+from fpx.core.numbers import Code, DecimalNumber, RationalNumber
+from fpx.errors import FpxError, InputError
+from fpx.words import escape, quoted
 
 GOOD = [
     ("3.14", Fraction(157, 50)), ("-1e-3", Fraction(-1, 1000)), (".5", Fraction(1, 2)),

@@ -8,14 +8,17 @@ from functools import lru_cache
 import pytest
 import torch
 
+from fpx.casts.rounding import nans, round_codes
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, find_format
-from fpx.core.literals import Literal, parse_literal
+from fpx.core.formats import FORMATS
+from fpx.core.literals import parse_literal
+from fpx.core.names import find_format
+from fpx.core.numbers import Literal
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.harness.reference import INTEGERS, IntegerType, container, nans, round_codes
-from fpx.report import exact_text
+from fpx.report.base import exact_text
+from fpx.tensors.dtypes import INTEGERS, IntegerType, container
 
 WIDE = [spec for spec in FORMATS.values() if spec.bits <= 64]
 TARGETS = [spec for spec in WIDE if spec.bits <= 32]

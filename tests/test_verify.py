@@ -17,16 +17,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from fpx.casts.backends import BACKENDS, LAYOUTS, Backend
+from fpx.casts.device import find_device
+from fpx.casts.rounding import nans, round_codes
+from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
+from fpx.conformance.causes import CAUSES
+from fpx.conformance.codes import every_code
+from fpx.conformance.tally import Tally
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
+from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
-from fpx.harness.cast import BACKENDS, LAYOUTS, Backend, find_device
-from fpx.harness.causes import CAUSES
-from fpx.harness.codes import every_code
-from fpx.harness.reference import IntegerType, container, nans, round_codes
-from fpx.harness.tally import Tally
-from fpx.harness.verify import SOURCES, cast_verify, find_source
-from fpx.report.verify import KINDS, VerifyRow
+from fpx.report.cast_verify import KINDS, VerifyRow
+from fpx.tensors.dtypes import IntegerType, container
 from tests.test_cli import call
 
 F64, F32, F16, BF16 = (FORMATS[n] for n in ("float64", "float32", "float16", "bfloat16"))
@@ -109,7 +113,7 @@ def nan_overflow(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 def nan_of_one(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
-    one = round_codes(torch.tensor([1], dtype=torch.int32), find_source("int32"), target)
+    one = round_codes(torch.tensor([1], dtype=torch.int32), find_origin("int32"), target)
     q = round_codes(codes, source, target)
     return q.masked_fill(q == one, int(target.nan_code or 0))
 
@@ -126,7 +130,7 @@ def low_end_like_zero(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 def off_by_one(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
-    one = round_codes(torch.tensor([1], dtype=torch.int32), find_source("int32"), target)
+    one = round_codes(torch.tensor([1], dtype=torch.int32), find_origin("int32"), target)
     q = round_codes(codes, source, target)
     return torch.where(q == one, q ^ 7, q)
 
@@ -151,7 +155,7 @@ ALIKE = {
         (one_nan, BF16, E5M2, "nan_bits", "nan_bits"),
         (through_float32, F64, F16, "double_rounding", "wrong_rounding"),
         (through_float32, F64, E4M3, "double_rounding", "wrong_rounding"),
-        (through_float32, find_source("int64"), BF16, "double_rounding", "wrong_rounding"),
+        (through_float32, find_origin("int64"), BF16, "double_rounding", "wrong_rounding"),
         (truncating, F32, BF16, "truncates", "wrong_rounding"),
         (truncating, F16, E5M2, "truncates", "wrong_rounding"),
         (ties_away, F32, F16, "ties_away", "wrong_rounding"),
@@ -162,7 +166,7 @@ ALIKE = {
         (unsigned_zeros, F64, E5M2, "zero_sign", "wrong_rounding"),
         (nan_to_zero, F16, BF16, "nan_class", "wrong_rounding"),
         (nan_of_one, F16, BF16, "nan_class", "wrong_rounding"),
-        (smallest_for_invalid, find_source("uint8"), E8M0, "smallest_value", "policy"),
+        (smallest_for_invalid, find_origin("uint8"), E8M0, "smallest_value", "policy"),
         (low_end_like_zero, BF16, E8M0, "smallest_as_zero", "wrong_rounding"),
         (off_by_one, F16, BF16, "other", "wrong_rounding"),
     ],
@@ -186,7 +190,7 @@ def test_a_planted_fault_is_found_and_named(
 
 
 @pytest.mark.parametrize("target", [f for f in FORMATS.values() if f.bits <= 64])
-@pytest.mark.parametrize("source", [find_source(n) for n in (*SOURCES, "uint8", "float8_e5m2")])
+@pytest.mark.parametrize("source", [find_origin(n) for n in (*ORIGINS, "uint8", "float8_e5m2")])
 def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
     if source is target:
         return
@@ -201,7 +205,7 @@ def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
 
 def test_a_dropped_sign_is_named_whatever_the_rounding() -> None:
     """float8_e8m0fnu by way of float32, without the sign, ties away: as torch casts int64."""
-    int64 = find_source("int64")
+    int64 = find_origin("int64")
 
     def unsigned(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
         first = round_codes(codes, source, F32)

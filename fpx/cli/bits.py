@@ -15,7 +15,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.output import console, stream_json
 from fpx.core.packing import Packing, default_packing, unpack
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError
+from fpx.words import quoted
 
 _CHUNK = 1 << 16  # bytes
 
@@ -74,7 +75,7 @@ def bits(
         )
         return
 
-    from fpx.render.table import ByteLines
+    from fpx.render.bits import ByteLines
 
     lines = ByteLines(spec, console().width)
     done = 0

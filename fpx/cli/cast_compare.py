@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.group import INTERRUPTED, complain
-from fpx.cli.output import complete_format, console, note, print_json
+from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.options import complete_format
+from fpx.cli.output import console, note, print_json
 from fpx.cli.progress import ProgressBar
-from fpx.core.formats import find_format
+from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError
 
 if TYPE_CHECKING:
-    from fpx.report.cast import CastReport
+    from fpx.report.cast_compare import CastReport
 
 _TARGETS = ("float16", "bfloat16")
 _FAILURES_SHOWN = 20
@@ -100,7 +101,7 @@ def cast_compare(
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
-    from fpx.report.cast import parse_condition
+    from fpx.report.cast_compare import parse_condition
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     targets = [find_format(name) for name in to or _TARGETS]
@@ -108,7 +109,7 @@ def cast_compare(
     if top < 1:
         raise InputError(f"--top must be at least 1, not {top}")
 
-    from fpx.harness.compare import cast_compare as compare
+    from fpx.measure.cast_compare import cast_compare as compare
 
     with ProgressBar("casting") as progress:
         report = compare(
@@ -149,6 +150,6 @@ def _show(report: CastReport, top: int, json: bool) -> None:
     if json:
         print_json(report)
         return
-    from fpx.render.cast import cast_tables
+    from fpx.render.cast_compare import cast_tables
 
     console().print(cast_tables(report, top))

@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.group import INTERRUPTED, complain
-from fpx.cli.output import complete_format, console, print_json
+from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.options import complete_format
+from fpx.cli.output import console, print_json
 from fpx.cli.progress import ProgressBar
 from fpx.core.formats import FORMATS
-from fpx.errors import CheckError, InputError, quoted
+from fpx.errors import CheckError, InputError
+from fpx.words import quoted
 
 _FAILURES_SHOWN = 20
 
@@ -121,18 +123,18 @@ def cast_verify(
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
-    from fpx.harness.cast import BACKENDS
-    from fpx.harness.verify import SOURCES, find_source
-    from fpx.harness.verify import cast_verify as verify
+    from fpx.casts.backends import BACKENDS
+    from fpx.conformance.cast_verify import ORIGINS, find_origin
+    from fpx.conformance.cast_verify import cast_verify as verify
 
-    sources = [find_source(name) for name in from_ or ()]
+    sources = [find_origin(name) for name in from_ or ()]
     targets = options.find_formats(to or ())
     for spec in targets:
         if spec.bits > 64:
             raise InputError(f"no library here casts to {quoted(spec.name)}: --to up to 64 bits")
     with ProgressBar("casting") as progress:
         report = verify(
-            sources or [find_source(name) for name in SOURCES],
+            sources or [find_origin(name) for name in ORIGINS],
             targets or [spec for spec in FORMATS.values() if spec.bits <= 64],
             backends=[BACKENDS[library.value] for library in backend or ()],
             devices=device or ["cpu"],

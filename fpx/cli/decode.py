@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import console, note, print_json, read_values
+from fpx.cli.output import console, note, print_json
+from fpx.cli.values import read_values
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FormatSpec
-from fpx.core.literals import Code, Literal, ReadAs
-from fpx.errors import InputError, listed, quoted
-from fpx.report import Comparison, DecodeReport, Report, Reports
+from fpx.core.literals import ReadAs
+from fpx.core.numbers import Code, Literal
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
+from fpx.report.base import Report, Reports
+from fpx.report.decode import Comparison, DecodeReport
+from fpx.words import listed, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +93,7 @@ def decode(
     def reports(literal: Literal) -> Iterable[Report]:
         """What there is to show of one number, in the order in which it is shown."""
         if libraries:
-            from fpx.harness.libraries import compare_libraries
+            from fpx.conformance.libraries import compare_libraries
 
             return [
                 compare_libraries(DecodeReport.of(literal, spec, mode, overflow))

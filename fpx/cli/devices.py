@@ -32,7 +32,7 @@ def devices(
     fpx devices
     fpx devices --device cuda --json
     """
-    from fpx.harness.devices import survey_devices
+    from fpx.casts.devices import survey_devices
 
     report = survey_devices(device or (), size)
     if json:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import print_json, print_report, read_values
+from fpx.cli.output import print_json, print_report
+from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
 from fpx.errors import InputError
-from fpx.report import DecodeReport
-from fpx.report.table import DistanceReport, Distances
+from fpx.report.decode import DecodeReport
+from fpx.report.distance import DistanceReport, Distances
 
 
 def distance(

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import print_json, read_values
+from fpx.cli.output import print_json
+from fpx.cli.values import read_values
 from fpx.core import codec
 from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
 from fpx.errors import InputError
-from fpx.report import EncodeReport, Reports
+from fpx.report.base import Reports
+from fpx.report.encode import EncodeReport
 
 
 class Output(Enum):

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import complete_format, print_json, print_report
+from fpx.cli.options import complete_format
+from fpx.cli.output import print_json, print_report
 from fpx.report.formats import FormatsReport, NamesReport
 
 

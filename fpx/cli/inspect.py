@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.group import complain
+from fpx.cli.failures import complain
 from fpx.cli.output import note, print_json, print_report
 from fpx.cli.progress import ProgressBar
-from fpx.errors import InputError, quoted
-from fpx.report import Report
+from fpx.errors import InputError
+from fpx.report.base import Report
+from fpx.words import quoted
 
 
 def inspect(
@@ -76,7 +77,7 @@ def inspect(
     if index is not None and top is not None:
         raise InputError("--index and --top exclude each other: choose one")
 
-    from fpx.harness import inspect as harness
+    from fpx.measure import inspect as harness
 
     report: Report
     if tensor is None:

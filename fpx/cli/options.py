@@ -7,19 +7,30 @@ from typing import Annotated
 
 import typer
 
-from fpx.cli.output import complete_format
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.formats import FORMATS, FormatSpec, find_format
+from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.errors import InputError, listed, quoted
+from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
+from fpx.words import listed, quoted
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Shell completion: format names that start so."""
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
 
 SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
 
+
 ALL = "all"
 """As a format or a rounding mode: every one."""
 
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
 
 Formats = Annotated[
     list[str] | None,
@@ -33,6 +44,7 @@ Formats = Annotated[
     ),
 ]
 
+
 OneFormat = Annotated[
     list[str],
     typer.Option(
@@ -45,6 +57,7 @@ OneFormat = Annotated[
 ]
 """A list, because of an option given twice a plain one would quietly take the last."""
 
+
 Include = Annotated[
     list[str] | None,
     typer.Option(
@@ -56,6 +69,7 @@ Include = Annotated[
     ),
 ]
 
+
 Exclude = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,9 +77,11 @@ Exclude = Annotated[
     ),
 ]
 
+
 RoundingMode = Annotated[
     Rounding, typer.Option("--rounding", help="What becomes of a number between two values.")
 ]
+
 
 OverflowPolicy = Annotated[
     Overflow,
@@ -75,6 +91,7 @@ OverflowPolicy = Annotated[
         "(infinity, else NaN, else that value), that value always, or NaN.",
     ),
 ]
+
 
 Meaning = Annotated[
     ReadAs,

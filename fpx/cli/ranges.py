@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import complete_format, print_json, print_report
-from fpx.core.formats import find_format
+from fpx.cli.options import complete_format
+from fpx.cli.output import print_json, print_report
+from fpx.core.names import find_format
 from fpx.errors import InputError
-from fpx.report import Report
-from fpx.report.formats import FormatReport, RangeComparison, RangeReport
+from fpx.report.base import Report
+from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
 
 def ranges(

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import complete_format, console, print_json, print_report
-from fpx.core.formats import find_format
+from fpx.cli.options import complete_format
+from fpx.cli.output import console, print_json, print_report
 from fpx.core.literals import parse_literal
+from fpx.core.names import find_format
 from fpx.errors import InputError
-from fpx.report import DecodeReport
+from fpx.report.decode import DecodeReport
 from fpx.report.table import TableReport
 
 

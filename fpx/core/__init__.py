@@ -1,0 +1,1 @@
+"""Exact scalars: formats, codes and numbers, on the standard library alone."""

@@ -11,9 +11,10 @@ from enum import Enum
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic
-from fpx.core.literals import Code, Constant, Infinity, Literal, Nan
+from fpx.core.numbers import Code, Constant, Infinity, Literal, Nan
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.errors import InputError, quoted
+from fpx.errors import InputError
+from fpx.words import quoted
 
 
 class Rounding(Enum):

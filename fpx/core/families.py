@@ -11,10 +11,11 @@ from fpx.errors import InputError
 
 _WIDEST = 64  # bits
 _WIDEST_EXPONENT = 19  # bits, as binary256 has: exact decimals of more would take minutes
-
 _CUSTOM = re.compile(
     r"(?:float([0-9]{1,2})_)?e([0-9]{1,3})m([0-9]{1,3})(?:b(-?[0-9]{1,5}))?(fnuz|fnu|fn)?"
 )
+
+
 _P3109 = re.compile(r"(?:p3109_)?binary([0-9]{1,2})p([0-9]{1,2})([su])([ef])")
 
 
@@ -94,7 +95,7 @@ def _p3109(bits: int, precision: int, sign: str, domain: str) -> FormatSpec:
             signed=signed,
             infinity=domain == "e",
             nan=NanEncoding.NEGATIVE_ZERO if signed else NanEncoding.ALL_ONES,
-            source="IEEE P3109 interim report v3, 3",
+            citation="IEEE P3109 interim report v3, 3",
         )
     )
 

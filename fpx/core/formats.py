@@ -12,9 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.errors import InputError, listed, quoted
-
-__all__ = ["AMBIGUOUS", "FORMATS", "FormatSpec", "NanEncoding", "find_format", "make_spec"]
 
 _KINDS: Mapping[str, Mapping[str, Any]] = {
     # IEEE 754-2019, 3.4: infinities, NaN payloads, two zeros
@@ -43,7 +40,7 @@ def make_spec(
     aliases: str = "",
     **names: Any,
 ) -> FormatSpec:
-    """A format of one of the `_KINDS`; `names` are the libraries' names and the source.
+    """A format of one of the `_KINDS`; `names` are the libraries' names and the citation.
 
     Without `bias` it is 2^(w-1) - 1 for w exponent bits (IEEE 754-2019, 3.3), and one more for
     `fnuz` (Noune et al., "8-bit Numerical Formats for Deep Neural Networks", 2022).
@@ -57,101 +54,111 @@ def make_spec(
 
 
 _IEEE = "IEEE 754-2019, table 3.5"
+
+
 _OFP8 = "OCP 8-bit Floating Point Specification (OFP8) v1.0, table 1"
+
+
 _MX = "OCP Microscaling Formats (MX) v1.0, 5.3"
+
+
 _FNUZ = "Noune et al., 8-bit Numerical Formats for Deep Neural Networks, 2022"
+
+
 _LLVM = "LLVM APFloat semantics"
+
 
 _ROWS = (
     make_spec(
         "float128", 15, 112, aliases="fp128 f128 quad quadruple binary128 e15m112",
-        cuda="__float128", source=_IEEE,
+        cuda="__float128", citation=_IEEE,
     ),
     make_spec(
         "float64", 11, 52, aliases="fp64 double binary64 e11m52 <f8 >f8 cuda_r_64f",
         torch="float64", numpy="float64", safetensors="F64", onnx="DOUBLE", cuda="double",
-        gguf="F64", source=_IEEE,
+        gguf="F64", citation=_IEEE,
     ),
     make_spec(
         "float32", 8, 23, aliases="fp32 single binary32 e8m23 <f4 >f4 cuda_r_32f",
         torch="float32", numpy="float32", safetensors="F32", onnx="FLOAT", cuda="float",
-        gguf="F32", source=_IEEE,
+        gguf="F32", citation=_IEEE,
     ),
     make_spec(
         "tfloat32", 8, 10, aliases="tf32 tensorfloat32 e8m10",
         cuda="nvcuda::wmma::precision::tf32",
-        source="NVIDIA A100 Tensor Core GPU Architecture, 2020",
+        citation="NVIDIA A100 Tensor Core GPU Architecture, 2020",
     ),
     make_spec(
         "float16", 5, 10, aliases="fp16 half binary16 e5m10 f2 <f2 >f2 half_float cuda_r_16f",
         torch="float16", numpy="float16", safetensors="F16", onnx="FLOAT16", cuda="__half",
-        gguf="F16", source=_IEEE,
+        gguf="F16", citation=_IEEE,
     ),
     make_spec(
         "bfloat16", 8, 7, aliases="brain e8m7 nv_bfloat16 cuda_r_16bf",
         torch="bfloat16", ml_dtypes="bfloat16", safetensors="BF16", onnx="BFLOAT16",
         cuda="__nv_bfloat16", gguf="BF16",
-        source="Intel, BFLOAT16 Hardware Numerics Definition, 2018",
+        citation="Intel, BFLOAT16 Hardware Numerics Definition, 2018",
     ),
     make_spec(
         "float8_e4m3fn", 4, 3, "fn", aliases="e4m3fn f8e4m3fn fp8_e4m3fn cuda_r_8f_e4m3",
         torch="float8_e4m3fn", ml_dtypes="float8_e4m3fn", safetensors="F8_E4M3",
-        onnx="FLOAT8E4M3FN", cuda="__nv_fp8_e4m3", source=_OFP8,
+        onnx="FLOAT8E4M3FN", cuda="__nv_fp8_e4m3", citation=_OFP8,
     ),
     make_spec(
         "float8_e5m2", 5, 2, aliases="e5m2 f8e5m2 fp8_e5m2 fp8e5m2 cuda_r_8f_e5m2",
         torch="float8_e5m2", ml_dtypes="float8_e5m2", safetensors="F8_E5M2", onnx="FLOAT8E5M2",
-        cuda="__nv_fp8_e5m2", source=_OFP8,
+        cuda="__nv_fp8_e5m2", citation=_OFP8,
     ),
     make_spec(
         "float8_e4m3fnuz", 4, 3, "fnuz", aliases="e4m3fnuz f8e4m3fnuz fp8_e4m3fnuz",
         torch="float8_e4m3fnuz", ml_dtypes="float8_e4m3fnuz", safetensors="F8_E4M3FNUZ",
-        onnx="FLOAT8E4M3FNUZ", source=_FNUZ,
+        onnx="FLOAT8E4M3FNUZ", citation=_FNUZ,
     ),
     make_spec(
         "float8_e5m2fnuz", 5, 2, "fnuz", aliases="e5m2fnuz f8e5m2fnuz fp8_e5m2fnuz",
         torch="float8_e5m2fnuz", ml_dtypes="float8_e5m2fnuz", safetensors="F8_E5M2FNUZ",
-        onnx="FLOAT8E5M2FNUZ", source=_FNUZ,
+        onnx="FLOAT8E5M2FNUZ", citation=_FNUZ,
     ),
     make_spec(
         "float8_e4m3b11fnuz", 4, 3, "fnuz", bias=11,
         aliases="e4m3b11fnuz e4m3b11 f8e4m3b11fnuz float8_e4m3b11",
-        ml_dtypes="float8_e4m3b11fnuz", source=_LLVM,
+        ml_dtypes="float8_e4m3b11fnuz", citation=_LLVM,
     ),
     make_spec(
-        "float8_e4m3", 4, 3, ml_dtypes="float8_e4m3", source=_LLVM,
+        "float8_e4m3", 4, 3, ml_dtypes="float8_e4m3", citation=_LLVM,
     ),
     make_spec(
-        "float8_e3m4", 3, 4, aliases="e3m4 f8e3m4", ml_dtypes="float8_e3m4", source=_LLVM,
+        "float8_e3m4", 3, 4, aliases="e3m4 f8e3m4", ml_dtypes="float8_e3m4", citation=_LLVM,
     ),
     make_spec(
         "float8_e8m0fnu", 8, 0, "fnu", aliases="e8m0fnu e8m0 f8e8m0fnu ue8m0 cuda_r_8f_ue8m0",
         torch="float8_e8m0fnu", ml_dtypes="float8_e8m0fnu", safetensors="F8_E8M0",
-        onnx="FLOAT8E8M0", cuda="__nv_fp8_e8m0", source="OCP Microscaling Formats (MX) v1.0, 5.4",
+        onnx="FLOAT8E8M0", cuda="__nv_fp8_e8m0", citation="OCP Microscaling Formats (MX) v1.0, 5.4",
     ),
     make_spec(
         "float6_e2m3fn", 2, 3, "finite", aliases="e2m3fn f6e2m3fn fp6_e2m3 cuda_r_6f_e2m3",
-        ml_dtypes="float6_e2m3fn", safetensors="F6_E2M3", cuda="__nv_fp6_e2m3", source=_MX,
+        ml_dtypes="float6_e2m3fn", safetensors="F6_E2M3", cuda="__nv_fp6_e2m3", citation=_MX,
     ),
     make_spec(
         "float6_e3m2fn", 3, 2, "finite", aliases="e3m2fn f6e3m2fn fp6_e3m2 cuda_r_6f_e3m2",
-        ml_dtypes="float6_e3m2fn", safetensors="F6_E3M2", cuda="__nv_fp6_e3m2", source=_MX,
+        ml_dtypes="float6_e3m2fn", safetensors="F6_E3M2", cuda="__nv_fp6_e3m2", citation=_MX,
     ),
     make_spec(
         "float4_e2m1fn", 2, 1, "finite",
         aliases="e2m1fn f4e2m1fn fp4_e2m1 fp4 float4 float4_e2m1fn_x2 cuda_r_4f_e2m1",
         torch="float4_e2m1fn_x2", ml_dtypes="float4_e2m1fn", safetensors="F4", onnx="FLOAT4E2M1",
-        cuda="__nv_fp4_e2m1", source=_MX,
+        cuda="__nv_fp4_e2m1", citation=_MX,
     ),
 )  # fmt: skip
+
 
 FORMATS: Mapping[str, FormatSpec] = MappingProxyType({row.name: row for row in _ROWS})
 """Every listed format by name, widest first."""
 
+
 _E4M3 = ("float8_e4m3fn", "float8_e4m3", "float8_e4m3fnuz", "float8_e4m3b11fnuz")
 _FP8 = (*_E4M3, "float8_e5m2", "float8_e5m2fnuz", "float8_e3m4", "float8_e8m0fnu")
 _FP6 = ("float6_e2m3fn", "float6_e3m2fn")
-
 AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("e4m3", "f8e4m3", "fp8_e4m3", "fp8e4m3"), _E4M3),
     **dict.fromkeys(("fp8", "float8"), _FP8),
@@ -164,44 +171,3 @@ AMBIGUOUS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("longdouble", "long double"), ("float128", "float64")),
 }
 """Names that mean different formats to different people, with what they could mean."""
-
-
-def _names(row: FormatSpec) -> list[str]:
-    libraries = (row.torch, row.numpy, row.ml_dtypes, row.safetensors, row.onnx, row.cuda, row.gguf)
-    return [row.name, *row.aliases, *(name.lower() for name in libraries if name)]
-
-
-_BY_ALIAS = {alias: row for row in _ROWS for alias in _names(row) if alias not in AMBIGUOUS}
-
-
-def find_format(name: str | FormatSpec) -> FormatSpec:
-    """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `F8_E4M3`).
-
-    Names that are not listed are read as custom formats (`e5m7`, `e4m3b11fnuz`) and as members of
-    the IEEE P3109 family (`binary8p4se`): see `fpx.core.families`.
-
-    Raises:
-        InputError: no such format, or several of that name.
-    """
-    if isinstance(name, FormatSpec):
-        return name
-    key = name.strip().lower()
-    for module in ("torch.", "numpy.", "np.", "ml_dtypes."):
-        key = key.removeprefix(module)
-    row = _BY_ALIAS.get(key)
-    if row is not None:
-        return row
-    if key in AMBIGUOUS:
-        *most, last = AMBIGUOUS[key]
-        raise InputError(
-            f"format {quoted(name)} is ambiguous: write {', '.join(most)} or {last} in full"
-        )
-    from fpx.core.families import family_member  # builds on the rows, and few names need it
-
-    member = family_member(key)
-    if member is None:
-        raise InputError(
-            f"unknown format {quoted(name)}: use one of {listed(FORMATS, 40)}, a custom eXmY or "
-            "IEEE P3109's binaryKpPse (see fpx formats)"
-        )
-    return member

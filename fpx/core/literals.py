@@ -7,25 +7,27 @@ the literal does on every grid of a format, however long or extreme the literal 
 
 from __future__ import annotations
 
-import decimal
 import re
 from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from functools import cache
 
-from fpx.core.dyadic import Dyadic, digits_to_int, integer_text, place_point
-from fpx.errors import InputError, quoted
-
-if TYPE_CHECKING:
-    from fpx.core.spec import FormatSpec
+from fpx.core.dyadic import digits_to_int, integer_text
+from fpx.core.numbers import (
+    CONSTANTS,
+    Code,
+    Constant,
+    DecimalNumber,
+    Infinity,
+    Literal,
+    Nan,
+    RationalNumber,
+)
+from fpx.errors import InputError
+from fpx.words import quoted
 
 _MAX_EXPONENT_DIGITS = 30
 _CLAMPED_EXPONENT = 10**_MAX_EXPONENT_DIGITS  # beyond every format, and below no real exponent
-_MAX_SPAN = 2_000_000  # digits that an exact difference may take to write out
-_FEW_DIGITS = 400  # below, plain integers are faster than `Decimal`
-_MAX_RATIO_BITS = 20_000  # size of fraction literals whose exact difference is written out
 
 
 class ReadAs(Enum):
@@ -39,188 +41,6 @@ class ReadAs(Enum):
     """Everything is a code: `16` is the code 0x10."""
 
 
-class DecimalNumber(NamedTuple):
-    """(-1)^negative * digits * 10^exponent, with no zero at either end of `digits`; "" is zero."""
-
-    negative: bool
-    digits: str
-    exponent: int
-    text: str
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the value is 0 (of either sign)."""
-        return not self.digits
-
-    def ratio(self, low: int, high: int) -> tuple[int, int]:
-        """(numerator, denominator), both positive, of a number that stands in for |x| != 0.
-
-        It lies where |x| lies relative to every multiple of 2^(low-1) up to 2^high, so it rounds
-        as |x| does in a format whose smallest spacing is 2^low and whose values are below 2^high.
-        """
-        digits, exponent = self.digits, self.exponent
-        lead = len(digits) + exponent  # 10^(lead-1) <= |x| < 10^lead
-        # 10^n is above 8^n = 2^3n for n > 0 and below it for n < 0: bounds without the power
-        if lead > 1 and 3 * (lead - 1) > high:
-            return 1 << max(high + 1, 0), 1
-        if lead < 0 and 3 * lead < low - 1:
-            return _power_ratio(low - 2)
-        # a multiple of 2^(low-1) ends at this decimal place; what follows is only "a bit more"
-        places = max(1 - low, 0)
-        kept = lead + places
-        if kept < 0:
-            return 1, 10 ** (places + 1)
-        if len(digits) > kept:
-            digits, exponent = digits[:kept] + "1", -places - 1
-        coefficient = digits_to_int(digits)
-        if exponent >= 0:
-            return coefficient * 10**exponent, 1
-        return coefficient, 10**-exponent
-
-    def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
-        """Exact text of value - x and of (value - x) / 2^ulp_exponent; None if too long to write.
-
-        Decimals where those end, else fractions `p/q`.
-        """
-        lead = len(self.digits) + self.exponent
-        span = abs(lead) + len(self.digits)
-        if span > _MAX_SPAN:
-            return None
-        if span < _FEW_DIGITS and -_FEW_DIGITS < value.exponent < _FEW_DIGITS:
-            # integers over a common power of ten: the same, and for few digits faster
-            significand, exponent = value
-            x = -int(self.digits or 0) if self.negative else int(self.digits or 0)
-            power = min(exponent, self.exponent, 0)
-            if exponent >= 0:
-                significand = (significand << exponent) * 10**-power
-            else:
-                significand *= 5**-exponent * 10 ** (exponent - power)
-            error = significand - x * 10 ** (self.exponent - power)
-            if ulp_exponent <= 0:
-                return _scaled(error, power), _scaled(error << -ulp_exponent, power)
-            return _scaled(error, power), _scaled(error * 5**ulp_exponent, power - ulp_exponent)
-        exact = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
-        difference = _EXACT.subtract(_decimal(*value), exact)
-        ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))
-        return _decimal_text(difference), _decimal_text(ulps)
-
-
-class RationalNumber(NamedTuple):
-    """(-1)^negative * numerator / denominator * 2^exponent; not reduced."""
-
-    negative: bool
-    numerator: int
-    denominator: int
-    exponent: int
-    text: str
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the value is 0 (of either sign)."""
-        return not self.numerator
-
-    def ratio(self, low: int, high: int) -> tuple[int, int]:
-        """As `DecimalNumber.ratio`."""
-        numerator, denominator, exponent, _ = self[1:]
-        lead = numerator.bit_length() - denominator.bit_length() + exponent
-        if lead - 1 > high:  # 2^(lead-1) < |x| < 2^(lead+1)
-            return 1 << max(high + 1, 0), 1
-        if lead + 1 < low - 1:
-            return _power_ratio(low - 2)
-        if exponent >= 0:
-            return numerator << exponent, denominator
-        return numerator, denominator << -exponent
-
-    def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
-        """As `DecimalNumber.error_of`."""
-        numerator, denominator, exponent, _ = self[1:]
-        size = numerator.bit_length() + denominator.bit_length() + abs(exponent)
-        if self.negative:
-            numerator = -numerator
-        if denominator == 1 and size <= _MAX_SPAN:
-            error = value.minus(Dyadic(numerator, exponent))
-            return error.decimal, Dyadic(error.significand, error.exponent - ulp_exponent).decimal
-        if size > _MAX_RATIO_BITS:
-            return None
-        difference = value.fraction - Dyadic(numerator, exponent).fraction / denominator
-        ulps = difference * Dyadic(1, -ulp_exponent).fraction
-        return fraction_text(difference), fraction_text(ulps)
-
-
-class Infinity(NamedTuple):
-    """An infinity."""
-
-    negative: bool
-    text: str
-
-
-class Nan(NamedTuple):
-    """A NaN; `payload` excludes the quiet bit, None asks for the format's canonical NaN."""
-
-    negative: bool
-    signaling: bool
-    payload: int | None
-    text: str
-
-
-class Code(NamedTuple):
-    """A code, written `width` bits wide (in steps of 4 for hexadecimal)."""
-
-    code: int
-    width: int
-    text: str
-
-    def fits(self, spec: FormatSpec) -> bool:
-        """Whether the code, as it was written, is at most as wide as the format."""
-        return self.code >> spec.bits == 0 and self.width <= 4 * spec.code_digits
-
-    def in_format(self, spec: FormatSpec) -> int:
-        """The code as a code of `spec`.
-
-        Raises:
-            InputError: it was written wider than the format.
-        """
-        if not self.fits(spec):
-            raise InputError(
-                f"code {quoted(self.text)} is wider than the {spec.bits} bits of {spec.name}: "
-                f"write at most {spec.code_digits} hexadecimal digits, or choose a wider --dtype"
-            )
-        return self.code
-
-
-class Constant(NamedTuple):
-    """A number that depends on the format: one of CONSTANTS, with a sign."""
-
-    negative: bool
-    name: str
-    text: str
-
-    def in_format(self, spec: FormatSpec) -> RationalNumber:
-        """The number that the constant is in a format.
-
-        Raises:
-            InputError: the format has none of it (subnormals, in E8M0).
-        """
-        value: Dyadic | None = getattr(spec, CONSTANTS[self.name])
-        if value is None:
-            raise InputError(f"{quoted(self.text)}: {spec.name} has no {self.name}")
-        significand, exponent = value
-        negative = self.negative != (significand < 0)
-        return RationalNumber(negative, abs(significand), 1, exponent, self.text)
-
-
-Number: TypeAlias = DecimalNumber | RationalNumber
-Literal: TypeAlias = Number | Infinity | Nan | Code | Constant
-
-CONSTANTS = {
-    "max": "max_finite",
-    "min": "lowest_finite",
-    "smallest_normal": "smallest_normal",
-    "smallest_subnormal": "smallest_subnormal",
-    "epsilon": "machine_epsilon",
-}
-"""Named constants that are read as values -> the attribute of `FormatSpec` that has them."""
-
 # Abramowitz and Stegun, Handbook of Mathematical Functions, table 1.1, and OEIS A000796, A001113:
 # cut (not rounded) to 100 digits, which decides the rounding in every format here
 _DIGITS = {
@@ -232,12 +52,19 @@ _DIGITS = {
 }
 """Named numbers that are the same in every format."""
 
+
 _DECIMAL = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]*)(?:[.]([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _HEX_FLOAT = (
     r"([+-]?)0[xX](?=[.]?[0-9a-fA-F])([0-9a-fA-F]*)(?:[.]([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]+))?"
 )
+
+
 _FRACTION = r"([+-]?)([0-9]+)/([0-9]+)"
+
+
 _CODE = r"0(?:[xX]([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)|[bB]([01]+(?:_[01]+)*))"
+
+
 _SPECIAL = (
     r"(?ai)([+-]?)"
     r"(?:(inf|infinity)|(s)?nan(?:\((0x[0-9a-f]{1,64}|0b[01]{1,256}|[0-9]{1,64})\))?)"
@@ -336,21 +163,6 @@ def exponent_value(text: str | None) -> int:
     return -size if text[0] == "-" else size
 
 
-def fraction_text(value: Fraction) -> str:
-    """Exact text of a fraction: decimal where that ends, else `p/q`."""
-    denominator = value.denominator
-    twos = (denominator & -denominator).bit_length() - 1
-    rest, fives = denominator >> twos, 0
-    while rest % 5 == 0:
-        rest //= 5
-        fives += 1
-    if rest != 1:
-        return f"{integer_text(value.numerator)}/{integer_text(denominator)}"
-    places = max(twos, fives)
-    coefficient = value.numerator * 2 ** (places - twos) * 5 ** (places - fives)
-    return place_point(coefficient < 0, integer_text(abs(coefficient)), -places)
-
-
 # -- pieces ----------------------------------------------------------------------------------------
 
 
@@ -425,40 +237,3 @@ def _explain(body: str, read_as: ReadAs) -> str:
         f"{shown} is not a number: give a decimal 3.14, a hex float 0x1.8p3, a fraction 1/3, "
         f"a code 0x4049 or 0b0100, inf, nan, {', '.join((*CONSTANTS, *_DIGITS))}"
     )
-
-
-_EXACT = decimal.Context(
-    prec=decimal.MAX_PREC,
-    Emax=decimal.MAX_EMAX,
-    Emin=decimal.MIN_EMIN,
-    traps=[decimal.Inexact, decimal.InvalidOperation, decimal.Overflow],
-)
-
-
-def _decimal(significand: int, exponent: int) -> Decimal:
-    """significand * 2^exponent as a `Decimal`, exactly."""
-    return _EXACT.multiply(Decimal(significand), _power_of_two(exponent))
-
-
-@lru_cache(maxsize=4096)
-def _power_ratio(exponent: int) -> tuple[int, int]:
-    """2^exponent as numerator and denominator."""
-    return (1 << exponent, 1) if exponent >= 0 else (1, 1 << -exponent)
-
-
-def _power_of_two(exponent: int) -> Decimal:
-    if exponent >= 0:
-        return Decimal(1 << exponent)
-    return Decimal(5**-exponent).scaleb(exponent, _EXACT)
-
-
-def _scaled(number: int, power: int) -> str:
-    """number * 10^power, exactly."""
-    return place_point(number < 0, str(abs(number)), power)
-
-
-def _decimal_text(value: Decimal) -> str:
-    """Every digit of `value`, in the notation of `place_point`; linear in their number."""
-    mantissa, _, power = f"{value:E}".partition("E")
-    digits = mantissa.lstrip("-").replace(".", "")
-    return place_point(value.is_signed(), digits, int(power) - len(digits) + 1)

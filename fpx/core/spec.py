@@ -50,7 +50,7 @@ class FormatSpec:
         torch, numpy, ml_dtypes: the attribute that names the format there, or None.
         safetensors, onnx, cuda, gguf: what those call it, or None: the dtype of a header, the
             member of `TensorProto.DataType`, the C++ type, the name of a `ggml_type`.
-        source: the standard or paper, with its table or section.
+        citation: the standard or paper, with its table or section.
     """
 
     name: str
@@ -69,7 +69,7 @@ class FormatSpec:
     onnx: str | None = None
     cuda: str | None = None
     gguf: str | None = None
-    source: str = ""
+    citation: str = ""
 
     # -- widths ------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fpx.report import Report
+from fpx.report.base import Report
 
 if TYPE_CHECKING:
     from json import JSONEncoder
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 _DRAWN_BY = {
     "DecodeReport": "fpx.render.decode:decode_panel",
     "LibraryReport": "fpx.render.libraries:libraries_panel",
-    "EncodeReport": "fpx.render.decode:encode_line",
+    "EncodeReport": "fpx.render.encode:encode_line",
     "Comparison": "fpx.render.decode:comparison",
     "Survey": "fpx.render.survey:survey_table",
     "FormatReport": "fpx.render.ranges:format_table",
     "RangeComparison": "fpx.render.ranges:comparison_table",
     "FormatsReport": "fpx.render.formats:formats_tables",
     "TableReport": "fpx.render.table:table_report",
-    "DistanceReport": "fpx.render.table:distance_table",
-    "Distances": "fpx.render.table:distances_table",
+    "DistanceReport": "fpx.render.distance:distance_table",
+    "Distances": "fpx.render.distance:distances_table",
     "RangeReport": "fpx.render.ranges:range_tables",
     "InspectReport": "fpx.render.inspect:inspect_tables",
     "ExtremesReport": "fpx.render.inspect:extremes_table",
     "LayoutReport": "fpx.render.inspect:layout_drawing",
-    "CastReport": "fpx.render.cast:cast_tables",
+    "CastReport": "fpx.render.cast_compare:cast_tables",
     "DevicesReport": "fpx.render.devices:devices_tables",
-    "VerifyReport": "fpx.render.verify:verify_tables",
+    "VerifyReport": "fpx.render.cast_verify:verify_tables",
 }
 
 

@@ -1,4 +1,4 @@
-"""`fpx decode` and `fpx encode` as panels, tables and lines."""
+"""`fpx decode` as panels and tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.interval import Interval
-from fpx.errors import quoted
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,
@@ -21,15 +20,12 @@ from fpx.render.text import (
     WARNING_STYLE,
     brief,
 )
-from fpx.report import Comparison, DecodeReport, EncodeReport, exact_text, hex_code
+from fpx.report.base import exact_text, hex_code
+from fpx.report.decode import Comparison, DecodeReport
+from fpx.words import quoted
 
 _EXPANSION_SHOWN = 300  # characters of an exact value; the rest is in --json
 _COLUMN_DIGITS = 12  # digits shown where several formats stand side by side
-
-
-def encode_line(report: EncodeReport) -> RenderableType:
-    """The code alone."""
-    return Text(hex_code(report.code, report.spec))
 
 
 def decode_panel(report: DecodeReport) -> RenderableType:

@@ -6,10 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fpx.errors import escape
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE
 from fpx.report.devices import DevicesReport, DeviceSupport
+from fpx.words import escape
 
 
 def devices_tables(report: DevicesReport) -> RenderableType:

@@ -37,7 +37,7 @@ def formats_tables(report: FormatsReport) -> RenderableType:
         names.add_row(
             item.spec.name,
             Text.assemble(
-                ", ".join(others), "\n" if others else "", (item.spec.source, LABEL_STYLE)
+                ", ".join(others), "\n" if others else "", (item.spec.citation, LABEL_STYLE)
             ),
         )
     families = Text(

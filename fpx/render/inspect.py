@@ -9,17 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fpx.errors import escape
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.inspect import (
-    Element,
-    ExtremesReport,
-    InspectReport,
-    LayoutReport,
-    TensorInfo,
-    TensorStats,
-)
+from fpx.report.inspect import Element, ExtremesReport, InspectReport, LayoutReport, TensorInfo
+from fpx.words import escape
 
 _BAR = 40  # columns of the longest bar
 _GAP = 3  # empty binades in a row beyond which they are left out
@@ -195,6 +188,3 @@ def _numbers(numbers: tuple[int, ...]) -> str:
 
 def _counted(count: int, style: str) -> Text:
     return Text(f"{count:,}", style if count else LABEL_STYLE)
-
-
-__all__ = ["TensorStats", "extremes_table", "inspect_tables", "layout_drawing"]

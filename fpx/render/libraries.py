@@ -8,7 +8,7 @@ from rich.text import Text
 from fpx.render.decode import decode_panel
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, brief
-from fpx.report import hex_code
+from fpx.report.base import hex_code
 from fpx.report.libraries import LibraryReport
 
 

@@ -13,7 +13,7 @@ from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
-from fpx.report.formats import FormatReport, RangeComparison, RangeReport
+from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
 _DIGITS = 4
 _WIDEST_DRAWN = 8  # exponent bits, where many formats share an axis: wider ones leave it

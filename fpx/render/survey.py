@@ -5,11 +5,12 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from fpx.errors import quoted
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
-from fpx.report import DecodeReport, exact_text, hex_code
+from fpx.report.base import exact_text, hex_code
+from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
+from fpx.words import quoted
 
 _CODE_SHOWN = 10  # characters: all of a 32-bit code
 

@@ -1,4 +1,4 @@
-"""Codes of a format as a grid, a list or CSV; distances as a table; raw bytes as lines."""
+"""`fpx table` as a grid, a list or CSV."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from fpx.core import codec
 from fpx.core.codec import Classification
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.errors import quoted
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief, rounded
-from fpx.report import exact_text, hex_code
-from fpx.report.table import DistanceReport, Distances, TableReport
+from fpx.report.base import exact_text, hex_code
+from fpx.report.table import TableReport
 
-_EXACT_SHOWN = 7  # characters: eight columns fit 80
+EXACT_SHOWN = 7  # characters: eight columns fit 80
 _NARROW = 4  # max_digits10 of formats whose longer values are rounded to that many digits
-
 _STYLES = {
     Classification.ZERO: GOOD_STYLE,
     Classification.SUBNORMAL: WARNING_STYLE,
@@ -29,6 +27,8 @@ _STYLES = {
     Classification.QUIET_NAN: BAD_STYLE,
     Classification.SIGNALING_NAN: BAD_STYLE,
 }
+
+
 _NAMES = {
     Classification.NAN: "NaN",
     Classification.QUIET_NAN: "NaN",
@@ -66,35 +66,6 @@ def table_csv(report: TableReport) -> Iterator[str]:
     yield ",".join(report.KEYS)
     for entry in report.results():
         yield ",".join(str(entry[key]) for key in report.KEYS)
-
-
-def distances_table(report: Distances) -> RenderableType:
-    """One line per format."""
-    first = report.items[0]
-    title = Text.assemble(
-        ("from ", LABEL_STYLE), quoted(first.first.input).strip("'"),
-        (" to ", LABEL_STYLE), quoted(first.second.input).strip("'"),
-    )  # fmt: skip
-    table = plain_table(title)
-    table.add_column("format", no_wrap=True)
-    for column in ("from", "to", "steps", "values\nbetween", "difference"):
-        table.add_column(column, justify="left" if column in ("from", "to") else "right")
-    for item in report.items:
-        difference = exact_text(item.difference)
-        table.add_row(
-            item.format,
-            *(f"{rounded(exact_text(end.dyadic, end.sign) or end.shortest)}\n"
-              f"{hex_code(end.code, end.spec)}" for end in (item.first, item.second)),
-            f"{item.steps:+,}" if item.steps else "0",
-            f"{item.between:,}",
-            "infinite" if difference is None else brief(difference, 12),
-        )  # fmt: skip
-    return table
-
-
-def distance_table(report: DistanceReport) -> RenderableType:
-    """One format."""
-    return distances_table(Distances((report,)))
 
 
 class _Grid:
@@ -149,7 +120,7 @@ class _Grid:
         else:
             magnitude = at << spec.fraction_bits | down
         kind = codec.classify(magnitude, spec)
-        text = _NAMES.get(kind) or _readable(magnitude, spec)
+        text = _NAMES.get(kind) or readable(magnitude, spec)
         return Text(text, _STYLES.get(kind, ""))
 
     def _legend(self) -> str:
@@ -163,7 +134,7 @@ class _Grid:
         spec = self._spec
         notes = []
         if any(
-            len(item) > _EXACT_SHOWN
+            len(item) > EXACT_SHOWN
             for item in (_exact(code, spec) for code in range(spec.magnitude_mask))
         ):
             notes.append(f"Long values are rounded to {_digits(spec)} digits, exact with --list.")
@@ -177,13 +148,13 @@ class _Grid:
         return " ".join(notes)
 
 
-def _readable(code: int, spec: FormatSpec) -> str:
+def readable(code: int, spec: FormatSpec) -> str:
     """The exact value where it is short, else enough digits to tell it from its neighbours.
 
     The shortest decimal alone would not do: that of float8_e4m3fn's 448 is 450.
     """
     exact = _exact(code, spec)
-    if len(exact) <= _EXACT_SHOWN:
+    if len(exact) <= EXACT_SHOWN:
         return exact
     narrow = spec.max_digits10 <= _NARROW
     return rounded(exact, _digits(spec)) if narrow else shortest_decimal(code, spec)
@@ -206,35 +177,3 @@ def _split(code: int, spec: FormatSpec) -> str:
     ends = (int(spec.signed), int(spec.signed) + spec.exponent_bits)
     parts = (bits[: ends[0]], bits[ends[0] : ends[1]], bits[ends[1] :])
     return "-".join(part for part in parts if part)
-
-
-class ByteLines:
-    """Codes and their values as lines, an offset in front, as hex dumps have it.
-
-    Args:
-        spec: the codes' format.
-        width: columns to stay within.
-    """
-
-    def __init__(self, spec: FormatSpec, width: int) -> None:
-        self._spec = spec
-        if spec.bits <= 8:
-            self._value_width = max(len(_readable(code, spec)) for code in range(1 << spec.bits))
-        else:
-            exponent_digits = len(str(abs(spec.quantum_exponent) * 3 // 10))
-            self._value_width = max(spec.max_digits10 + len("-.e-") + exponent_digits, _EXACT_SHOWN)
-        room = (width - 10) // (spec.code_digits + self._value_width + 2)
-        self.per_line = max(n for n in (1, 2, 4, 8, 16) if n <= max(room, 1))
-
-    def line(self, offset: int, codes: Sequence[int]) -> str:
-        """The line of some codes (at most `per_line`), the first at a byte offset."""
-        spec = self._spec
-        code_texts = (f"{code:0{spec.code_digits}x}" for code in codes)
-        values = (f"{_readable(code, spec):>{self._value_width}}" for code in codes)
-        left = " ".join(code_texts).ljust(self.per_line * (spec.code_digits + 1) - 1)
-        return f"{offset:08x}: {left} {' '.join(values)}"
-
-
-__all__ = [
-    "ByteLines", "distance_table", "distances_table", "table_csv", "table_list", "table_report",
-]  # fmt: skip

@@ -5,11 +5,23 @@ from __future__ import annotations
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 
 SIGN_STYLE = "bold red"
+
+
 EXPONENT_STYLE = "bold green"
+
+
 FRACTION_STYLE = "bold blue"
+
+
 LABEL_STYLE = "dim"
+
+
 GOOD_STYLE = "green"
+
+
 WARNING_STYLE = "yellow"
+
+
 BAD_STYLE = "bold red"
 
 

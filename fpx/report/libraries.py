@@ -10,7 +10,7 @@ from fpx.core import codec
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, exact_text, hex_code
-from fpx.report.scalar import DecodeReport
+from fpx.report.decode import DecodeReport
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fpx.core.codec import Overflow, Rounding
-from fpx.core.literals import Code, Infinity, Literal, Nan
+from fpx.core.numbers import Code, Infinity, Literal, Nan
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Reports
-from fpx.report.scalar import DecodeReport
+from fpx.report.decode import DecodeReport
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Reports on codes of one format: all of them, some around a value, the way between two."""
+"""The report of `fpx table`: codes of a format, all of them or some around a value."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.core import codec
-from fpx.core.codec import Classification
-from fpx.core.dyadic import Dyadic
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
-from fpx.report.scalar import DecodeReport
+from fpx.report.base import JsonValue, Report, exact_text, hex_code
+from fpx.report.decode import DecodeReport
 
 GRID_BITS = 12
 """Formats of up to that many bits are shown whole."""
@@ -88,74 +86,3 @@ class TableReport(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per code."""
         return [code_entry(code, self.spec) for code in self.codes]
-
-
-@dataclass(frozen=True, eq=False)
-class DistanceReport(Report):
-    """How far apart two numbers are in a format.
-
-    Attributes:
-        first, second: both, rounded to the format.
-    """
-
-    schema: ClassVar[str] = "fpx.distance/1"
-
-    first: DecodeReport
-    second: DecodeReport
-
-    @property
-    def format(self) -> str:
-        """The format's full name."""
-        return self.first.format
-
-    @property
-    def steps(self) -> int:
-        """How many values up (or, negative, down) it is from the first to the second.
-
-        The zeros are one value, and an infinity is the value after the largest finite one.
-
-        Raises:
-            InputError: one of them is a NaN.
-        """
-        places = [codec.ordinal(item.code, item.spec) for item in (self.first, self.second)]
-        return places[1] - places[0]
-
-    @property
-    def between(self) -> int:
-        """Number of values strictly between the two."""
-        return max(abs(self.steps) - 1, 0)
-
-    @property
-    def difference(self) -> Dyadic | None:
-        """second - first as values of the format, exactly; None where one is infinite."""
-        first, second = self.first.dyadic, self.second.dyadic
-        return None if first is None or second is None else second.minus(first)
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry."""
-        difference = self.difference
-        infinite = Classification.INFINITY in (
-            self.first.classification,
-            self.second.classification,
-        )
-        return [
-            {
-                "format": self.format,
-                "first": _end(self.first),
-                "second": _end(self.second),
-                "steps": self.steps,
-                "between": self.between,
-                "difference": None if infinite else exact_text(difference),
-            }
-        ]
-
-
-def _end(item: DecodeReport) -> dict[str, JsonValue]:
-    value = exact_text(item.dyadic, item.sign) or item.shortest
-    return {"input": item.input, "code": hex_code(item.code, item.spec), "value": value}
-
-
-class Distances(Reports):
-    """How far apart two numbers are in several formats."""
-
-    items: tuple[DistanceReport, ...]

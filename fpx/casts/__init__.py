@@ -1,0 +1,1 @@
+"""Who casts, where, and correct rounding of whole tensors."""

@@ -1,0 +1,1 @@
+"""Whether casts round rightly."""

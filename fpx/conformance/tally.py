@@ -1,0 +1,115 @@
+"""Counting the casts that differ, by cause, with the first few of each."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fpx.casts.rounding import nans
+from fpx.conformance.causes import CAUSES, Cause, Differences
+from fpx.core import codec
+from fpx.core.shortest import shortest_decimal
+from fpx.core.spec import FormatSpec
+from fpx.report.base import exact_text
+from fpx.report.cast_verify import KINDS, CastExample, CauseCount
+from fpx.tensors.dtypes import IntegerType, Origin
+
+
+@dataclass
+class Tally:
+    """What is known of one cast so far; blocks may come in any order, from any thread."""
+
+    origin: Origin
+    target: FormatSpec
+    keep: int
+    checked: int = 0
+    differing: int = 0
+    undefined: int = 0
+    counts: dict[Cause, int] = field(default_factory=dict)
+    examples: dict[Cause, list[tuple[int, int, int]]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
+        """Takes in one block."""
+        count = codes.numel()
+        if _same(expected, got):
+            if self.target.nan_code is None:
+                count -= self._leave_out(codes)
+            with self.lock:
+                self.checked += count
+            return
+        at = (expected != got).nonzero().reshape(-1)
+        if self.target.nan_code is None:
+            count -= self._leave_out(codes)
+            at = at[~nans(codes[at], self.origin)]
+        with self.lock:
+            self.checked += count
+            self.differing += at.numel()
+        self._explain(codes[at], expected[at], got[at])
+
+    def _leave_out(self, codes: Tensor) -> int:
+        undefined = int(nans(codes, self.origin).count_nonzero())
+        with self.lock:
+            self.undefined += undefined
+        return undefined
+
+    def _explain(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
+        left = Differences(codes, self.origin, self.target, expected, got)
+        for cause in CAUSES:
+            if not left.codes.numel():
+                return
+            explained = cause.test(left)
+            first = explained.nonzero()[: self.keep].reshape(-1)
+            if not first.numel():
+                continue
+            rows = zip(*(part[first].tolist() for part in left.tensors), strict=True)
+            wide = (self.origin.bits, self.target.bits, self.target.bits)
+            found = [
+                tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True))
+                for row in rows
+            ]
+            with self.lock:
+                self.counts[cause] = self.counts.get(cause, 0) + int(explained.count_nonzero())
+                known = self.examples.get(cause, [])
+                self.examples[cause] = sorted(known + found)[: self.keep]
+            left = left.where(~explained)
+
+    def causes(self) -> tuple[CauseCount, ...]:
+        """The causes, the worst kind first."""
+        order = sorted(self.counts, key=lambda c: (KINDS.index(c.kind), -self.counts[c]))
+        return tuple(
+            CauseCount(
+                cause.name,
+                cause.reason,
+                cause.kind,
+                cause.word,
+                self.counts[cause],
+                tuple(self._example(*found) for found in self.examples[cause]),
+            )
+            for cause in order
+        )
+
+    def _example(self, code: int, expected: int, got: int) -> CastExample:
+        return CastExample(
+            *_named(code, self.origin), *_named(expected, self.target), *_named(got, self.target)
+        )
+
+
+def _named(code: int, type_: Origin) -> tuple[str, str]:
+    """(hexadecimal, exact value) of a code."""
+    digits = f"0x{code:0{-(-type_.bits // 4)}x}"
+    if isinstance(type_, IntegerType):
+        negative = type_.signed and code >> (type_.bits - 1)
+        return digits, str(code - (1 << type_.bits) if negative else code)
+    sign = int(bool(code & type_.sign_mask))
+    return digits, exact_text(codec.decode(code, type_), sign) or shortest_decimal(code, type_)
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether all codes are equal; eight bytes at a time where they divide so."""
+    if all(x.numel() * x.itemsize % 8 == x.storage_offset() == 0 for x in (a, b)):
+        a, b = (x.contiguous().view(torch.int64) for x in (a, b))
+    return torch.equal(a, b)

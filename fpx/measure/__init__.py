@@ -1,0 +1,1 @@
+"""What a cast did to values."""

@@ -1,0 +1,188 @@
+"""A block of values before a cast, with what every target's statistics need of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.measure.squares import ScaledSquares
+
+Locate = Callable[[int], tuple[str, tuple[int, ...]]]
+"""Position in a block -> (tensor, multi-index)."""
+
+
+class Measure(NamedTuple):
+    """The dtype in which a block is measured.
+
+    Attributes:
+        dtype, bits: torch's dtype, and the integer dtype of its codes.
+        spec: its format.
+    """
+
+    dtype: torch.dtype
+    bits: torch.dtype
+    spec: FormatSpec
+
+
+WIDE = Measure(torch.float64, torch.int64, FORMATS["float64"])
+NARROW = Measure(torch.float32, torch.int32, FORMATS["float32"])
+EXPONENT_BINS = 2048
+"""Bins of an exponent histogram: the biased exponents of float64."""
+
+
+class SourceBlock:
+    """A block of source values, with what every target's statistics need of it.
+
+    Args:
+        x: 1-D tensor of any real dtype, on any device, not empty.
+        locate: where its elements are in the tensor they come from.
+        weights: float64, how many elements of the tensor each element of `x` stands for; None is
+            one each.
+        measure: in what it is measured; by default what holds `x` exactly.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        locate: Locate,
+        weights: Tensor | None = None,
+        measure: Measure | None = None,
+    ) -> None:
+        self.x = x
+        self.locate = locate
+        self.weights = weights
+        narrow = x.is_floating_point() and x.dtype is not torch.float64
+        self.measure = measure or (NARROW if narrow else WIDE)
+
+    @cached_property
+    def wide(self) -> SourceBlock:
+        """The same, measured in float64."""
+        if self.measure is WIDE:
+            return self
+        return SourceBlock(self.x, self.locate, self.weights, WIDE)
+
+    def at(self, positions: Tensor) -> SourceBlock:
+        """Some of its elements, measured in float64."""
+        return SourceBlock(
+            self.x[positions], lambda i: self.locate(int(positions[i])), measure=WIDE
+        )
+
+    def count(self, mask: Tensor | None) -> int:
+        """How many elements a mask (or, of numbers, those that are not zero) stands for."""
+        if mask is None:
+            return 0
+        if self.weights is None:
+            return int(mask.count_nonzero())
+        return int(self.weights[mask != 0].sum())
+
+    @cached_property
+    def total(self) -> int:
+        """How many elements it stands for."""
+        return self.x.numel() if self.weights is None else int(self.weights.sum())
+
+    def squares(self, values: Tensor, largest: float) -> ScaledSquares:
+        """The sum of the squares of some numbers at its elements; none beyond `largest`."""
+        return ScaledSquares.of(values, largest, self.weights)
+
+    @cached_property
+    def value(self) -> Tensor:
+        """x as measured: exact but for integers beyond 2^53, see `low`."""
+        if self.low is None:
+            return self.x.to(self.measure.dtype)
+        return (self._signed_bits & ~0xFFFFFFFF).to(torch.float64) + self._offset
+
+    @cached_property
+    def low(self) -> Tensor | None:
+        """What `value` lacks to be exact: the low 32 bits of 64-bit integers, else None."""
+        if self.x.dtype not in (torch.int64, torch.uint64):
+            return None
+        return (self._signed_bits & 0xFFFFFFFF).to(torch.float64)
+
+    @property
+    def _signed_bits(self) -> Tensor:
+        return self.x.view(torch.int64)
+
+    @property
+    def _offset(self) -> Tensor | float:
+        """uint64 bits read as int64 are 2^64 too low from 2^63 up."""
+        if self.x.dtype is torch.int64:
+            return 0.0
+        return (self._signed_bits < 0).to(torch.float64) * 2.0**64
+
+    @cached_property
+    def rounded(self) -> Tensor:
+        """x rounded once to float64."""
+        return self.value if self.low is None else self.value + self.low
+
+    @cached_property
+    def magnitude(self) -> Tensor:
+        """|x|."""
+        return self.rounded.abs()
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest |x|; NaN both where there is one."""
+        smallest, largest = torch.aminmax(self.magnitude)
+        return float(smallest), float(largest)
+
+    @cached_property
+    def finite(self) -> Tensor | None:
+        """Where x is finite; None stands for everywhere."""
+        return None if math.isfinite(self.extremes[1]) else self.magnitude < math.inf
+
+    @cached_property
+    def zero(self) -> Tensor:
+        """Where x is zero."""
+        return self.magnitude == 0
+
+    @cached_property
+    def divisor(self) -> Tensor:
+        """|x| to divide by: 1 where x is 0 or not finite."""
+        if self.extremes[0] > 0 and self.finite is None:
+            return self.magnitude
+        unusable = self.zero if self.finite is None else self.zero | ~self.finite
+        return torch.where(unusable, 1.0, self.magnitude)
+
+    @cached_property
+    def exponent_field(self) -> Tensor:
+        """The bits of the exponent field of |x|, where they are in its code."""
+        spec = self.measure.spec
+        mask = spec.magnitude_mask ^ ((1 << spec.fraction_bits) - 1)
+        return self.magnitude.view(self.measure.bits) & mask
+
+    @cached_property
+    def signal(self) -> ScaledSquares:
+        """The sum of squares of x, of which all are finite."""
+        return self.squares(self.rounded, self.extremes[1])
+
+    @cached_property
+    def exponents(self) -> Tensor:
+        """Count of each biased exponent among non-zero x: int64 of shape (2048,), on the CPU.
+
+        float64's subnormals are in bin 0, infinities and NaNs in bin 2047.
+        """
+        spec = self.measure.spec
+        narrow = self.measure is NARROW
+        field = self.exponent_field >> spec.fraction_bits
+        if narrow:
+            field = field.to(torch.uint8)  # which bincount takes fastest
+        bins = torch.bincount(field, self.weights, minlength=1 << spec.exponent_bits)
+        counts = bins.to("cpu", torch.int64)
+        if counts[0]:
+            counts[0] -= self.count(self.zero)
+        if not narrow:
+            return counts
+        if counts[0]:  # float32's subnormals have exponents of their own in float64
+            return self.wide.exponents
+        wide = torch.zeros(EXPONENT_BINS, dtype=torch.int64)
+        shift = WIDE.spec.bias - spec.bias
+        wide[shift : shift + len(counts) - 1] = counts[:-1]
+        wide[-1] = counts[-1]
+        return wide

@@ -1,0 +1,69 @@
+"""Tensors of 8 and 16 bits by their distinct codes: at most 65,536, however many elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from fpx.measure.block import SourceBlock
+from fpx.tensors.entry import TensorEntry
+
+_BLOCK = 1 << 19  # elements; much longer than the histogram is wide
+_WORTHWHILE = 1 << 17  # elements, below which a histogram costs more than it saves
+_CODES = {1: (torch.uint8, 1 << 8), 2: (torch.int16, 1 << 16)}
+
+
+def has_few_codes(entry: TensorEntry) -> bool:
+    """Whether a tensor has more elements than its dtype has codes, and by far."""
+    return entry.dtype.itemsize in _CODES and entry.count >= _WORTHWHILE
+
+
+class DistinctValues:
+    """The distinct values of a tensor, with their counts.
+
+    Every elementwise statistic of a cast follows from these. Equal codes are cast once, where the
+    tensor's own elements would be cast each on its own.
+
+    Args:
+        entry: a tensor for which `has_few_codes`.
+    """
+
+    def __init__(self, entry: TensorEntry) -> None:
+        self._entry = entry
+        self._bits, self._size = _CODES[entry.dtype.itemsize]
+        self._counts = torch.zeros(self._size, dtype=torch.int64)
+        self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
+
+    def read(self, advance: Callable[[int], None]) -> None:
+        """Reads the tensor; `advance` hears how many more elements were read."""
+        start = 0
+        for block in self._entry.blocks(_BLOCK):
+            codes = block.view(self._bits).to(torch.int32) & (self._size - 1)
+            here = torch.bincount(codes, minlength=self._size)
+            new = (here > 0) & (self._counts == 0)
+            if new.any():
+                _note_first(self._first, codes, new, start)
+            self._counts += here
+            start += len(codes)
+            advance(len(codes))
+
+    def block(self) -> SourceBlock | None:
+        """What was read, in the order of first occurrence; None if nothing was."""
+        present = self._counts.nonzero().view(-1)
+        if not len(present):
+            return None
+        present = present[self._first[present].argsort()]
+        where = self._first[present].tolist()
+        return SourceBlock(
+            present.to(self._bits).view(self._entry.dtype),
+            lambda i: (self._entry.name, self._entry.index(where[i])),
+            weights=self._counts[present].to(torch.float64),
+        )
+
+
+def _note_first(first: Tensor, codes: Tensor, new: Tensor, start: int) -> None:
+    """Writes down where each of the new codes occurs first in a block that begins at `start`."""
+    positions = new[codes].nonzero().view(-1)
+    first.scatter_reduce_(0, codes[positions].long(), positions + start, "amin")

@@ -1,0 +1,146 @@
+"""A block of values before and after a cast, with the elementwise quantities that metrics share.
+
+Everything is exact where it can be. Measuring happens in float64, or, for sources that are no wider
+than float32 and targets whose values float32 has, in float32, which halves the work and loses
+nothing: while nothing overflows and q is within one ulp of the target of x, q - x is a multiple of
+the smaller of both ulps, so it has at most 24 bits (as in Sterbenz' lemma), and scaling it by a
+power of two keeps them. `Pair.of` measures in float64 what is further off.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache, cached_property
+
+import torch
+from torch import Tensor
+
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.core.thresholds import Thresholds
+from fpx.measure.block import NARROW, SourceBlock
+
+
+class Pair:
+    """A source block and its cast.
+
+    Args:
+        source: the block before the cast.
+        q: the block after it, any float dtype, same shape and device.
+        target: the format that `q` is in.
+    """
+
+    def __init__(self, source: SourceBlock, q: Tensor, target: FormatSpec) -> None:
+        self.thresholds = Thresholds.of(target)
+        narrow = (
+            _float32_measures(target) and source.extremes[1] < self.thresholds.overflow
+        )  # false for NaN
+        self.source = source if narrow else source.wide
+        self.q = q
+        self.target = target
+
+    def at(self, positions: Tensor) -> Pair:
+        """Some of the elements, measured in float64."""
+        return Pair(self.source.at(positions), self.q[positions], self.target)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is measured in float32."""
+        return self.source.measure is NARROW
+
+    @classmethod
+    def of(cls, source: SourceBlock, q: Tensor, target: FormatSpec) -> Pair:
+        """A pair whose errors are exact, whatever the cast made of the block."""
+        pair = cls(source, q, target)
+        if pair.is_narrow and float(pair.error_in_ulps.amax()) > 1:
+            return cls(source.wide, q, target)
+        return pair
+
+    @cached_property
+    def result(self) -> Tensor:
+        """q as measured, exact."""
+        return self.q.to(self.source.measure.dtype)
+
+    @cached_property
+    def signed_error(self) -> Tensor:
+        """q - x; 0 where either is not finite."""
+        source = self.source
+        error = self.result - source.value
+        if source.low is not None:
+            error = error - source.low
+        if self.all_finite:
+            return error
+        finite = self.result.isfinite()
+        if source.finite is not None:
+            finite &= source.finite
+        return torch.where(finite, error, 0.0)
+
+    @cached_property
+    def magnitude(self) -> Tensor:
+        """|q|."""
+        return self.result.abs()
+
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The smallest and the largest |q|; NaN both where there is one."""
+        smallest, largest = torch.aminmax(self.magnitude)
+        return float(smallest), float(largest)
+
+    @cached_property
+    def all_finite(self) -> bool:
+        """Whether every x and every q is finite."""
+        return self.source.finite is None and math.isfinite(self.extremes[1])
+
+    @cached_property
+    def finite_count(self) -> int:
+        """Pairs that are finite on both sides."""
+        if self.all_finite:
+            return self.source.total
+        finite = self.result.isfinite()
+        if self.source.finite is not None:
+            finite = finite & self.source.finite
+        return self.source.count(finite)
+
+    @cached_property
+    def overflow(self) -> Tensor | None:
+        """Where a finite x is beyond the overflow threshold; None stands for nowhere."""
+        source, limit = self.source, self.thresholds.overflow
+        if source.extremes[1] < limit:
+            return None
+        beyond = (
+            source.magnitude > limit if self.thresholds.tie_stays else source.magnitude >= limit
+        )
+        return beyond if source.finite is None else beyond & source.finite
+
+    @cached_property
+    def zero(self) -> Tensor | None:
+        """Where q is zero; None stands for nowhere."""
+        return None if self.extremes[0] > 0 else self.result == 0
+
+    @cached_property
+    def error(self) -> Tensor:
+        """|q - x|; 0 where either is not finite."""
+        return self.signed_error.abs()
+
+    def relative_error(self) -> Tensor:
+        """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
+        error = self.error / self.source.divisor
+        return error if self.target.zero else torch.where(self.source.zero, 0.0, error)
+
+    @cached_property
+    def error_in_ulps(self) -> Tensor:
+        """|q - x| in ulps of the target at x: products with powers of two, so exact."""
+        measure, target = self.source.measure, self.target
+        bias, shift = measure.spec.bias, measure.spec.fraction_bits
+        field = self.source.exponent_field.clamp(
+            (target.emin + bias) << shift, (target.emax + bias) << shift
+        )
+        # 2^(1 - exponent) first: it is in range wherever 2^-exponent would not be
+        scale = field.neg_().add_((2 * bias + 1) << shift).view(measure.dtype)
+        return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
+
+
+@cache
+def _float32_measures(target: FormatSpec) -> bool:
+    """Whether float32 has every value of a format (and a zero, where relative errors are 0)."""
+    return target.zero and target.signed and FORMATS["float32"].holds(target)

@@ -1,0 +1,150 @@
+"""`fpx cast-verify` as a matrix of verdicts, and what is behind them."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fpx.render.tables import plain_table
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief
+from fpx.report.cast_verify import (
+    KINDS,
+    NAN_BITS,
+    POLICY,
+    WRONG_ROUNDING,
+    CauseCount,
+    VerifyReport,
+    VerifyRow,
+)
+from fpx.words import escape
+
+_STYLES = {WRONG_ROUNDING: BAD_STYLE, POLICY: WARNING_STYLE, NAN_BITS: LABEL_STYLE}
+_ACROSS = 6  # sources side by side: with the targets' names, what 80 columns hold
+_FEW = 4  # casts that are shown in full
+_CAUSES = 16
+
+
+def verify_tables(report: VerifyReport, limit: int = _CAUSES) -> RenderableType:
+    """A matrix for each implementation and the causes; of a few casts, every example instead."""
+    few = len(report.rows) <= _FEW
+    parts: list[RenderableType] = []
+    for who in dict.fromkeys((row.backend, row.device) for row in report.rows):
+        rows = [row for row in report.rows if (row.backend, row.device) == who]
+        parts.append(_heading(report, *who))
+        parts += [_lines(rows)] if few else _matrices(rows)
+    if few:
+        parts += [text for row in report.rows for text in _examples(row, report.against)]
+        return Group(*parts)
+    causes = [(row, cause) for row in report.rows for cause in row.causes]
+    causes.sort(key=lambda pair: (KINDS.index(pair[1].kind), -pair[1].count))
+    if causes:
+        parts.append(_why(causes[:limit]))
+    if len(causes) > limit:
+        parts.append(Text(f"The worst {limit} causes; {len(causes) - limit} more in --json.\n"))
+    sampled = dict.fromkeys(row.from_ for row in report.rows if row.codes == "sampled")
+    if sampled:
+        parts.append(
+            Text(f"Boundaries and random codes of {', '.join(sampled)}; every code of the rest.")
+        )
+    return Group(*parts)
+
+
+def _heading(report: VerifyReport, backend: str, device: str) -> Text:
+    against = "correct rounding" if report.against == "exact" else escape(report.against)
+    options = [
+        name for name in ("compile", "flush_denormal") if report.details.get(name)
+    ]  # what changes results
+    if report.details.get("layout") != "contiguous":
+        options.append(str(report.details.get("layout")))
+    how = f" ({', '.join(options)})" if options else ""
+    version = report.details.get(backend, "")
+    return Text(f"{backend} {version} on {device}{how}, against {against}", LABEL_STYLE)
+
+
+def _verdict(row: VerifyRow) -> Text:
+    if not row.offered:
+        return Text(row.verdict, LABEL_STYLE)
+    word = row.verdict if row.complete else f"{row.verdict}, part"
+    return Text(word, _STYLES[row.causes[0].kind] if row.causes else GOOD_STYLE)
+
+
+def _table(title: str = "") -> Table:
+    return plain_table(Text(title) if title else None)
+
+
+def _matrices(rows: list[VerifyRow]) -> list[RenderableType]:
+    """Verdicts by target and source, so many sources side by side as fit."""
+    cells = {(row.from_, row.to): row for row in rows}
+    sources = list(dict.fromkeys(row.from_ for row in rows))
+    offered = dict.fromkeys(row.to for row in rows if row.offered)
+    parts: list[RenderableType] = []
+    for start in range(0, len(sources), _ACROSS):
+        shown = sources[start : start + _ACROSS]
+        table = _table()
+        table.add_column("to \\ from", no_wrap=True)
+        for source in shown:
+            table.add_column(source, overflow="fold")
+        for target in offered:
+            line = [cells.get((source, target)) for source in shown]
+            table.add_row(target, *(Text("-") if row is None else _verdict(row) for row in line))
+        parts.append(table)
+    absent = [name for name in dict.fromkeys(row.to for row in rows) if name not in offered]
+    if absent:
+        parts.append(Text(f"{rows[0].backend} offers no cast to {', '.join(absent)}.\n"))
+    return parts
+
+
+def _lines(rows: list[VerifyRow]) -> Table:
+    table = _table()
+    for column in ("from", "to", "codes", "verdict"):
+        table.add_column(column, no_wrap=True)
+    for column in ("checked", "equal", "different"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        counts = (row.checked_count, row.equal_count, row.checked_count - row.equal_count)
+        shown = [f"{count:,}" for count in counts] if row.offered else ["", "", ""]
+        table.add_row(row.from_, row.to, row.codes, _verdict(row), *shown)
+    return table
+
+
+def _why(causes: list[tuple[VerifyRow, CauseCount]]) -> Table:
+    table = _table("Why")
+    several = len({(row.backend, row.device) for row, _ in causes}) > 1
+    table.add_column("cast", overflow="fold")
+    table.add_column("cause", overflow="fold")
+    table.add_column("count", justify="right", no_wrap=True)
+    table.add_column("first", no_wrap=True)
+    for row, cause in causes:
+        who = f" ({row.backend}, {row.device})" if several else ""
+        first = cause.examples[0]
+        table.add_row(
+            f"{row.from_} -> {row.to}{who}",
+            Text(cause.reason, _STYLES[cause.kind]),
+            f"{cause.count:,}",
+            f"{first.code} -> {first.got_code}",
+        )
+    return table
+
+
+def _examples(row: VerifyRow, against: str) -> list[RenderableType]:
+    """Each cause with its examples in full, as a report of a bug needs them."""
+    parts: list[RenderableType] = []
+    for cause in row.causes:
+        parts.append(
+            Text.assemble(
+                f"{row.from_} -> {row.to} by {row.backend} on {row.device}: ",
+                (cause.reason, _STYLES[cause.kind]),
+                f" ({cause.count:,})",
+            )
+        )
+        grid = Table.grid(padding=(0, 2))
+        expected = "expected" if against == "exact" else against
+        for number, found in enumerate(cause.examples):
+            if number:
+                grid.add_row("")
+            grid.add_row("  source", found.code, brief(found.value, 60))
+            grid.add_row(f"  {expected}", found.expected_code, brief(found.expected, 60))
+            grid.add_row("  got", found.got_code, brief(found.got, 60))
+        parts += [grid, Text("")]
+    return parts

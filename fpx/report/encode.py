@@ -1,0 +1,104 @@
+"""The report of `fpx encode`: the code of a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from fpx.core import codec
+from fpx.core.codec import Classification, Overflow, Rounded, Rounding
+from fpx.core.numbers import Constant, Literal
+from fpx.core.spec import FormatSpec
+from fpx.report.base import JsonValue, Report, hex_code
+
+
+@dataclass(frozen=True, eq=False)
+class EncodeReport(Report):
+    """The code of one number in one format.
+
+    Attributes:
+        input: the number as it was given.
+        format: its target.
+        code: the code.
+        rounding, overflow: how it was rounded.
+        flags: `exact`, or `inexact` and what came with it (`overflow`, `underflow`), and
+            `subnormal` for a subnormal result. Underflow: a non-zero input became zero.
+    """
+
+    schema: ClassVar[str] = "fpx.encode/1"
+
+    literal: Literal
+    spec: FormatSpec
+    rounding: Rounding
+    overflow: Overflow
+    rounded: Rounded
+
+    @classmethod
+    def of(
+        cls,
+        literal: Literal,
+        spec: FormatSpec,
+        rounding: Rounding = Rounding.TIES_TO_EVEN,
+        overflow: Overflow = Overflow.IEEE,
+    ) -> Self:
+        """The report on `literal` rounded to `spec`.
+
+        Raises:
+            InputError: `spec` cannot hold it at all.
+        """
+        if isinstance(literal, Constant):
+            literal = literal.in_format(spec)
+        rounded = codec.encode(literal, spec, rounding, overflow)
+        return cls(literal, spec, rounding, overflow, rounded)
+
+    @property
+    def input(self) -> str:
+        """The number as it was given."""
+        return self.literal.text
+
+    @property
+    def format(self) -> str:
+        """The format's full name."""
+        return self.spec.name
+
+    @property
+    def code(self) -> int:
+        """The integer encoding."""
+        return self.rounded.code
+
+    @property
+    def classification(self) -> Classification:
+        """What the code stands for."""
+        return codec.classify(self.code, self.spec)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """`exact` or `inexact`, then what came with it."""
+        return tuple(flags_of(self.rounded, self.classification))
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry: input, format, code, rounding, overflow, flags."""
+        return [
+            {
+                "input": self.literal.text,
+                "format": self.spec.name,
+                "code": hex_code(self.code, self.spec),
+                "rounding": self.rounding.value,
+                "overflow": self.overflow.value,
+                "flags": list(self.flags),
+            }
+        ]
+
+
+def flags_of(rounded: Rounded, kind: Classification) -> list[str]:
+    """`exact` or `inexact`, then what came with it."""
+    names = ["inexact" if rounded.inexact else "exact"]
+    if rounded.invalid:
+        names.append("invalid")
+    if rounded.overflow:
+        names.append("overflow")
+    if rounded.inexact and kind is Classification.ZERO:
+        names.append("underflow")
+    if kind is Classification.SUBNORMAL:
+        names.append("subnormal")
+    return names

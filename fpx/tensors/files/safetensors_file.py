@@ -1,0 +1,80 @@
+"""safetensors: the library checks the header, then data is read past it."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from fpx.core.formats import FORMATS
+from fpx.errors import InputError
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
+from fpx.tensors.files.raw import file_blocks, unique
+from fpx.words import quoted_path, reason
+
+_INTEGERS = {
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
+    "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+
+
+_COMPLEX = {"C64": "float32"}
+_LARGEST_HEADER = 16 << 20  # bytes: some 100,000 tensors, each of which takes memory
+
+
+def looks_right(start: bytes, size: int) -> bool:
+    """Whether a file begins with the length of a header that it can hold, and a brace."""
+    return start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8
+
+
+def open_safetensors(path: Path) -> Source:
+    """The tensors of a .safetensors file.
+
+    Raises:
+        InputError: damaged.
+    """
+    shown = quoted_path(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _LARGEST_HEADER:
+        raise InputError(f"{shown} has a header of {length:,} bytes: {_LARGEST_HEADER:,} are read")
+    try:  # the library checks sizes, offsets, overlaps and holes
+        with safe_open(path, framework="numpy") as checked:
+            names = list(checked.keys())
+    except SafetensorError as error:
+        raise InputError(f"{shown} is a damaged safetensors file: {reason(error)}") from None
+    with path.open("rb") as file:
+        file.seek(8)
+        header = json.loads(file.read(length), object_pairs_hook=unique)
+    source = Source(str(path), [])
+    for name in names:
+        described = header[name]
+        stored = described["dtype"]
+        shape = tuple(described["shape"])
+        if stored in _COMPLEX:
+            shape = (*shape, 2)
+            source.notes.append(f"{name}: {COMPLEX_NOTE}")
+        dtype = _dtype(stored)
+        if dtype is None or dtype.itemsize * prod(shape) != _bytes(described):
+            source.notes.append(f"{name}: dtype {stored} is not compared")
+            continue
+        at = 8 + length + described["data_offsets"][0]
+        blocks = file_blocks(path, at, dtype, prod(shape))
+        source.entries.append(TensorEntry(name, dtype, shape, blocks))
+    return source
+
+
+def _dtype(stored: str) -> torch.dtype | None:
+    spec = next((spec for spec in FORMATS.values() if spec.safetensors == stored), None)
+    name = spec.torch if spec is not None else _INTEGERS.get(stored) or _COMPLEX.get(stored)
+    dtype = getattr(torch, name or "", None)
+    return dtype if isinstance(dtype, torch.dtype) else None
+
+
+def _bytes(described: dict[str, Any]) -> int:
+    start, end = described["data_offsets"]
+    return int(end - start)
