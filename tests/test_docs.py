@@ -12,8 +12,11 @@ import typer.main
 import fpx
 from fpx.cli.app import app
 from fpx.report.cast_compare import METRICS
+from fpx.tensors.distributions import NAMES as DISTRIBUTIONS
+from fpx.tensors.files.kinds import SUFFIXES
 from tests.examples import PAGES, ROOT, Example, examples, output_of, python_examples, rewritten
 
+PACKAGE = ROOT / "fpx"
 GROUP = typer.main.get_group(app)
 COMMANDS = GROUP.list_commands(typer.Context(GROUP))
 TEXTS = {
@@ -85,9 +88,9 @@ def test_every_option_is_documented(command: str) -> None:
     assert missing == set()
 
 
-def test_every_metric_is_documented() -> None:
-    page = TEXTS["docs/cast-compare.md"]
-    assert [name for name in METRICS if f"`{name}`" not in page] == []
+@pytest.mark.parametrize("name", [*METRICS, *DISTRIBUTIONS, *SUFFIXES])
+def test_every_metric_distribution_and_kind_of_file_is_documented(name: str) -> None:
+    assert f"`{name}`" in TEXTS["docs/cast-compare.md"]
 
 
 def test_python_names_are_documented() -> None:
@@ -102,6 +105,22 @@ def test_python_names_are_documented() -> None:
 def test_every_command_is_a_function() -> None:
     functions = {"range_" if name == "range" else name.replace("-", "_") for name in COMMANDS}
     assert {*functions, "survey", "libraries"} <= set(fpx.__all__)
+
+
+@pytest.mark.xfail(reason="the rooms are not furnished yet")
+def test_the_map_of_the_house_is_complete() -> None:
+    """docs/ARCHITECTURE.md names every module but those named after commands, and no other."""
+    paths = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")}
+    named = set(re.findall(r"`((?!fpx/|tests/)(?:\w+/)+\w+\.py)`", TEXTS["docs/ARCHITECTURE.md"]))
+    assert named - paths == set()
+    of_commands = {"ranges" if name == "range" else name.replace("-", "_") for name in COMMANDS}
+    of_commands |= {"survey", "libraries"}  # decode --dtype all, decode --libraries
+    others = {
+        path
+        for path in paths
+        if "/" in path and Path(path).stem not in {"__init__", "__main__", *of_commands}
+    }
+    assert others - named == set()
 
 
 @pytest.mark.parametrize("page", TEXTS)
