@@ -1,4 +1,4 @@
-"""Who casts: one row per library."""
+"""Who casts: one row per backend, codes in and codes out."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpx.casts.rounding import round_codes
 from fpx.core.spec import FormatSpec
 from fpx.errors import UnavailableError
 from fpx.tensors.dtypes import (
-    INTEGERS,
     IntegerType,
     Origin,
     cast_dtype,
     container,
-    spec_of,
-    torch_dtype,
 )
+from fpx.version import __version__
 
 LAYOUTS = ("contiguous", "strided", "scalar")
 """How the elements of a cast lie: together, with gaps, or each cast alone."""
 
 
 class Backend(Protocol):
-    """A library that casts."""
+    """Who casts: a library, or correct rounding itself."""
 
     @property
     def name(self) -> str:
@@ -39,14 +38,7 @@ class Backend(Protocol):
     def version(self) -> str:
         """Its version."""
 
-    def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
-        """`x` (1-D) in the target format, on the device of `x`.
-
-        Raises:
-            UnavailableError: the library has no such format.
-        """
-
-    def cast_codes(
+    def cast(
         self,
         codes: Tensor,
         origin: Origin,
@@ -67,11 +59,7 @@ class TorchBackend:
     name = "torch"
     version = str(torch.__version__)
 
-    def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
-        """As `Backend.cast`."""
-        return x.to(cast_dtype(target))
-
-    def cast_codes(
+    def cast(
         self,
         codes: Tensor,
         origin: Origin,
@@ -79,8 +67,8 @@ class TorchBackend:
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> Tensor:
-        """As `Backend.cast_codes`."""
-        held = container(origin) if isinstance(origin, IntegerType) else cast_dtype(origin)
+        """As `Backend.cast`."""
+        held = cast_dtype(origin)
         wanted = cast_dtype(target)
         to = _compiled(held, wanted) if compiled else lambda x: x.to(wanted)
         try:
@@ -124,13 +112,7 @@ class ArrayBackend:
         self.name = name
         self.version = version
 
-    def cast(self, x: Tensor, target: FormatSpec) -> Tensor:
-        """As `Backend.cast`."""
-        origin = spec_of(x.dtype) or INTEGERS[str(x.dtype).removeprefix("torch.")]
-        codes = x.view(container(origin))
-        return self.cast_codes(codes, origin, target).view(torch_dtype(target))
-
-    def cast_codes(
+    def cast(
         self,
         codes: Tensor,
         origin: Origin,
@@ -138,7 +120,7 @@ class ArrayBackend:
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> Tensor:
-        """As `Backend.cast_codes`; there is nothing to compile."""
+        """As `Backend.cast`; there is nothing to compile."""
         held, wanted = _array_type(origin), _array_type(target)
         ours = [kind is not None and hasattr(ml_dtypes, kind.name) for kind in (held, wanted)]
         if held is None or wanted is None or any(ours) != (self.name == "ml_dtypes"):
@@ -167,11 +149,32 @@ def _array_type(type_: Origin) -> np.dtype[Any] | None:
     return None if kind is None else np.dtype(kind)
 
 
+class ExactBackend:
+    """Correct rounding: every pair of formats of up to 64 bits, on every device."""
+
+    name = "exact"
+    version = __version__
+
+    def cast(
+        self,
+        codes: Tensor,
+        origin: Origin,
+        target: FormatSpec,
+        layout: str = "contiguous",
+        compiled: bool = False,
+    ) -> Tensor:
+        """As `Backend.cast`; integers depend on no layout, and there is nothing to compile."""
+        if max(origin.bits, target.bits) > 64:
+            raise UnavailableError(f"{origin.name} to {target.name}: only up to 64 bits are cast")
+        return round_codes(codes, origin, target)
+
+
 BACKENDS: Mapping[str, Backend] = MappingProxyType(
     {
         "torch": TorchBackend(),
         "numpy": ArrayBackend("numpy", np.__version__),
         "ml_dtypes": ArrayBackend("ml_dtypes", ml_dtypes.__version__),
+        "exact": ExactBackend(),
     }
 )
 """Every backend by name."""

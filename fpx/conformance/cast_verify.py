@@ -44,9 +44,9 @@ class Implementation:
     compiled: bool = False
 
     def cast(self, codes: Tensor, origin: Origin, target: FormatSpec) -> Tensor:
-        """As `Backend.cast_codes`; the result is on this device."""
+        """As `Backend.cast`; the result is on this device."""
         there = codes.to(self.device.torch)
-        return self.backend.cast_codes(there, origin, target, self.layout, self.compiled)
+        return self.backend.cast(there, origin, target, self.layout, self.compiled)
 
 
 def find_origin(name: str) -> Origin:
@@ -83,7 +83,7 @@ def cast_verify(
         against: `exact`, or the implementation that says what is expected: `cpu` (torch's),
             `numpy` or `ml_dtypes`.
         everything: all 2^32 codes of 32-bit origins; by default for origins that were named.
-        size: random codes of a origin of which not all are cast, and as many around boundaries.
+        size: random codes of an origin of which not all are cast, and as many around boundaries.
         seed: of those.
         examples: to keep for each cause.
         layout: one of LAYOUTS.

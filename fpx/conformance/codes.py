@@ -15,7 +15,7 @@ from fpx.tensors.boundaries import boundaries
 from fpx.tensors.distributions import seeded
 from fpx.tensors.dtypes import IntegerType, Origin, cast_dtype, container
 
-_EVERY_CODE = 20  # bits of a origin of which all codes are cast always
+_EVERY_CODE = 20  # bits of an origin of which all codes are cast always
 _CPU_BLOCK = 1 << 18  # 1 MiB of float32: with what is made of it, about a core's cache
 _GPU_BLOCK = 1 << 24
 _SCALARS = 1 << 12  # codes cast one by one
@@ -40,7 +40,7 @@ def choose_codes(
     seed: int,
     one_by_one: bool = False,
 ) -> Codes:
-    """All codes of a origin of few bits; of 32 bits if `everything`; else a sample.
+    """All codes of an origin of few bits; of 32 bits if `everything`; else a sample.
 
     Args:
         origin, target: of the cast.
@@ -60,7 +60,7 @@ def choose_codes(
 
 
 def every_code(origin: FormatSpec | IntegerType, device: Device) -> Codes:
-    """All codes of a origin of up to 32 bits, in order."""
+    """All codes of an origin of up to 32 bits, in order."""
     dtype = container(origin)
     count = 1 << origin.bits
     size = min(_CPU_BLOCK if device.is_cpu else _GPU_BLOCK, count)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, Backend
 from fpx.casts.device import Device, find_device
+from fpx.casts.values import values
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.measure.block import Locate, SourceBlock
@@ -21,7 +22,7 @@ from fpx.measure.distinct import DistinctValues, has_few_codes
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import CastReport, CastRow, Location
 from fpx.tensors.distributions import NAMES, named_source
-from fpx.tensors.dtypes import cast_dtype, dtype_name
+from fpx.tensors.dtypes import cast_dtype, container, dtype_name, origin_of, widened_dtype
 from fpx.tensors.entry import Source, TensorEntry, entry_of
 from fpx.tensors.opening import as_tensor, open_files
 from fpx.tensors.progress import Progress, Silent
@@ -206,18 +207,26 @@ def _cast_entry(
             read = seen.block()
             if read is not None:
                 for spec, cast in casts.items():
-                    cast.stats.add(read, backend.cast(read.x, spec), spec)
+                    cast.stats.add(read, _cast(backend, read.x, spec), spec)
         return
     at = 0
     for block in entry.blocks(device.block):
         source = SourceBlock(block.to(device.torch), _locator(entry, at))
         for spec, cast in casts.items():
-            q = backend.cast(source.x, spec)
+            q = _cast(backend, source.x, spec)
             cast.stats.add(source, q, spec)
             if not device.is_cpu:
-                cast.differences.add(source, q.cpu(), BACKENDS["torch"].cast(block, spec))
+                cast.differences.add(source, q.cpu(), _cast(BACKENDS["torch"], block, spec))
         at += block.numel()
         progress.advance(block.numel())
+
+
+def _cast(backend: Backend, x: Tensor, target: FormatSpec) -> Tensor:
+    """`x` (1-D) in the target's dtype, or where torch has none, its values in float64."""
+    origin = origin_of(x.dtype)
+    codes = backend.cast(x.view(container(origin)), origin, target)
+    held = widened_dtype(target)
+    return codes.view(held) if held is not None else values(codes, target)
 
 
 def _locator(entry: TensorEntry, start: int) -> Locate:

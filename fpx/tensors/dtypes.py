@@ -27,18 +27,29 @@ def torch_dtype(spec: FormatSpec) -> torch.dtype:
     return dtype
 
 
-def cast_dtype(spec: FormatSpec) -> torch.dtype:
-    """The torch dtype of a format that torch casts to and from.
+def cast_dtype(type_: Origin) -> torch.dtype:
+    """The torch dtype of a format that torch casts to and from, or of an integer type.
 
     Raises:
         UnavailableError: this torch has none, or only to store pairs in (float4_e2m1fn_x2).
     """
-    dtype = torch_dtype(spec)
-    if spec.bits < 8:
+    if isinstance(type_, IntegerType):
+        dtype: torch.dtype = getattr(torch, type_.name)
+        return dtype
+    dtype = torch_dtype(type_)
+    if type_.bits < 8:
         raise UnavailableError(
-            f"torch {torch.__version__} only stores {spec.name}: it has no casts of it"
+            f"torch {torch.__version__} only stores {type_.name}: it has no casts of it"
         )
     return dtype
+
+
+def widened_dtype(spec: FormatSpec) -> torch.dtype | None:
+    """The torch dtype of a format that torch casts to others; None where it has none."""
+    try:
+        return cast_dtype(spec)
+    except UnavailableError:
+        return None
 
 
 def spec_of(dtype: torch.dtype) -> FormatSpec | None:
@@ -65,6 +76,18 @@ _ML_DTYPES = {
 }
 
 
+def origin_of(dtype: torch.dtype) -> Origin:
+    """The format or integer type of a torch dtype.
+
+    Raises:
+        InputError: neither.
+    """
+    origin = spec_of(dtype) or INTEGERS.get(str(dtype).removeprefix("torch."))
+    if origin is None:
+        raise InputError(f"fpx has no format for {dtype}")
+    return origin
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """The format of a torch dtype, or torch's own name of it."""
     spec = spec_of(dtype)
@@ -73,7 +96,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 @dataclass(frozen=True)
 class IntegerType:
-    """A type of integers, as a origin of casts; its codes are two's complement."""
+    """A type of integers, as an origin of casts; its codes are two's complement."""
 
     name: str
     bits: int
@@ -89,6 +112,10 @@ INTEGERS: Mapping[str, IntegerType] = MappingProxyType(
             IntegerType("int16", 16),
             IntegerType("int32", 32),
             IntegerType("int64", 64),
+            IntegerType("uint16", 16, signed=False),
+            IntegerType("uint32", 32, signed=False),
+            IntegerType("uint64", 64, signed=False),
+            IntegerType("bool", 8, signed=False),
         )
     }
 )
