@@ -14,12 +14,13 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Overflow, Rounding
+from fpx.core.codec import Classification
 from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FORMATS
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.literals import ReadAs, parse_literal, to_literal
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 import fpx
 from fpx.cli.app import app
 from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
 from fpx.core.numbers import CONSTANTS
 from fpx.core.packing import Packing, group_bytes, unpack
+from fpx.core.policy import Overflow, Rounding
 from fpx.report.distance import DistanceReport
 from fpx.report.ranges import FormatReport, RangeComparison
 from fpx.report.survey import survey

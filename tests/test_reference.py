@@ -10,11 +10,11 @@ import torch
 
 from fpx.casts.rounding import nans, round_codes
 from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
 from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import exact_text
