@@ -12,8 +12,8 @@ from fpx.cli import options
 from fpx.cli.output import print_json
 from fpx.cli.values import read_values
 from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
+from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
 from fpx.report.base import Reports
 from fpx.report.encode import EncodeReport
