@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import find_format
 from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.report.base import Renderer, Report, draw_with

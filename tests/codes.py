@@ -8,9 +8,9 @@ from functools import lru_cache
 import torch
 
 from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import parse_literal
 from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import exact_text

@@ -10,9 +10,9 @@ from fpx.cli import options
 from fpx.cli.failures import note
 from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
 from fpx.core.numbers import Code, Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report

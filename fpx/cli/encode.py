@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
+from fpx.core.policy import Overflow, Rounding
 from fpx.report.encode import EncodeReport, Notation
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import listed, quoted

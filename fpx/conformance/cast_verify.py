@@ -124,7 +124,7 @@ def cast_verify(
         for one in implementations
         for origin in wanted
         for target in goals
-        if origin is not target
+        if origin != target
     ]
     progress = progress or Silent()
     progress.start(sum(cast.codes.count for cast in casts if cast.codes is not None))

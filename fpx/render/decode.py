@@ -8,8 +8,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from fpx.core.codec import Classification, Overflow, Rounding
+from fpx.core.codec import Classification
 from fpx.core.interval import Interval
+from fpx.core.policy import Overflow, Rounding
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Overflow, Rounded, Rounding
-from fpx.core.numbers import Constant, Literal
+from fpx.core.codec import Classification, Rounded
+from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, hex_code
 from fpx.words import quoted
@@ -57,8 +58,6 @@ class EncodeReport(Report):
         Raises:
             InputError: `spec` cannot hold it at all.
         """
-        if isinstance(literal, Constant):
-            literal = literal.in_format(spec)
         rounded = codec.encode(literal, spec, rounding, overflow)
         return cls(literal, spec, rounding, overflow, rounded)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fpx.core.policy import overflow_result
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.report.base import JsonValue, Report, Reports, hex_code
 
@@ -58,7 +59,7 @@ class NamesReport(Report):
                 "infinity": spec.infinity,
                 "nan": spec.nan.value,
                 "nan_code": None if spec.nan_code is None else hex_code(spec.nan_code, spec),
-                "overflow": spec.overflow_result,
+                "overflow": overflow_result(spec),
                 "libraries": self.libraries,
                 "aliases": list(spec.aliases),
                 "citation": spec.citation,

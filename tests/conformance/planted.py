@@ -15,7 +15,7 @@ from fpx.casts.rounding import nans, round_codes
 from fpx.conformance.cast_verify import cast_verify, find_origin
 from fpx.conformance.codes import every_code
 from fpx.conformance.tally import Tally
-from fpx.core.codec import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import VerifyRow
 from fpx.tensors.dtypes import IntegerType

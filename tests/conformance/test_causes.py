@@ -12,8 +12,8 @@ from fpx.casts.backends import BACKENDS, Backend
 from fpx.casts.rounding import round_codes
 from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
 from fpx.conformance.causes import CAUSES
-from fpx.core.codec import Rounding
 from fpx.core.formats import FORMATS
+from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS
 from fpx.tensors.dtypes import container

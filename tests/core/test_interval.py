@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from tests import oracle

@@ -74,8 +74,6 @@ def test_no_data_and_no_noise() -> None:
 
 
 FLOATS = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e5m2]
-
-
 INTEGERS = [torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16,
             torch.uint32, torch.uint64, torch.bool]  # fmt: skip
 
