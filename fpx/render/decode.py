@@ -51,7 +51,7 @@ def comparison(report: Comparison) -> RenderableType:
     """One number in several formats, side by side."""
     first = report.items[0]
     title = Text(quoted(first.input).strip("'"), "bold")
-    for name, value in _modes(first):
+    for name, value in unusual_modes(first):
         title.append(f"  {name} {value}", LABEL_STYLE)
     table = Table(
         title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
@@ -127,7 +127,7 @@ def _special(report: DecodeReport) -> str:
     return f"exponent all ones, fraction not zero: {kind}, payload {report.nan_payload:#x}"
 
 
-def _modes(report: DecodeReport) -> list[tuple[str, str]]:
+def unusual_modes(report: DecodeReport) -> list[tuple[str, str]]:
     """Rounding and overflow, where they are not what everybody expects."""
     found = []
     if report.rounding is not Rounding.TIES_TO_EVEN:
@@ -152,7 +152,7 @@ def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
             exact = f"{brief(exact, 60)}  ({len(exact)} characters, all in --json)"
         rows.append(("exact value", exact))
     rows += [("shortest", report.shortest), ("hex float", report.hex_float)]
-    rows += _modes(report)
+    rows += unusual_modes(report)
     rows.append(("rounding error", _error(report)))
     if report.ulp_dyadic is not None:
         rows.append(("ulp", f"{brief(report.ulp_dyadic.decimal)} = 2^{report.ulp_dyadic.exponent}"))
