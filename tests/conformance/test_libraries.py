@@ -53,3 +53,15 @@ def test_saturation_is_named() -> None:
     for cast in entry["libraries"]:  # which libraries saturate depends on their versions
         assert cast["code"] in ("0x7e", "0x7f")
         assert cast["reason"] == ("saturates" if cast["code"] == "0x7e" else "")
+
+
+@pytest.mark.parametrize("value", ["-nan", "snan(1)", "nan(0x3)", "-snan"])
+def test_a_nan_with_other_bits_agrees(value: str) -> None:
+    others = 0
+    for dtype in ("bf16", "fp16", "fp32"):
+        (entry,) = results("decode", value, "--dtype", dtype, "--libraries")
+        assert entry["libraries"]
+        for cast in entry["libraries"]:
+            assert (cast["agrees"], cast["reason"]) == (True, "")
+            others += cast["code"] != entry["code"]
+    assert others  # the nearest float64 that a library is given has no payload
