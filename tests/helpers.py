@@ -32,9 +32,12 @@ E4M3, E5M2, E8M0 = (FORMATS[f"float8_{n}"] for n in ("e4m3fn", "e5m2", "e8m0fnu"
 FP8 = [E4M3, E5M2]
 
 
-def call(*args: object, stdin: bytes | str | None = None) -> tuple[int, str, str]:
-    """A command in this process: (exit code, stdout, stderr)."""
-    result = CliRunner().invoke(app, [*map(str, args)], input=stdin)
+def call(
+    *args: object, stdin: bytes | str | None = None, columns: int | None = None
+) -> tuple[int, str, str]:
+    """A command in this process, on a screen of that many columns: (exit code, stdout, stderr)."""
+    env = None if columns is None else {"COLUMNS": str(columns)}
+    result = CliRunner().invoke(app, [*map(str, args)], input=stdin, env=env)
     return result.exit_code, result.stdout, result.stderr
 
 
