@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fpx.cli.app import COMMANDS
 
 import fpx
 from tests.helpers import call, run
 
 
-@pytest.mark.parametrize("command", ["decode", "encode", "range", "cast-compare"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(command: str) -> None:
     code, out, err = call(command, "--help")
     assert (code, err) == (0, "")
