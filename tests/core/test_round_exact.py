@@ -18,7 +18,7 @@ from fpx.core.names import find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from tests.reference import FAMILIES, SMALL, encode
+from tests.oracle import FAMILIES, SMALL, encode
 
 NAMES = ("e5m7", "e3m9fn", "e4m4fnuz", "e2m5b-3", "e1m3fn", "e7m0fnu", "binary9p4ue", "binary8p3sf")
 SPECS = [*SMALL, *FAMILIES, *map(find_format, NAMES)]
