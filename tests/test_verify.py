@@ -40,7 +40,7 @@ SMALL = [F16, BF16]
 Fault = Callable[[Tensor, Any, FormatSpec], Tensor]
 
 
-class Planted:
+class Planted(Backend):
     """A backend whose casts are right but for one fault."""
 
     name, version = "planted", "0"
@@ -61,7 +61,7 @@ class Planted:
 
 def verify(source: Any, target: FormatSpec, fault: Fault = round_codes, **more: Any) -> VerifyRow:
     more.setdefault("everything", False)
-    backend: Backend = Planted(fault)
+    backend = Planted(fault)
     return cast_verify([source], [target], backends=[backend], size=4096, **more).rows[0]
 
 
@@ -231,7 +231,7 @@ def test_what_only_another_implementation_can_expect() -> None:
 
 
 def test_the_reverse_of_saturation() -> None:
-    planted: Backend = Planted(saturating)
+    planted = Planted(saturating)
     assert planted.cast(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E
     row = cast_verify([F16], [E4M3], backends=[BACKENDS["ml_dtypes"]], against="cpu").rows[0]
     if row.causes:  # torch from 2.12 on saturates
@@ -261,7 +261,7 @@ def test_numpy_rounds_float64_once() -> None:
 def test_compiled_casts_are_verified_too() -> None:
     targets = [F16, BF16]
     report = cast_verify([F32], targets, compiled=True, everything=False, size=2000)
-    assert report.details["compile"]
+    assert report.options.compile
     assert [row.checked_count > 4000 for row in report.rows] == [True, True]
     assert report.failures("wrong_rounding") == []
     # vectors and what is left over of them need not agree on NaN bits: only those may differ

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,6 +97,21 @@ Meaning = Annotated[
     ReadAs,
     typer.Option("--as", help="What 0x4049, 0b0100 and 16 mean: a code of the format or a value."),
 ]
+
+
+def one_of(names: Iterable[str]) -> Any:
+    """Settings of an option that takes one of some names, which its help lists."""
+    valid = tuple(names)
+
+    def parse(text: str) -> str:
+        if text in valid:
+            return text
+        raise typer.BadParameter(f"{quoted(text)} is not one of {listed(valid)}")
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in valid if name.startswith(incomplete)]
+
+    return {"parser": parse, "metavar": f"[{'|'.join(valid)}]", "autocompletion": complete}
 
 
 def find_one_format(names: list[str]) -> FormatSpec:

@@ -38,7 +38,7 @@ def choose_codes(
     everything: bool,
     size: int,
     seed: int,
-    one_by_one: bool = False,
+    few: bool = False,
 ) -> Codes:
     """All codes of an origin of few bits; of 32 bits if `everything`; else a sample.
 
@@ -47,13 +47,13 @@ def choose_codes(
         device: that casts.
         everything: whether 2^32 codes are not too many.
         size, seed: of a sample, see `sampled_codes`.
-        one_by_one: whether each is cast alone, which takes microseconds: a few, then.
+        few: whether some thousand are enough, because each takes microseconds.
     """
-    if one_by_one:
+    if few:
         codes = sampled_codes(origin, target, min(size, _SCALARS), seed, device)
         every = -(-codes.count // _SCALARS)
-        few = torch.cat([codes.block(n)[0] for n in range(codes.blocks)])[::every]
-        return Codes(codes.kind, few.numel(), 1, lambda _: (few, None))
+        some = torch.cat([codes.block(n)[0] for n in range(codes.blocks)])[::every]
+        return Codes(codes.kind, some.numel(), 1, lambda _: (some, None))
     if origin.bits <= (32 if everything else _EVERY_CODE):
         return every_code(origin, device)
     return sampled_codes(origin, target, size, seed, device)
