@@ -2,5 +2,19 @@
 
 import os
 
+import pytest
+from hypothesis import HealthCheck, settings
+
 # the tests run side by side already: threads of each would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# a machine that is busy is no fault: examples may take as long as they like
+settings.register_profile("fpx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fpx")
+
+pytest.register_assert_rewrite(
+    "tests.helpers",
+    "tests.tensors.reading",
+    "tests.measure.definitions",
+    "tests.conformance.planted",
+)

@@ -102,14 +102,14 @@ class Backend(ABC):
             InputError: a layout that the backend does not have, or nothing to compile.
         """
         if layout not in LAYOUTS:
-            raise InputError(f"layout must be one of {listed(LAYOUTS)}, not {quoted(layout)}")
+            raise InputError(f"`layout` must be one of {listed(LAYOUTS)}, not {quoted(layout)}")
         if layout not in self.layouts:
             raise InputError(
-                f"layout {layout} changes nothing in the casts of {self.name}: leave it out"
+                f'`layout="{layout}"` changes nothing in the casts of {self.name}: leave it out'
             )
         if compiled and not self.compiles:
             able = listed(b.name for b in BACKENDS.values() if b.compiles)
-            raise InputError(f"{self.name} has nothing to compile: that is for {able}")
+            raise InputError(f"`compiled=True` is for {able}: {self.name} has nothing to compile")
 
     def _refusal(self, origin: Origin, target: FormatSpec) -> UnavailableError:
         return UnavailableError(

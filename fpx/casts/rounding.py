@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fpx.core.codec import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.tensors.dtypes import IntegerType, Origin, container, wrapped
 

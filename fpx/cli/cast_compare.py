@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import INTERRUPTED, complain, note
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, note, print_json
+from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError
@@ -152,4 +152,4 @@ def _show(report: CastReport, top: int, json: bool) -> None:
         return
     from fpx.render.cast_compare import cast_tables
 
-    console().print(cast_tables(report, top))
+    show(report, "text", lambda found: cast_tables(found, top))

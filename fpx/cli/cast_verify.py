@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, LAYOUTS, REFERENCES
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, print_json
 from fpx.cli.progress import ProgressBar
-from fpx.errors import CheckError, UnavailableError
-from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING
-
-_FAILURES_SHOWN = 20
+from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference
 
 
+@options.output_forms
 def cast_verify(
     from_: Annotated[
         list[str] | None,
@@ -74,7 +70,7 @@ def cast_verify(
     ] = False,
     size: Annotated[int, typer.Option(help="Random codes of a sampled source.")] = 1 << 16,
     seed: Annotated[int, typer.Option(help="Seed of those.")] = 0,
-    examples: Annotated[int, typer.Option(help="Examples to keep of each cause (--json).")] = 3,
+    examples: Annotated[int, typer.Option(help="Examples to keep of each cause.")] = 3,
     layout: Annotated[
         str,
         typer.Option(
@@ -97,7 +93,7 @@ def cast_verify(
             **options.one_of((*KINDS, ANY)) | {"metavar": "KIND"},
         ),
     ] = WRONG_ROUNDING,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Prove what casts do: compare them with correct rounding, bit for bit.
 
@@ -131,26 +127,16 @@ def cast_verify(
             layout=layout,
             compiled=compiled,
             flush_denormal=flush_denormal,
+            checks=[NoDifference(fail_on)],
             progress=progress,
         )
-    if "auto" in (device or ()):
-        sys.stderr.write(f"fpx: auto took {report.details.device}\n")
-    if json:
-        print_json(report)
-    else:
-        console().print(report)
-    if not report.complete:
-        done = sum(row.checked_count + row.undefined_count for row in report.rows)
-        complain(f"interrupted after {done:,} casts: what they showed is on stdout")
-        raise typer.Exit(INTERRUPTED)
-    for line in report.unchecked:
-        complain(line)
-    failures = report.failures(fail_on)
-    for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure)
-    if len(failures) > _FAILURES_SHOWN:
-        complain(f"and {len(failures) - _FAILURES_SHOWN} more casts")
-    if report.unchecked:
-        raise typer.Exit(UnavailableError.exit_code)
-    if failures:
-        raise typer.Exit(CheckError.exit_code)
+    done = sum(row.checked_count + row.undefined_count for row in report.rows)
+    cut = f"interrupted after {done:,} casts: what they showed is on stdout"
+    finish(
+        report,
+        how,
+        took=report.details.device if "auto" in (device or ()) else None,
+        interrupted=None if report.complete else cut,
+        unchecked=report.unchecked,
+        failures=report.failures(),
+    )

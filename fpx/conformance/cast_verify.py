@@ -21,7 +21,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.cast_verify import CODEC, CastOptions, VerifyReport, VerifyRow
+from fpx.report.cast_verify import CODEC, CastOptions, NoDifference, VerifyReport, VerifyRow
 from fpx.tensors.dtypes import INTEGERS, Origin
 from fpx.tensors.progress import Progress, Silent
 from fpx.words import listed, quoted
@@ -72,6 +72,7 @@ def cast_verify(
     layout: str = CONTIGUOUS,
     compiled: bool = False,
     flush_denormal: bool = False,
+    checks: Sequence[NoDifference] = (),
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Compares casts with correct rounding (see `casts.rounding.round_codes`), code by code.
@@ -94,6 +95,7 @@ def cast_verify(
         layout: one of LAYOUTS.
         compiled: by torch.compile.
         flush_denormal: with the processor's flush-to-zero mode on.
+        checks: what to ask of every row.
         progress: hears how far the work is.
 
     Raises:
@@ -101,7 +103,7 @@ def cast_verify(
         UnavailableError: no such device; no flush-to-zero mode.
     """
     if size < 1 or examples < 1:
-        raise InputError("size and examples must be at least 1")
+        raise InputError("`size` and `examples` must be at least 1")
     for type_ in (*origins, *targets):
         if type_.bits > 64:
             raise InputError(f"{type_.name} has {type_.bits} bits: casts of up to 64 are verified")
@@ -137,6 +139,7 @@ def cast_verify(
         environment([one.device for one in implementations], seed),
         CastOptions(layout, compiled, flush_denormal),
         tuple(_unchecked(casts, bool(origins), bool(targets))),
+        tuple(checks),
     )
 
 
@@ -157,14 +160,14 @@ def _implementations(
 def _reference(against: str, implementations: Sequence[Implementation]) -> Implementation | None:
     """The implementation that says what is expected; None for correct rounding."""
     if against not in REFERENCES:
-        raise InputError(f"against must be one of {listed(REFERENCES)}, not {quoted(against)}")
+        raise InputError(f"`against` must be one of {listed(REFERENCES)}, not {quoted(against)}")
     backend = REFERENCES[against]
     if backend is EXACT:
         return None
     reference = Implementation(backend, find_device("cpu"))
     if reference in implementations:
         raise InputError(
-            f"against {against} compares {backend.name} on the CPU with itself: "
+            f'`against="{against}"` compares {backend.name} on the CPU with itself: '
             f"choose another of {listed(name for name in REFERENCES if name != against)}"
         )
     return reference

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from fpx.casts.device import Device
-from fpx.casts.rounding import Span
+from fpx.casts.rounding import Span, round_codes
+from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.tensors.boundaries import boundaries
 from fpx.tensors.distributions import seeded
-from fpx.tensors.dtypes import IntegerType, Origin, cast_dtype, container
+from fpx.tensors.dtypes import IntegerType, Origin, container, widened_dtype
 
 _EVERY_CODE = 20  # bits of an origin of which all codes are cast always
 _CPU_BLOCK = 1 << 18  # 1 MiB of float32: with what is made of it, about a core's cache
@@ -110,6 +111,16 @@ def sampled_codes(
     )
 
 
+def _boundaries(target: FormatSpec, origin: FormatSpec) -> Tensor:
+    """The origin's codes at the target's boundaries; their neighbours in float64, if torch has no
+    dtype for the origin."""
+    held = widened_dtype(origin)
+    if held is not None:
+        return boundaries(target, held).view(container(origin))
+    float64 = FORMATS["float64"]
+    return round_codes(boundaries(target, torch.float64).view(torch.int64), float64, origin)
+
+
 def _edges(origin: Origin, target: FormatSpec) -> Tensor:
     if isinstance(origin, FormatSpec):
         specials = [0, origin.max_finite_magnitude, origin.max_finite_magnitude + 1]
@@ -119,7 +130,7 @@ def _edges(origin: Origin, target: FormatSpec) -> Tensor:
         low = torch.tensor(specials, dtype=torch.int64)
         high = low | (origin.sign_mask - (1 << 64) if origin.bits == 64 else origin.sign_mask)
         found = [low.to(dtype), high.to(dtype)]
-        return torch.cat([*found, boundaries(target, cast_dtype(origin)).view(dtype)])
+        return torch.cat([*found, _boundaries(target, origin)])
     values: set[int] = {0, 1}
     for power in range(origin.bits):
         spacing = power - target.precision  # log2 of half an ulp

@@ -31,7 +31,7 @@ def _number(code: int, origin: Origin, target: FormatSpec) -> Literal:
         negative = origin.signed and bool(code >> (origin.bits - 1))
         magnitude = (1 << origin.bits) - code if negative else code
         return RationalNumber(negative, magnitude, 1, 0, "")
-    negative = bool(code & origin.sign_mask) and code != origin.nan_code
+    negative = bool(code & origin.sign_mask)
     if codec.is_nan(code, origin):
         return Nan(negative, False, _payload(code, origin, target), "")
     value = codec.decode(code, origin)

@@ -62,4 +62,4 @@ def check_flush_denormal() -> None:
     with ThreadPoolExecutor(1) as pool:  # the mode is a thread's own: the caller keeps its mode
         able = pool.submit(torch.set_flush_denormal, True).result()
     if not able:
-        raise UnavailableError("this processor has no flush-to-zero mode for flush_denormal")
+        raise UnavailableError("this processor has no flush-to-zero mode for `flush_denormal=True`")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.numbers import Code
+from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
 from fpx.measure.block import WIDE, SourceBlock
 from fpx.report.decode import DecodeReport

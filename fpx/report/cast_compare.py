@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, to_json
@@ -178,7 +178,7 @@ def parse_condition(text: str) -> Condition:
     return Condition(metric, comparison, limit, bool(percent), text.strip())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CastReport(Report):
     """What casts did to tensors.
 
@@ -200,6 +200,10 @@ class CastReport(Report):
     notes: tuple[str, ...] = ()
     partial: bool = False
 
+    def parts(self) -> tuple[CastRow, ...]:
+        """The rows."""
+        return self.rows
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row."""
         return [to_json(row) for row in self.rows]
@@ -208,9 +212,9 @@ class CastReport(Report):
         """Versions, device, threads and seed."""
         return dict(self.details)
 
-    def to_dict(self, version: str = "") -> dict[str, Any]:
-        """The JSON document, with `totals`, `errors`, `notes` and `partial` beside them."""
-        return super().to_dict(version) | {
+    def beside(self) -> dict[str, JsonValue]:
+        """`totals`, `errors`, `notes` and `partial`."""
+        return {
             "totals": to_json(self.totals),
             "errors": list(self.errors),
             "notes": list(self.notes),

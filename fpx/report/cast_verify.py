@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.checks import Failure, failures, gate
 from fpx.report.environment import Environment
 
 WRONG_ROUNDING, POLICY, NAN_BITS = "wrong_rounding", "policy", "nan_bits"
@@ -100,6 +101,20 @@ class VerifyRow:
         return sum(self.count(worse) for worse in KINDS[: _rank(kind) + 1])
 
     @property
+    def title(self) -> str:
+        """Which cast it is: `float64 -> float16 by torch on cpu`."""
+        return f"{self.from_} -> {self.to} by {self.backend} on {self.device}"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """The keys of its entry that tell which cast it is."""
+        return {
+            "from": self.from_,
+            "to": self.to,
+            "backend": self.backend,
+            "device": self.device,
+        }
+
+    @property
     def verdict(self) -> str:
         """One word or two: `right`, `absent`, or the worst cause."""
         if not self.offered:
@@ -111,6 +126,39 @@ class VerifyRow:
 
 def _rank(kind: str) -> int:
     return len(KINDS) - 1 if kind == ANY else KINDS.index(kind)
+
+
+@dataclass(frozen=True)
+class NoDifference:
+    """The check that no result differs in a way of that kind, or of a worse one.
+
+    Attributes:
+        kind: one of KINDS, or `any`.
+    """
+
+    kind: str
+
+    @property
+    def text(self) -> str:
+        """The kind, as it was asked for."""
+        return self.kind
+
+    def value(self, row: VerifyRow) -> int:
+        """How many results differ so."""
+        return row.count_from(self.kind)
+
+    def fails(self, row: VerifyRow) -> bool:
+        """Whether any does."""
+        return self.value(row) > 0
+
+    def reason(self, row: VerifyRow) -> str:
+        """`74,785 of 512,012 casts differ (wrong_rounding)`."""
+        worse = {ANY: "any cause", KINDS[0]: KINDS[0]}.get(self.kind, f"{self.kind} or worse")
+        return f"{self.value(row):,} of {row.checked_count:,} casts differ ({worse})"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its one part."""
+        return {"check": self.text}
 
 
 @dataclass(frozen=True)
@@ -135,7 +183,7 @@ class CastOptions:
         return (*flags, *layout)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerifyReport(Report):
     """What casts do, against correct rounding or each other.
 
@@ -146,6 +194,7 @@ class VerifyReport(Report):
         options: what else may change results.
         unchecked: one line for each format or cast that was asked for by name and could not be
             checked, and one if nothing could.
+        checks: what was asked of every row.
     """
 
     schema: ClassVar[str] = "fpx.cast-verify/1"
@@ -155,6 +204,11 @@ class VerifyReport(Report):
     details: Environment
     options: CastOptions = CastOptions()
     unchecked: tuple[str, ...] = ()
+    checks: tuple[NoDifference, ...] = ()
+
+    def parts(self) -> tuple[VerifyRow, ...]:
+        """The rows."""
+        return self.rows
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row, with its verdict."""
@@ -164,21 +218,15 @@ class VerifyReport(Report):
         """What produced the numbers."""
         return {**self.details.to_dict(), **to_json(self.options), "against": self.against}
 
-    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
-        """The JSON document, with `unchecked` beside the results."""
-        return super().to_dict(version) | {"unchecked": list(self.unchecked)}
+    def beside(self) -> dict[str, JsonValue]:
+        """What could not be checked; the checks that were asked for, and the rows that fail."""
+        return {"unchecked": list(self.unchecked), **gate(self.checks, self.failures())}
 
     @property
     def complete(self) -> bool:
         """Whether nothing was left out."""
         return all(row.complete for row in self.rows)
 
-    def failures(self, kind: str) -> list[str]:
-        """One line per row with differences of that kind or worse (see KINDS), or of `any`."""
-        what = "any cause" if kind == ANY else kind if kind == KINDS[0] else f"{kind} or worse"
-        return [
-            f"{row.from_} -> {row.to} by {row.backend} on {row.device}: {row.count_from(kind):,} "
-            f"of {row.checked_count:,} casts differ ({what})"
-            for row in self.rows
-            if row.count_from(kind)
-        ]
+    def failures(self) -> list[Failure[VerifyRow]]:
+        """The rows that fail one of `checks`."""
+        return failures(self.rows, self.checks)

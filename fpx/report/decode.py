@@ -10,7 +10,7 @@ from fpx.core import codec
 from fpx.core.codec import Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
-from fpx.core.numbers import DecimalNumber, Nan, Number, RationalNumber
+from fpx.core.numbers import Infinity, Nan, Number, as_number
 from fpx.core.shortest import shortest_decimal
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code
 from fpx.report.encode import EncodeReport, flags_of
@@ -142,9 +142,7 @@ class DecodeReport(EncodeReport):
     @property
     def number(self) -> Number | None:
         """The input, if it is a finite number."""
-        if isinstance(self.literal, (DecimalNumber, RationalNumber)):
-            return self.literal
-        return None
+        return as_number(self.literal, self.spec)
 
     def _errors(self) -> tuple[str | None, str | None]:
         """`rounding_error` and `error_ulp`."""
@@ -157,7 +155,8 @@ class DecodeReport(EncodeReport):
             return "0", "0"
         number, exponent = self.number, rounded.ulp_exponent
         if number is None or exponent is None:  # an infinity that became the largest finite value
-            return ("inf", "inf") if self.literal.text.startswith("-") else ("-inf", "-inf")
+            negative = isinstance(self.literal, Infinity) and self.literal.negative
+            return ("inf", "inf") if negative else ("-inf", "-inf")
         if dyadic is None:
             return ("-inf", "-inf") if self.sign else ("inf", "inf")
         errors = number.error_of(dyadic, exponent)

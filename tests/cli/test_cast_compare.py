@@ -1,0 +1,106 @@
+"""`fpx cast-compare`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.helpers import PATIENCE, call, running
+
+
+def test_cast_compare_reports_a_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"ok": torch.ones(4), "w\x1b[31m": torch.tensor([[1.0, 7e4], [1e-9, 2.0]])}, path)
+    code, out, err = call("cast-compare", str(path), "--to", "fp16", "--json")
+    assert (code, err) == (0, "")
+    rows = {row["tensor"]: row for row in json.loads(out)["results"]}
+    row = rows["w\x1b[31m"]
+    assert (row["overflow_count"], row["overflow_to_inf_count"], row["underflow_count"]) == (
+        1,
+        1,
+        1,
+    )
+    assert row["first_overflow"]["index"] == [0, 1]
+    assert row["first_overflow"]["value"] == 7e4
+    assert row["first_overflow"]["result"] == "inf"
+    assert rows["ok"]["exact_count"] == 4
+    code, out, _ = call("cast-compare", str(path), "--to", "fp16")
+    assert code == 0
+    assert "\x1b" not in out
+
+
+def test_fail_if_exits_1_and_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([1.0, 1e6], dtype=np.float32))
+    args = ["cast-compare", str(path), "--to", "fp16"]
+    code, out, err = call(*args, "--fail-if", "overflow_count>0", "--fail-if", "sqnr_db<0")
+    assert code == 1
+    assert "float16" in out
+    assert err.startswith("fpx: ")
+    assert "overflow_count>0 holds" in err
+    assert err.count("\n") == 1
+    assert call(*args, "--fail-if", "overflow_count > 50%")[0] == 0
+    assert call(*args, "--fail-if", "overflow_count>=50%")[0] == 1
+
+
+def test_a_bad_file_among_good_ones(tmp_path: Path) -> None:
+    good = tmp_path / "good.npy"
+    np.save(good, np.ones(3, np.float32))
+    code, out, err = call("cast-compare", str(good), str(tmp_path / "absent.pt"), "--json")
+    assert code == 2
+    assert len(json.loads(out)["results"]) == 2
+    assert "absent.pt" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_exits_3() -> None:
+    code, out, err = call("cast-compare", "normal", "--device", "cuda")
+    assert (code, out) == (3, "")
+    assert err.startswith("fpx: torch")
+    code, _, err = call("cast-compare", "normal", "--device", "auto", "--size", "10")
+    assert code == 0
+    assert err.startswith("fpx: auto took cpu")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_agrees_with_the_cpu() -> None:
+    code, out, _ = call("cast-compare", "--device", "cuda", "--json")
+    assert code == 0
+    for row in json.loads(out)["results"]:
+        assert row["device_mismatch_count"] == 0
+
+
+def test_ctrl_c_shows_the_totals_so_far(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:  # sparse: 4 GB that take no room
+        header = {"descr": "<f4", "fortran_order": False, "shape": (1_000_000_000,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 4_000_000_000)
+    args = ("cast-compare", path, "--to", "fp16", "--json")
+    with running(*args, stdin=subprocess.DEVNULL) as process:
+        fds = Path(f"/proc/{process.pid}/fd")
+        deadline = time.monotonic() + PATIENCE
+        while not any(os.path.realpath(fd) == str(path.resolve()) for fd in fds.iterdir()):
+            assert time.monotonic() < deadline  # it has not begun to read
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        start = time.monotonic()
+        out, err = process.communicate(timeout=PATIENCE)
+        assert time.monotonic() - start < 5
+    assert process.returncode == 130
+    assert err.startswith("fpx: interrupted")
+    document = json.loads(out)
+    assert document["partial"] is True
+    assert 0 < document["totals"][0]["count"] < 1_000_000_000

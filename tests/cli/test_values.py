@@ -1,0 +1,37 @@
+"""Values from arguments and from stdin, line by line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.helpers import PATIENCE, call, running
+
+
+def test_stdin_names_the_bad_line() -> None:
+    code, out, err = call("encode", "-", "--dtype", "fp16", stdin="1\n2\nx\n4\n")
+    assert (code, out) == (2, "0x3c00\n0x4000\n")
+    assert err.startswith("fpx: line 3 of stdin: 'x'")
+
+
+def test_jsonl_is_one_object_per_line() -> None:
+    code, out, _ = call("decode", "-", "--dtype", "bf16", "--jsonl", stdin="1\n-0x1p3\ninf\n")
+    assert code == 0
+    assert [json.loads(line)["code"] for line in out.splitlines()] == ["0x3f80", "0xc100", "0x7f80"]
+
+
+@pytest.mark.parametrize("args", [["encode", "-", "--dtype", "bf16"], ["decode", "-", "--jsonl"]])
+def test_a_line_is_answered_before_the_next_is_read(args: list[str]) -> None:
+    with running(*args) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for value in ("3.14", "-1", "2"):
+            process.stdin.write(f"{value}\n")
+            process.stdin.flush()
+            assert process.stdout.readline()
+            if args[0] == "decode":  # float32, float16, bfloat16
+                process.stdout.readline()
+                process.stdout.readline()
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0

@@ -1,0 +1,141 @@
+"""Planted faults are found and named, right casts are not accused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fpx.casts.backends import BACKENDS, Backend
+from fpx.casts.rounding import round_codes
+from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
+from fpx.conformance.causes import CAUSES
+from fpx.core.formats import FORMATS
+from fpx.core.policy import Rounding
+from fpx.core.spec import FormatSpec
+from fpx.report.cast_verify import KINDS
+from fpx.tensors.dtypes import container
+from tests.conformance.planted import (
+    Fault,
+    Planted,
+    explained,
+    flushing,
+    low_end_like_zero,
+    nan_of_one,
+    nan_overflow,
+    nan_to_zero,
+    off_by_one,
+    one_nan,
+    saturating,
+    smallest_for_invalid,
+    through_float32,
+    ties_away,
+    truncating,
+    unsigned_zeros,
+    verify,
+)
+from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
+
+ALIKE = {
+    # gives zero or the largest value now and then, as these would too
+    "truncates": {"flushes_subnormals", "saturates"},
+    # halfway from the first to the second value, both take the second
+    "smallest_as_zero": {"ties_away"},
+}
+
+
+"""Other causes that explain some of the results of one as well."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "source", "target", "cause", "kind"),
+    [
+        (saturating, F32, F16, "saturates", "policy"),
+        (saturating, F16, E4M3, "saturates", "policy"),
+        (saturating, F64, BF16, "saturates", "policy"),
+        (nan_overflow, BF16, F16, "overflows_to_nan", "policy"),
+        (one_nan, F32, BF16, "nan_bits", "nan_bits"),
+        (one_nan, BF16, E5M2, "nan_bits", "nan_bits"),
+        (through_float32, F64, F16, "double_rounding", "wrong_rounding"),
+        (through_float32, F64, E4M3, "double_rounding", "wrong_rounding"),
+        (through_float32, find_origin("int64"), BF16, "double_rounding", "wrong_rounding"),
+        (truncating, F32, BF16, "truncates", "wrong_rounding"),
+        (truncating, F16, E5M2, "truncates", "wrong_rounding"),
+        (ties_away, F32, F16, "ties_away", "wrong_rounding"),
+        (ties_away, F16, E8M0, "ties_away", "wrong_rounding"),
+        (flushing, F32, F16, "flushes_subnormals", "wrong_rounding"),
+        (flushing, BF16, F16, "flushes_subnormals", "wrong_rounding"),
+        (unsigned_zeros, F16, BF16, "zero_sign", "wrong_rounding"),
+        (unsigned_zeros, F64, E5M2, "zero_sign", "wrong_rounding"),
+        (nan_to_zero, F16, BF16, "nan_class", "wrong_rounding"),
+        (nan_of_one, F16, BF16, "nan_class", "wrong_rounding"),
+        (smallest_for_invalid, find_origin("uint8"), E8M0, "smallest_value", "policy"),
+        (low_end_like_zero, BF16, E8M0, "smallest_as_zero", "wrong_rounding"),
+        (off_by_one, F16, BF16, "other", "wrong_rounding"),
+    ],
+)
+def test_a_planted_fault_is_found_and_named(
+    fault: Fault, source: Any, target: FormatSpec, cause: str, kind: str
+) -> None:
+    row = verify(source, target, fault)
+    assert row.causes
+    assert row.causes[0].cause == cause
+    assert {found.cause for found in row.causes} <= {cause} | ALIKE.get(cause, set())
+    assert row.causes[0].kind == kind
+    assert row.count("any") == row.checked_count - row.equal_count
+    assert row.count(kind) > 0.9 * row.count("any")
+    for example in row.causes[0].examples:
+        if source.bits < 64:
+            code = torch.tensor([int(example.code, 16)], dtype=torch.int64)
+            code = code.to(torch.int32).to(container(source))  # wrapped as it holds codes
+            got = int(fault(code, source, target)) % (1 << target.bits)
+            assert got == int(example.got_code, 16) != int(example.expected_code, 16)
+
+
+@pytest.mark.parametrize("target", [f for f in FORMATS.values() if f.bits <= 64])
+@pytest.mark.parametrize("source", [find_origin(n) for n in (*ORIGINS, "uint8", "float8_e5m2")])
+def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
+    if source is target:
+        return
+    row = verify(source, target)
+    assert row.causes == ()
+    assert row.checked_count == row.equal_count > 0
+    assert row.verdict == "right"
+    assert row.codes == ("all" if source.bits <= 16 else "sampled")
+    if row.codes == "all":
+        assert row.checked_count + row.undefined_count == 1 << source.bits
+
+
+def test_a_dropped_sign_is_named_whatever_the_rounding() -> None:
+    """float8_e8m0fnu by way of float32, without the sign, ties away: as torch casts int64."""
+    int64 = find_origin("int64")
+
+    def unsigned(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+        first = round_codes(codes, source, F32)
+        magnitude = first & F32.magnitude_mask
+        q = round_codes(magnitude, F32, target, Rounding.TIES_TO_AWAY)
+        return torch.where(codes < 0, q, round_codes(codes, source, target))
+
+    row = verify(int64, E8M0, unsigned)
+    assert {cause.cause for cause in row.causes} == {"drops_sign"}
+    assert row.count("policy") == row.count("any") > 0
+
+
+def test_what_only_another_implementation_can_expect() -> None:
+    assert explained(BF16, F16, saturating, round_codes) == {"overflows_to_infinity"}
+    assert explained(F16, BF16, ties_away, round_codes) == {"other_is_wrong"}
+
+
+def test_the_reverse_of_saturation() -> None:
+    planted: Backend = Planted(saturating)
+    assert planted.cast(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E
+    row = cast_verify([F16], [E4M3], backends=[BACKENDS["ml_dtypes"]], against="cpu").rows[0]
+    if row.causes:  # torch from 2.12 on saturates
+        assert {c.cause for c in row.causes} == {"overflows_to_nan"}
+
+
+def test_causes_are_one_table() -> None:
+    assert {cause.kind for cause in CAUSES} == set(KINDS)
+    assert CAUSES[-1].name == "other"

@@ -1,0 +1,73 @@
+"""The examples of README.md and docs/; run by test_docs.py, rewritten by scripts/regenerate."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
+_COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+_PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_PATIENCE = 120  # seconds for one example, on a busy machine
+
+
+class Example(NamedTuple):
+    """A line after `$ ` in a console block, and what the page shows below it."""
+
+    command: str
+    output: str
+
+
+def examples(text: str) -> list[Example]:
+    """The console examples of a page, in its order."""
+    return [
+        Example(command, output.strip("\n"))
+        for block in _CONSOLE.findall(text)
+        for command, output in _COMMAND.findall(block)
+    ]
+
+
+def python_examples(text: str) -> str:
+    """The Python examples of a page as one doctest."""
+    return "".join(_PYTHON.findall(text))
+
+
+def output_of(command: str, folder: Path) -> str:
+    """What a shell prints for a command at 80 columns, `fpx` being this one.
+
+    Args:
+        command: a line for sh.
+        folder: where it runs; gets a script named `fpx`.
+    """
+    script = folder / "fpx"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m fpx "$@"\n')
+    script.chmod(0o755)
+    path = os.pathsep.join((str(folder), str(Path(sys.executable).parent), os.environ["PATH"]))
+    env = os.environ | {"PATH": path, "COLUMNS": "80", "PYTHONUTF8": "1"}
+    result = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_PATIENCE,
+    )
+    return "\n".join(line.rstrip() for line in result.stdout.splitlines()).strip("\n")
+
+
+def rewritten(text: str, folder: Path) -> str:
+    """A page with what its console examples print now; they run in `folder`."""
+
+    def example(found: re.Match[str]) -> str:
+        output = output_of(found[1], folder)
+        return f"$ {found[1]}\n{output}\n" if output else f"$ {found[1]}\n"
+
+    return _CONSOLE.sub(lambda block: _COMMAND.sub(example, block[0]), text)

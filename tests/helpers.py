@@ -1,0 +1,117 @@
+"""What tests of several rooms need: the commands in this process or one of their own, formats."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from typer.testing import CliRunner
+
+from fpx.cli.app import app
+from fpx.core import codec
+from fpx.core.formats import FORMATS
+from fpx.core.literals import to_literal
+from fpx.core.spec import FormatSpec
+
+FPX = [sys.executable, "-P", "-m", "fpx"]
+PATIENCE = 120
+"""Seconds that a process of its own may take, on a machine that has much else to do."""
+
+F16, BF16, F32, F64 = (FORMATS[n] for n in ("float16", "bfloat16", "float32", "float64"))
+E4M3, E5M2, E8M0 = (FORMATS[f"float8_{n}"] for n in ("e4m3fn", "e5m2", "e8m0fnu"))
+FP8 = [E4M3, E5M2]
+
+
+def call(*args: object, stdin: bytes | str | None = None) -> tuple[int, str, str]:
+    """A command in this process: (exit code, stdout, stderr)."""
+    result = CliRunner().invoke(app, [*map(str, args)], input=stdin)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def document(*args: object, stdin: bytes | str | None = None) -> dict[str, Any]:
+    """The JSON of a command that ends well and says nothing on stderr."""
+    code, out, err = call(*args, "--json", stdin=stdin)
+    assert (code, err) == (0, ""), err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def results(*args: object, stdin: bytes | str | None = None) -> list[dict[str, Any]]:
+    """The entries of that JSON."""
+    found: list[dict[str, Any]] = document(*args, stdin=stdin)["results"]
+    return found
+
+
+def run(*args: object, **kinds: Any) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    kinds = {"capture_output": True, "text": True, "timeout": PATIENCE, **kinds}
+    return subprocess.run([*FPX, *map(str, args)], **kinds)
+
+
+_INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
+runpy.run_module("fpx", run_name="__main__", alter_sys=True)
+"""
+
+
+@contextmanager
+def running(*args: object, **kinds: Any) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own that Ctrl-C reaches; it ends with the block, or in time."""
+    command = [sys.executable, "-P", "-c", _INTERRUPTIBLE, *map(str, args)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, **{"text": True, "bufsize": 1, **pipes, **kinds}) as process:
+        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            watchdog.cancel()
+            process.kill()
+
+
+class Measured(NamedTuple):
+    """A command in a process of its own, and what it took beyond `import torch`."""
+
+    code: int
+    out: str
+    err: str
+    megabytes: int
+    seconds: float
+    """Of work, not of waiting."""
+
+
+_MEASURE = """
+import atexit, resource, runpy, sys, time
+import torch
+told = sys.argv.pop(1)
+before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+def tell():
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    with open(told, "w") as file:
+        print(used // 1024, time.process_time() - start, file=file)
+atexit.register(tell)
+runpy.run_module("fpx", run_name="__main__")
+"""
+
+
+def memory_of(*args: object) -> Measured:
+    """What a command does, and how much memory and work it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+        command = [sys.executable, "-P", "-c", _MEASURE, str(told), *map(str, args)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        megabytes, seconds = told.read_text().split()
+    return Measured(result.returncode, result.stdout, result.stderr, int(megabytes), float(seconds))
+
+
+def encode(x: object, spec: FormatSpec, **kinds: Any) -> int:
+    """The code of a number or of a literal."""
+    return codec.encode(to_literal(x), spec, **kinds).code

@@ -1,0 +1,75 @@
+"""Statistics of blocks, merged."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.measure.block import SourceBlock
+from fpx.measure.stats import CastStats
+from fpx.tensors.dtypes import cast_dtype
+from tests.helpers import E8M0, F16, F32
+from tests.measure.definitions import TARGETS, row_of
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
+def test_split_anywhere_and_merged_is_the_whole(target: FormatSpec) -> None:
+    x = torch.cat([torch.randn(5000) * 1e4, torch.tensor([1e30, math.nan, 0.0])])
+
+    def stats(start: int, end: int) -> CastStats:
+        one = CastStats()
+        block = SourceBlock(x[start:end], lambda i: ("x", (start + i,)))
+        one.add(block, block.x.to(cast_dtype(target)), target)
+        return one
+
+    whole, merged = (
+        stats(0, len(x)),
+        stats(0, 700).merge(stats(700, 4000).merge(stats(4000, len(x)))),
+    )
+    assert merged.counters == whole.counters
+    assert merged.errors == whole.errors
+    assert merged.first_overflow == whole.first_overflow
+    assert merged.exponent_histogram() == whole.exponent_histogram()
+    assert merged.rms_error == pytest.approx(whole.rms_error, rel=1e-12)
+    assert merged.sqnr_db == pytest.approx(whole.sqnr_db, rel=1e-12)
+
+
+def test_a_backend_that_is_far_off_is_measured_exactly() -> None:
+    x = torch.tensor([1 + 2**-23, 2.0**-20 + 2**-43, 3.0, 0.0])
+    q = torch.tensor([2.0, 1.0, -(2.0**-20), 2.0**-14], dtype=torch.float16)
+    stats = CastStats()
+    stats.add(SourceBlock(x, lambda i: ("x", (i,))), q, F16)
+    errors = (q.double() - x.double()).abs()
+    assert stats.errors["max_abs_error"][0] == errors.max().item() == 3 + 2.0**-20
+    assert stats.errors["max_rel_error"][0] == (errors[:3] / x[:3].double()).max().item()
+    assert stats.rms_error == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
+
+
+def test_a_lost_nan_is_one_that_became_a_number() -> None:
+    row = row_of(torch.tensor([math.inf, 1e9, math.nan, 1.0]), FORMATS["float8_e4m3fnuz"])
+    assert (row.nan_input_count, row.nan_lost_count) == (1, 0)  # though three results are NaN
+    stats = CastStats()
+    x = torch.tensor([math.nan, math.inf, 1.0])
+    stats.add(SourceBlock(x, lambda i: ("x", (i,))), torch.tensor([0.0, math.nan, 1.0]).half(), F16)
+    assert stats.counters["nan_lost_count"] == 1
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-300])
+def test_the_noise_of_a_total_loss_does_not_vanish(scale: float) -> None:
+    """Its squares underflow in float64; 0 dB is what losing everything means."""
+    x = torch.tensor([3.0, 4.0], dtype=torch.float64) * scale
+    row = row_of(x, F32)
+    assert row.sqnr_db == pytest.approx(0, abs=1e-9)
+    assert row.rms_error == pytest.approx(5 * scale / math.sqrt(2), rel=1e-14)
+    assert row.max_rel_error == 1
+
+
+def test_the_relative_error_of_zero_is_none() -> None:
+    """float8_e8m0fnu has no zero: what torch makes of 0 is off, by no share of it."""
+    row = row_of(torch.tensor([0.0, 1.0]), E8M0)
+    assert (row.max_rel_error, row.max_rel_error_at) == (0, None)
+    assert row.max_abs_error == 2.0**-127

@@ -1,0 +1,59 @@
+"""Errors of rounding, exact."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fpx
+from fpx.core.formats import FORMATS
+
+
+@given(st.floats(allow_nan=False))
+def test_floats_come_back(x: float) -> None:
+    for text in (repr(x), x.hex(), str(Decimal(x))):
+        assert fpx.encode(text, "float64").code == fpx.encode(x, "float64").code
+    report = fpx.decode(x, "float64")
+    assert float(report.shortest) == x
+    if report.value is not None:
+        assert Fraction(report.value) == Fraction(x)
+
+
+@given(st.fractions(), st.sampled_from(list(FORMATS)))
+def test_errors_are_exact(x: Fraction, name: str) -> None:
+    report = fpx.decode(x, name)
+    ulp = report.ulp
+    if report.value is None or ulp is None:
+        return
+    assert report.rounding_error is not None
+    assert report.error_ulp is not None
+    assert Fraction(report.rounding_error) == report.value - x
+    assert Fraction(report.error_ulp) == (report.value - x) / ulp
+    below = not report.spec.zero and x < report.spec.smallest_normal.fraction
+    if not report.rounded.overflow and not below:  # those may be as far off as they like
+        assert abs(Fraction(report.error_ulp)) <= Fraction(1, 2)
+
+
+def test_error_of_a_number_too_long_to_subtract() -> None:
+    report = fpx.decode("1e-999999999", "float32", rounding="toward_positive")
+    assert report.code == 1
+    assert report.rounding_error is not None
+    assert report.rounding_error.endswith("e-45 - 1e-999999999")
+    assert fpx.decode("1e999999999", "float32").rounding_error == "inf"
+
+
+@given(
+    st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(-1000, 1000, places=5),
+    st.sampled_from(list(FORMATS)),
+)
+def test_errors_of_decimals_are_exact(x: Decimal, name: str) -> None:
+    if abs(x.adjusted()) > 5000:
+        return
+    report = fpx.decode(str(x), name)
+    if report.value is None or report.ulp is None:
+        return
+    assert Fraction(str(report.rounding_error)) == report.value - Fraction(x)
+    assert Fraction(str(report.error_ulp)) == (report.value - Fraction(x)) / report.ulp

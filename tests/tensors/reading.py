@@ -1,0 +1,63 @@
+"""Reads files as the commands do: what is in them, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fpx.errors import InputError
+from fpx.measure.cast_compare import cast_compare
+from fpx.measure.stats import COUNTERS
+from fpx.report.cast_compare import CastReport, CastRow
+from fpx.tensors.opening import open_files
+from tests.helpers import F16, F32
+from tests.writers import tensors
+
+
+def read(path: Path | str) -> dict[str, torch.Tensor]:
+    """Every tensor of a file, in row-major order."""
+    found = {}
+    for source in open_files(str(path)):
+        for entry in source.entries:
+            blocks = [block.clone() for block in entry.blocks(3)]
+            flat = torch.cat(blocks) if blocks else torch.empty(0, dtype=entry.dtype)
+            order = entry.order or tuple(range(len(entry.shape)))
+            as_read = flat.view([entry.shape[axis] for axis in order])
+            found[entry.name] = as_read.permute([order.index(axis) for axis in range(len(order))])
+    return found
+
+
+def notes(path: Path) -> list[str]:
+    return [note for source in open_files(str(path)) for note in source.notes]
+
+
+def report_of(*paths: object, **kinds: Any) -> CastReport:
+    return cast_compare([str(path) for path in paths], [F16], from_=F32, **kinds)
+
+
+def refused(path: Path, words: str) -> None:
+    """A file is refused, in one line that has these words."""
+    with pytest.raises(InputError) as error:
+        report_of(path)
+    assert "\n" not in str(error.value)
+    assert words in str(error.value)
+
+
+def rows_of(source: object) -> dict[str, CastRow]:
+    return {row.tensor: row for row in cast_compare([source], [F16], from_=F32).rows}
+
+
+def check_file(path: Path, names: Callable[[str], str], only: list[str] | None = None) -> None:
+    rows = rows_of(str(path))
+    for name, tensor in tensors().items():
+        if only and name not in only:
+            continue
+        expected, row = rows_of(tensor)["tensor"], rows[names(name)]
+        for metric in COUNTERS:
+            assert getattr(row, metric) == getattr(expected, metric), (name, metric)
+        assert row.max_abs_error == expected.max_abs_error
+        assert row.from_ == expected.from_

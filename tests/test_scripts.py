@@ -1,0 +1,44 @@
+"""What scripts/test-minimum installs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from scripts.minimum import ROOT, constraints, minimums
+
+PYPROJECT = """
+[project]
+dependencies = ["torch>=2.6", "numpy>=2", "ml_dtypes>=0.5.1"]
+[project.optional-dependencies]
+hdf5 = ["h5py>=3.11"]
+"""
+
+
+def test_the_oldest_versions_take_the_place_of_the_pinned_ones() -> None:
+    assert minimums(PYPROJECT) == {"numpy": "2", "ml_dtypes": "0.5.1", "h5py": "3.11"}
+    pinned = "# why\ntorch==2.13.0\nnumpy==2.4.6\npytest==9.2.0\n"
+    assert constraints(PYPROJECT, pinned).splitlines() == [
+        "# why", "torch==2.13.0", "pytest==9.2.0", "numpy==2", "ml_dtypes==0.5.1", "h5py==3.11"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("requirement", ["numpy", "numpy>2", "numpy==2", "numpy>=2,<3"])
+def test_a_dependency_without_an_oldest_version_is_refused(requirement: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(requirement)):
+        minimums(PYPROJECT.replace("numpy>=2", requirement))
+
+
+def test_every_dependency_is_covered() -> None:
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    project = tomllib.loads(pyproject)["project"]
+    needed = (*project["dependencies"], *project["optional-dependencies"]["hdf5"])
+    names = {requirement.partition(">=")[0] for requirement in needed}
+    lines = constraints(pyproject, pinned).splitlines()
+    assert names == set(minimums(pyproject)) | {"torch"}
+    assert {name: sum(line.startswith(f"{name}==") for line in lines) for name in names} == (
+        dict.fromkeys(names, 1)
+    )

@@ -1,0 +1,106 @@
+"""Writes tensor files of every kind, whole ones and such that lie."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+X = torch.randn(7, 5, generator=torch.Generator().manual_seed(0)) * 1e4
+
+
+def keras_archive(path: Path, kind: int = zipfile.ZIP_STORED) -> Path:
+    """What Keras 3 saves: its layers' and its optimiser's variables, in an archive."""
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["layers/dense/vars/0"] = np.arange(200_000, dtype=np.float32).reshape(500, 400)
+        file.create_dataset("layers/dense/vars/1", data=np.ones(400, np.float16), chunks=(7,))
+        file["optimizer/vars/0"] = np.int32(3)
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", "{}")
+        archive.write(path.with_suffix(".h5"), "model.weights.h5")
+    return path
+
+
+def gguf(
+    tensors: Mapping[str, tuple[int, tuple[int, ...], bytes]],
+    version: int = 3,
+    alignment: int = 32,
+    tokens: Sequence[bytes] = (b"a", b"bc"),
+) -> bytes:
+    """A GGUF file by hand: name -> (ggml type, shape, bytes)."""
+
+    def text(words: str | bytes) -> bytes:
+        data = words.encode() if isinstance(words, str) else words
+        return struct.pack("<Q", len(data)) + data
+
+    keys = [
+        text("general.architecture") + struct.pack("<I", 8) + text("test"),
+        text("tokens") + struct.pack("<IIQ", 9, 8, len(tokens)) + b"".join(map(text, tokens)),
+        text("scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<3f", 1, 2, 3),
+        text("general.alignment") + struct.pack("<II", 4, alignment),
+    ]
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys)) + b"".join(keys)
+    data = b""
+    for name, (kind, shape, raw) in tensors.items():
+        head += text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape[::-1])
+        head += struct.pack("<IQ", kind, len(data))
+        data += raw + b"\0" * (-len(raw) % alignment)
+    return head + b"\0" * (-len(head) % alignment) + data
+
+
+def sharded(folder: Path) -> Path:
+    save_file({"a.weight": X, "a.bias": X[0].clone()}, folder / "m-1.safetensors")
+    save_file({"b.weight": X * 100, "stray": X}, folder / "m-2.safetensors")
+    index = folder / "m.safetensors.index.json"
+    weight_map = {"a.weight": "m-1.safetensors", "a.bias": "m-1.safetensors",
+                  "b.weight": "m-2.safetensors"}  # fmt: skip
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    return index
+
+
+def npy(header: bytes, version: int = 1, claimed: int | None = None) -> bytes:
+    size = len(header) if claimed is None else claimed
+    length = struct.pack("<H" if version == 1 else "<I", size)
+    return b"\x93NUMPY" + bytes((version, 0)) + length + header
+
+
+def torch_zip(path: Path, pickle: bytes, *, packed: bool = False) -> None:
+    kind = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("archive/data.pkl", pickle)
+        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/version", "3\n")
+
+
+def rewritten(path: Path, value: object, change: Callable[[str, bytes], bytes]) -> None:
+    """What torch.save writes, its records changed."""
+    data = io.BytesIO()
+    torch.save(value, data)
+    with zipfile.ZipFile(data) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+
+
+def safetensors(header: str, data: bytes = b"\0" * 4) -> bytes:
+    return struct.pack("<Q", len(header)) + header.encode() + data
+
+
+def tensors() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    return {
+        "weight": torch.randn(30, 40) * 1e5,
+        "scalar": torch.tensor(1e9),
+        "empty": torch.zeros(0, 3),
+        "half": torch.randn(10).half(),
+        "brain": torch.randn(10).bfloat16(),
+        "count": torch.arange(100),
+    }
