@@ -12,7 +12,7 @@ from fpx.casts.device import Device
 from fpx.casts.rounding import Span
 from fpx.core.spec import FormatSpec
 from fpx.tensors.boundaries import boundaries
-from fpx.tensors.distributions import seeded
+from fpx.tensors.draws import seeded
 from fpx.tensors.dtypes import IntegerType, Origin, cast_dtype, container
 
 _EVERY_CODE = 20  # bits of an origin of which all codes are cast always

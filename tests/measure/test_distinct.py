@@ -11,7 +11,7 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.distinct import DistinctValues
 from fpx.measure.stats import CastStats
 from fpx.tensors.dtypes import cast_dtype
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from tests.measure.definitions import TARGETS, same
 
 

@@ -145,11 +145,11 @@ def _refusal(dataset: Any) -> str:
     try:
         dtype = dataset.dtype
     except TypeError:
-        return "its dtype is not compared"
+        return "its dtype is not read"
     if dtype.subdtype is not None:
-        return "elements that are arrays are not compared"
+        return "elements that are arrays are not read"
     if dtype.kind not in "fiubc":
-        return f"dtype {dtype} is not compared"
+        return f"dtype {dtype} is not read"
     filters = _filters(dataset)
     if not filters <= _BUILT_IN_FILTERS:
         return f"filter {max(filters - _BUILT_IN_FILTERS)} is not built in, and none are loaded"
