@@ -91,7 +91,8 @@ def inspect_all(
     """The tensors of sources; their values are read only for `stats`. Arguments as of `inspect`.
 
     Raises:
-        InputError: the only source cannot be read. Of several, a bad one becomes a line of `errors`.
+        InputError: the only source cannot be read. Of several, a bad one becomes a line of
+            `errors`.
     """
     opened = open_all(sources, include, exclude)
     progress = progress or Silent()

@@ -78,8 +78,8 @@ def as_tensor(data: object) -> Tensor:
         data = _of_array(data)
     if not isinstance(data, Tensor):
         raise InputError(
-            f"a {type(data).__name__} cannot be read: pass a torch tensor, a numpy array, a dict of "
-            "those, a state_dict(), an nn.Module or the path of a file"
+            f"a {type(data).__name__} cannot be read: pass a torch tensor, a numpy array, a dict "
+            "of those, a state_dict(), an nn.Module or the path of a file"
         )
     plain = data.layout is torch.strided and not data.is_quantized
     if not (plain and is_compared(data.dtype)):

@@ -22,7 +22,7 @@ from torch import Tensor
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.files.kinds import KERAS_WEIGHTS
-from fpx.tensors.files.raw import record_start
+from fpx.tensors.files.raw import ends_early, record_start
 from fpx.tensors.rows import Read
 from fpx.words import quoted_path, reason
 
@@ -67,6 +67,8 @@ def open_keras(path: Path) -> Source:
             raise InputError(f"{quoted_path(path)} is compressed, which Keras's files never are")
         with path.open("rb") as file:
             start = record_start(file, info)
+        if info.compress_size != info.file_size or start + info.file_size > archive.start_dir:
+            raise ends_early(f"{path}/{KERAS_WEIGHTS}")
     return _open(path, _Readers(path, start, info.file_size))
 
 
