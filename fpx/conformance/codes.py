@@ -13,7 +13,7 @@ from fpx.casts.rounding import Span, round_codes
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.tensors.boundaries import boundaries
-from fpx.tensors.distributions import seeded
+from fpx.tensors.draws import seeded
 from fpx.tensors.dtypes import IntegerType, Origin, container, widened_dtype
 
 _EVERY_CODE = 20  # bits of an origin of which all codes are cast always

@@ -20,7 +20,7 @@ from fpx.measure.distinct import has_few_codes
 from fpx.measure.stats import COUNTERS
 from fpx.report.cast_compare import Location
 from fpx.tensors.dtypes import Origin, torch_dtype
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
 from tests.helpers import BF16, F16, F32, F64, FP8, results
 from tests.measure.definitions import first_largest, integer_reference, reference_row, row_of

@@ -13,7 +13,7 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.distinct import DistinctValues
 from fpx.measure.stats import CastStats
 from fpx.tensors.dtypes import cast_dtype
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from tests.measure.definitions import TARGETS, same
 
 
@@ -30,7 +30,7 @@ def test_distinct_codes_tell_the_same(dtype: torch.dtype, target: FormatSpec) ->
     x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
     read: list[int] = []
-    seen = DistinctValues(replace(entry, blocks=lambda limit: entry.blocks(min(limit, 100))))
+    seen = DistinctValues(replace(entry, read=lambda limit: entry.read(min(limit, 100))))
     assert seen.block() is None
     seen.read(read.append)
     source = seen.block()
