@@ -38,6 +38,15 @@ class Backend(Protocol):
     def version(self) -> str:
         """Its version."""
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether the code of an element depends on that element alone."""
+
+    def offers(
+        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
+    ) -> bool:
+        """Whether it casts so at all."""
+
     def cast(
         self,
         codes: Tensor,
@@ -58,6 +67,14 @@ class TorchBackend:
 
     name = "torch"
     version = str(torch.__version__)
+
+    elementwise = True
+
+    def offers(
+        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
+    ) -> bool:
+        """As `Backend.offers`."""
+        return _offers(self, origin, target, device)
 
     def cast(
         self,
@@ -108,6 +125,14 @@ def _compiled(_: torch.dtype, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
 class ArrayBackend:
     """numpy's `astype`, between numpy's own types or from and to those of ml_dtypes."""
 
+    elementwise = True
+
+    def offers(
+        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
+    ) -> bool:
+        """As `Backend.offers`."""
+        return _offers(self, origin, target, device)
+
     def __init__(self, name: str, version: str) -> None:
         self.name = name
         self.version = version
@@ -155,6 +180,14 @@ class ExactBackend:
     name = "exact"
     version = __version__
 
+    elementwise = True
+
+    def offers(
+        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
+    ) -> bool:
+        """As `Backend.offers`."""
+        return _offers(self, origin, target, device)
+
     def cast(
         self,
         codes: Tensor,
@@ -167,6 +200,18 @@ class ExactBackend:
         if max(origin.bits, target.bits) > 64:
             raise UnavailableError(f"{origin.name} to {target.name}: only up to 64 bits are cast")
         return round_codes(codes, origin, target)
+
+
+def _offers(
+    backend: Backend, origin: Origin, target: FormatSpec, device: torch.device | None
+) -> bool:
+    if max(origin.bits, target.bits) > 64:
+        return False
+    try:
+        backend.cast(torch.zeros(1, dtype=container(origin), device=device), origin, target)
+    except UnavailableError:
+        return False
+    return True
 
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -146,7 +147,7 @@ def extremes(names: Sequence[str], tensor: str, count: int) -> ExtremesReport:
     largest, smallest, closest = (_Top(count) for _ in range(3))
     start = 0
     for block in entry.blocks(_BLOCK):
-        values = SourceBlock(block, lambda i: ("", (i,)), measure=WIDE).rounded
+        values = SourceBlock(block, measure=WIDE).rounded
         largest.add(values, values, start)
         smallest.add(values, -values, start)
         closest.add(values, torch.where(values == 0, torch.nan, -values.abs()), start)
@@ -190,9 +191,9 @@ def tensor_stats(entry: TensorEntry, progress: Progress | None = None) -> Tensor
     lows: list[float] = []
     highs: list[float] = []
     zeros = subnormals = nans = infinities = 0
-    exponents = torch.zeros(2048, dtype=torch.int64)
+    exponents: Counter[int] = Counter()
     for block in entry.blocks(_BLOCK):
-        values = SourceBlock(block, lambda i: ("", (i,)), measure=WIDE)
+        values = SourceBlock(block, measure=WIDE)
         rounded, magnitude = values.rounded, values.magnitude
         zeros += int(values.zero.count_nonzero())
         if values.finite is not None:
@@ -205,14 +206,10 @@ def tensor_stats(entry: TensorEntry, progress: Progress | None = None) -> Tensor
         if values.extremes[0] < normal or values.finite is not None:
             below = (magnitude < normal) & (magnitude > 0)
             subnormals += int(below.count_nonzero())
-        exponents += values.exponents
+        exponents.update(values.exponents)
         if progress is not None:
             progress.advance(len(block))
-    histogram = {
-        biased - WIDE.spec.bias: count
-        for biased, count in enumerate(exponents[:-1].tolist())
-        if count
-    }
+    histogram = {exponent: exponents[exponent] for exponent in sorted(exponents)}
     return TensorStats(
         min(lows, default=None), max(highs, default=None), zeros, subnormals, nans, infinities,
         histogram,
