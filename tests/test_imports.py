@@ -42,12 +42,10 @@ OUTSIDE: Mapping[str, set[str]] = {
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
-# tables that the help of commands is made of
-LIGHT = {"fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 # cli and __init__ import these inside functions
 LATE = {"tensors", "casts", "render", "rich", "torch", *STUDIES}
-# but for what loads no library itself: the table that options and help derive from
-LIGHT = {"fpx.casts.backends"}
+# but for tables that load no library themselves: options and help are made of them
+LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 
 
 def violations(room: str, source: str) -> list[str]:
