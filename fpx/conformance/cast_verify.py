@@ -24,7 +24,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.report.base import JsonValue
 from fpx.report.cast_verify import VerifyReport, VerifyRow
-from fpx.tensors.dtypes import INTEGERS, Origin, container
+from fpx.tensors.dtypes import INTEGERS, Origin, check_container, container
 from fpx.tensors.progress import Progress, Silent
 
 ORIGINS = ("float64", "float32", "float16", "bfloat16", "int64")
@@ -104,7 +104,7 @@ def cast_verify(
     wanted = list(dict.fromkeys(origins)) or [find_origin(name) for name in ORIGINS]
     goals = list(dict.fromkeys(targets)) or [f for f in FORMATS.values() if f.bits <= 64]
     for spec in (*wanted, *goals):
-        container(spec)
+        check_container(spec)
     found = [find_device(name) for name in devices]
     implementations = [
         Implementation(backend, device, layout, compiled)

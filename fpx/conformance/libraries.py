@@ -20,9 +20,7 @@ from fpx.core.spec import FormatSpec
 from fpx.report.base import exact_text
 from fpx.report.decode import DecodeReport
 from fpx.report.libraries import LibraryCast, LibraryReport
-from fpx.tensors.dtypes import wrapped
-
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+from fpx.tensors.dtypes import container, wrapped
 
 
 def _torch(x: float, spec: FormatSpec) -> int | None:
@@ -33,7 +31,7 @@ def _torch(x: float, spec: FormatSpec) -> int | None:
         result = torch.tensor([x], dtype=torch.float64).to(dtype)
     except (RuntimeError, TypeError):  # storage only: no cast to it (float4_e2m1fn_x2)
         return None
-    code = int(result.view(_INTEGERS[result.itemsize]).item())
+    code = int(result.view(container(spec)).item())
     return code % (1 << spec.bits)
 
 

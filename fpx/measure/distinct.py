@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from fpx.measure.block import SourceBlock
+from fpx.tensors.dtypes import codes_of, container, origin_of
 from fpx.tensors.entry import TensorEntry
 
 _BLOCK = 1 << 19  # elements; much longer than the histogram is wide
 _WORTHWHILE = 1 << 17  # elements, below which a histogram costs more than it saves
-_CODES = {1: (torch.uint8, 1 << 8), 2: (torch.int16, 1 << 16)}
+_FEW = 2  # bytes of a dtype that has at most 65,536 codes
 
 
 def has_few_codes(entry: TensorEntry) -> bool:
     """Whether a tensor has more elements than its dtype has codes, and by far."""
-    return entry.dtype.itemsize in _CODES and entry.count >= _WORTHWHILE
+    return entry.dtype.itemsize <= _FEW and entry.count >= _WORTHWHILE
 
 
 class DistinctValues:
@@ -32,7 +33,7 @@ class DistinctValues:
 
     def __init__(self, entry: TensorEntry) -> None:
         self._entry = entry
-        self._bits, self._size = _CODES[entry.dtype.itemsize]
+        self._size = 1 << 8 * entry.dtype.itemsize
         self._counts = torch.zeros(self._size, dtype=torch.int64)
         self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
 
@@ -40,7 +41,7 @@ class DistinctValues:
         """Reads the tensor; `advance` hears how many more elements were read."""
         start = 0
         for block in self._entry.blocks(_BLOCK):
-            codes = block.view(self._bits).to(torch.int32) & (self._size - 1)
+            codes = codes_of(block).to(torch.int32) & (self._size - 1)
             here = torch.bincount(codes, minlength=self._size)
             new = (here > 0) & (self._counts == 0)
             if new.any():
@@ -57,7 +58,7 @@ class DistinctValues:
         present = present[self._first[present].argsort()]
         where = self._first[present].tolist()
         return SourceBlock(
-            present.to(self._bits).view(self._entry.dtype),
+            present.to(container(origin_of(self._entry.dtype))).view(self._entry.dtype),
             lambda i: (self._entry.name, self._entry.index(where[i])),
             weights=self._counts[present].to(torch.float64),
         )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.distributions import NAMES
-from fpx.tensors.dtypes import _ML_DTYPES, is_compared
+from fpx.tensors.dtypes import codes_of_array, is_compared, tensor_dtype
 from fpx.tensors.entry import Blocks, Source, TensorEntry
 from fpx.tensors.files import numpy_file as numpy
 from fpx.tensors.files import sharded
@@ -31,17 +31,16 @@ def as_tensor(data: object) -> Tensor:
     if isinstance(data, np.generic):
         data = np.asarray(data)
     if isinstance(data, np.ndarray):
-        twin = _ML_DTYPES.get(data.dtype)
         array = data.astype(data.dtype.newbyteorder("="), copy=False)
         try:
-            if twin is not None:
-                bits = np.ascontiguousarray(array).view(f"u{array.itemsize}")
-                signed = bits.view(f"i{array.itemsize}").reshape(data.shape)
-                data = torch.from_numpy(signed.copy()).view(getattr(torch, twin))
-            else:
-                data = torch.from_numpy(np.array(array, order="K"))
-        except TypeError:
-            raise InputError(f"torch has no dtype for numpy's {array.dtype}: convert it") from None
+            data = torch.from_numpy(np.array(array, order="K"))
+        except TypeError:  # a dtype of ml_dtypes: the codes pass as integers
+            twin = tensor_dtype(array.dtype)
+            if twin is None:
+                raise InputError(
+                    f"torch has no dtype for numpy's {array.dtype}: convert it"
+                ) from None
+            data = codes_of_array(array)[0].view(twin)
     if not isinstance(data, Tensor):
         raise InputError(
             f"a {type(data).__name__} cannot be compared: pass a torch tensor, a numpy array, the "
