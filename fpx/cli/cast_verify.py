@@ -11,7 +11,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import INTERRUPTED, complain
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, print_json
+from fpx.cli.output import print_json, print_report
 from fpx.cli.progress import ProgressBar
 from fpx.core.formats import FORMATS
 from fpx.errors import CheckError, InputError
@@ -153,7 +153,7 @@ def cast_verify(
     if json:
         print_json(report)
     else:
-        console().print(report)
+        print_report(report)
     if not report.complete:
         done = sum(row.checked_count + row.undefined_count for row in report.rows)
         complain(f"interrupted after {done:,} casts: what they showed is on stdout")

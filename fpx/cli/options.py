@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
 
 import typer
 
@@ -120,3 +122,36 @@ def find_formats(names: Iterable[str]) -> list[FormatSpec]:
     for name in names:
         found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
     return list(found)
+
+
+def output_forms(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for each output form: `--json`, `--csv` and the others.
+
+    Args:
+        command: has a parameter `how: str`, which gets the name of the form: `text` without any.
+    """
+    from fpx.render.writers import WRITERS
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters = [item for item in signature.parameters.values() if item.name != "how"]
+    forms = [name for name in WRITERS if name != "text"]
+    for name in forms:
+        option = typer.Option(f"--{name}", help=WRITERS[name].help)
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=False,
+                annotation=Annotated[bool, option],
+            )
+        )  # fmt: skip
+
+    def with_form(**given: Any) -> None:
+        chosen = [name for name in forms if given.pop(name)]
+        if len(chosen) > 1:
+            named = " and ".join(f"--{name}" for name in chosen)
+            raise InputError(f"{named} exclude each other: choose one")
+        command(**given, how=chosen[0] if chosen else "text")
+
+    found: Any = functools.update_wrapper(with_form, command)
+    found.__signature__ = signature.replace(parameters=parameters)
+    found.__annotations__ = {item.name: item.annotation for item in parameters}
+    return with_form

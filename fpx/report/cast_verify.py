@@ -95,7 +95,7 @@ class VerifyRow:
         return "right" if self.checked_count else "not run"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VerifyReport(Report):
     """What casts do, against correct rounding or each other.
 
@@ -110,6 +110,10 @@ class VerifyReport(Report):
     rows: tuple[VerifyRow, ...]
     against: str
     details: Mapping[str, JsonValue]
+
+    def parts(self) -> tuple[VerifyRow, ...]:
+        """The rows."""
+        return self.rows
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row, with its verdict."""

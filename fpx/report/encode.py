@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -11,9 +12,18 @@ from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, hex_code
+from fpx.words import quoted
 
 
-@dataclass(frozen=True, eq=False)
+class Notation(Enum):
+    """How a code is written."""
+
+    HEX = "hex"
+    BIN = "bin"
+    INT = "int"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -74,6 +84,18 @@ class EncodeReport(Report):
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
         return tuple(flags_of(self.rounded, self.classification))
+
+    def text(self, notation: Notation = Notation.HEX) -> str:
+        """The code as `0x4049`, `0b0100000001001001` or `16457`."""
+        if notation is Notation.INT:
+            return str(self.code)
+        if notation is Notation.BIN:
+            return f"0b{self.code:0{self.spec.bits}b}"
+        return hex_code(self.code, self.spec)
+
+    def about(self) -> str:
+        """Number, format and code."""
+        return f"{quoted(self.input)} as {self.format}, {hex_code(self.code, self.spec)}"
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry: input, format, code, rounding, overflow, flags."""

@@ -13,7 +13,7 @@ LIBRARIES = ("torch", "numpy", "ml_dtypes", "safetensors", "onnx", "cuda", "gguf
 """Where formats have names, in the order in which they are told."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NamesReport(Report):
     """What one format is called, by whom, and how its special values are encoded."""
 

@@ -13,7 +13,7 @@ from fpx.report.base import Reports
 from fpx.report.decode import DecodeReport
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Survey(Reports):
     """One number as several formats and rounding modes see it, the smallest error first.
 

@@ -33,7 +33,7 @@ def code_entry(code: int, spec: FormatSpec) -> dict[str, JsonValue]:
     }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TableReport(Report):
     """Codes of a format with their values.
 
@@ -63,7 +63,7 @@ class TableReport(Report):
         if spec.bits > GRID_BITS:
             raise InputError(
                 f"{spec.name} has 2^{spec.bits} codes, too many for one table: choose some with "
-                "--around VALUE --count N"
+                "`around` and `count`"
             )
         return cls(spec, range(1 << spec.bits))
 
@@ -75,7 +75,7 @@ class TableReport(Report):
             InputError: the value is a NaN, or the count is not positive.
         """
         if count < 1:
-            raise InputError(f"--count must be at least 1, not {count}")
+            raise InputError(f"`count` must be at least 1, not {count}")
         spec = centre.spec
         place = codec.ordinal(centre.code, spec)
         places = range(place - (count - 1) // 2, place + count // 2 + 1)
