@@ -20,7 +20,7 @@ from fpx.core.shortest import value_text
         ("float16", 0xFC00, "-inf"),
         ("float16", 0xFE01, "-nan"),
         ("float8_e4m3fnuz", 0x80, "nan"),
-        ("float8_e8m0fnu", 0x00, "5.87747175411143753984368268611122838909332778386043760754e-39"),
+        ("float8_e8m0fnu", 0x7E, "0.5"),
         ("binary8p3uf", 0x00, "0"),
     ],
 )
