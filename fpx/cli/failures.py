@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import typer.main
 
 from fpx.cli.output import show
-from fpx.errors import CheckError, FpxError, InputError
+from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
 from fpx.words import escape
 
@@ -148,6 +148,7 @@ def finish(
     notes: Sequence[str] = (),
     errors: Sequence[str] = (),
     interrupted: str | None = None,
+    unchecked: Sequence[str] = (),
     failures: Sequence[Failed] = (),
 ) -> None:
     """Shows a report and all that is to be said about it, and ends the command.
@@ -158,6 +159,7 @@ def finish(
         notes: lines about what is no failure, said before the report.
         errors: what could not be done although the rest was: one line each, exit code 2.
         interrupted: what to say of a report on a part of the work: exit code 130.
+        unchecked: what was asked for and could not be checked here: one line each, exit code 3.
         failures: checks that did not hold: exit code 1.
 
     Raises:
@@ -173,11 +175,15 @@ def finish(
     if interrupted is not None:
         complain(interrupted)
         raise typer.Exit(INTERRUPTED)
+    for line in unchecked:
+        complain(line)
     for failure in failures[:_FAILURES_SHOWN]:
         complain(failure.text)
     if len(failures) > _FAILURES_SHOWN:
         complain(f"and {len(failures) - _FAILURES_SHOWN} more")
     if errors:
         raise typer.Exit(InputError.exit_code)
+    if unchecked:
+        raise typer.Exit(UnavailableError.exit_code)
     if failures:
         raise typer.Exit(CheckError.exit_code)

@@ -101,6 +101,21 @@ Meaning = Annotated[
 ]
 
 
+def one_of(names: Iterable[str]) -> Any:
+    """Settings of an option that takes one of some names, which its help lists."""
+    valid = tuple(names)
+
+    def parse(text: str) -> str:
+        if text in valid:
+            return text
+        raise typer.BadParameter(f"{quoted(text)} is not one of {listed(valid)}")
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in valid if name.startswith(incomplete)]
+
+    return {"parser": parse, "metavar": f"[{'|'.join(valid)}]", "autocompletion": complete}
+
+
 def find_one_format(names: list[str]) -> FormatSpec:
     """The format of a `OneFormat`.
 

@@ -97,15 +97,6 @@ def container(type_: Origin) -> torch.dtype:
     raise InputError(f"{type_.name} has {type_.bits} bits: tensors hold codes of up to 64")
 
 
-def check_container(type_: Origin) -> None:
-    """Refuses a format that no integer dtype holds the codes of.
-
-    Raises:
-        InputError: it has more than 64 bits.
-    """
-    container(type_)
-
-
 def codes_of(x: Tensor) -> Tensor:
     """The codes of a tensor's elements in the `container` of their type, of the same memory.
 

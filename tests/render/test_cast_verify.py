@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from fpx.report.cast_verify import CastExample, CauseCount, VerifyReport, VerifyRow
+from fpx.report.environment import Environment
 from tests.helpers import call, cells, drawn
 
 
@@ -21,14 +22,37 @@ def report_of(*causes: CauseCount) -> VerifyReport:
     """More casts than are told one by one: a cause each, and right ones."""
     froms = [*(f"from{n}" for n in range(len(causes)))]
     rows = [
-        VerifyRow(name, "target", "library", "cpu", "all", checked_count=9, causes=(cause,))
+        VerifyRow(
+            name,
+            "target",
+            "library",
+            "1.2",
+            "cpu",
+            "exact",
+            "all",
+            checked_count=9,
+            causes=(cause,),
+        )
         for name, cause in zip(froms, causes, strict=True)
     ]
     right = [
-        VerifyRow(f"right{n}", "target", "library", "cpu", "all", checked_count=9, equal_count=9)
+        VerifyRow(
+            f"right{n}",
+            "target",
+            "library",
+            "1.2",
+            "cpu",
+            "exact",
+            "all",
+            checked_count=9,
+            equal_count=9,
+        )
         for n in range(6)
     ]
-    details = {"library": "1.2", "layout": "contiguous"}
+    details = Environment(
+        python="3", torch="2", numpy="2", ml_dtypes="0", device="cpu", cuda=None, hip=None,
+        driver=None, cpu_capability="none", threads=1,
+    )  # fmt: skip
     return VerifyReport((*rows, *right), "exact", details)
 
 
@@ -65,7 +89,7 @@ def test_every_cast_has_a_verdict_in_the_matrix() -> None:
 
 def test_casts_that_a_library_lacks_are_named() -> None:
     report = report_of(cause("a", "policy", 5))
-    absent = VerifyRow("from0", "lacking", "library", "cpu", "none", offered=False)
+    absent = VerifyRow("from0", "lacking", "library", "1.2", "cpu", "exact", "none", offered=False)
     text = drawn(replace(report, rows=(*report.rows, absent)), 120)
     assert "library offers no cast to lacking." in text
 
