@@ -17,12 +17,9 @@ from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.numbers import Code, Literal
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.report.decode import DecodeReport
 from fpx.report.libraries import LibraryCast, LibraryReport
-from fpx.tensors.dtypes import wrapped
-
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+from fpx.tensors.dtypes import container, wrapped
 
 
 def _torch(x: float, spec: FormatSpec) -> int | None:
@@ -33,7 +30,7 @@ def _torch(x: float, spec: FormatSpec) -> int | None:
         result = torch.tensor([x], dtype=torch.float64).to(dtype)
     except (RuntimeError, TypeError):  # storage only: no cast to it (float4_e2m1fn_x2)
         return None
-    code = int(result.view(_INTEGERS[result.itemsize]).item())
+    code = int(result.view(container(spec)).item())
     return code % (1 << spec.bits)
 
 
@@ -80,7 +77,7 @@ def _nearest_float64(exact: DecodeReport) -> float:
     """The float64 nearest to the number, which is what a user would hand to a library."""
     literal: Literal = exact.number or exact.literal
     if isinstance(literal, Code):
-        literal = parse_literal(exact_text(exact.dyadic, exact.sign) or exact.shortest)
+        literal = parse_literal(exact.value_text)
     code = codec.encode(literal, FORMATS["float64"]).code
     (x,) = struct.unpack("<d", code.to_bytes(8, "little"))
     return float(x)

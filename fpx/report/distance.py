@@ -73,8 +73,8 @@ class DistanceReport(Report):
 
 
 def _end(item: DecodeReport) -> dict[str, JsonValue]:
-    value = exact_text(item.dyadic, item.sign) or item.shortest
-    return {"input": item.input, "code": hex_code(item.code, item.spec), "value": value}
+    code = hex_code(item.code, item.spec)
+    return {"input": item.input, "code": code, "value": item.value_text}
 
 
 class Distances(Reports):
