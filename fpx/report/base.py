@@ -185,6 +185,15 @@ class Reports(Report):
         """The environment of them all, which they share."""
         return {key: value for item in self.items for key, value in item.environment().items()}
 
+    def table(self) -> Table:
+        """The rows of all of them; a column that one of them lacks is None there."""
+        tables = [item.table() for item in self.items]
+        columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+        rows = (
+            dict(zip(table.columns, row, strict=True)) for table in tables for row in table.rows
+        )
+        return Table(columns, tuple(tuple(map(row.get, columns)) for row in rows))
+
     def about(self) -> str:
         """Whose rows these are."""
         return listed(dict.fromkeys(item.about() for item in self.items), 4)
