@@ -101,7 +101,7 @@ def cast_compare(
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
-    from fpx.report.cast_compare import parse_condition
+    from fpx.report.checks import parse_condition
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     targets = [find_format(name) for name in to or _TARGETS]
@@ -123,6 +123,7 @@ def cast_compare(
             include=include or (),
             exclude=exclude or (),
             keep_partial=True,
+            checks=conditions,
         )
     if device == "auto":
         sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
@@ -134,9 +135,9 @@ def cast_compare(
     if report.partial:
         complain("interrupted: the last row and the totals are of a part")
         raise typer.Exit(INTERRUPTED)
-    failures = report.failures(conditions)
+    failures = report.failures()
     for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure)
+        complain(failure.line)
     if report.errors:
         raise typer.Exit(InputError.exit_code)
     if failures:

@@ -21,6 +21,7 @@ from fpx.measure.block import Locate, SourceBlock
 from fpx.measure.distinct import DistinctValues, has_few_codes
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import CastReport, CastRow, Location
+from fpx.report.checks import Check
 from fpx.tensors.distributions import NAMES, named_source
 from fpx.tensors.dtypes import cast_dtype, container, dtype_name, origin_of, widened_dtype
 from fpx.tensors.entry import Source, TensorEntry, entry_of
@@ -89,6 +90,7 @@ def cast_compare(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     keep_partial: bool = False,
+    checks: Sequence[Check[CastRow]] = (),
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
@@ -105,6 +107,7 @@ def cast_compare(
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
             far, marked `partial`.
+        checks: what is asked of every row; the report tells which fail.
 
     Raises:
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
@@ -166,6 +169,7 @@ def cast_compare(
         details=_environment(where, seed),
         errors=tuple(errors),
         partial=partial,
+        checks=tuple(checks),
         notes=tuple(
             f"{escape(source.name)}: {escape(note)}" for source in opened for note in source.notes
         ),
@@ -244,10 +248,18 @@ def _row(
 ) -> CastRow:
     stats, differences = cast.stats, cast.differences
     compared = not device.is_cpu
-    measured: dict[str, Any] = {
+    metrics = {
         **stats.counters,
         **{name: error for name, (error, _) in stats.errors.items()},
+        "rms_error": stats.rms_error,
+        "sqnr_db": stats.sqnr_db,
+        "device_mismatch_count": differences.count if compared else None,
+        "device_nan_bits_mismatch_count": differences.nan_bits_count if compared else None,
+    }
+    locations = {
         **{f"{name}_at": at for name, (_, at) in stats.errors.items()},
+        "first_overflow": stats.first_overflow,
+        "first_device_mismatch": differences.first,
     }
     return CastRow(
         source=source,
@@ -256,14 +268,9 @@ def _row(
         to=spec.name,
         backend=backend.name,
         device=str(device.torch),
-        **measured,
-        rms_error=stats.rms_error,
-        sqnr_db=stats.sqnr_db,
-        first_overflow=stats.first_overflow,
+        metrics=metrics,
+        locations=locations,
         exponent_histogram=stats.exponent_histogram(),
-        device_mismatch_count=differences.count if compared else None,
-        device_nan_bits_mismatch_count=differences.nan_bits_count if compared else None,
-        first_device_mismatch=differences.first,
     )
 
 

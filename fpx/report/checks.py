@@ -6,11 +6,16 @@ a command that shows it exits with 1 if there are any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import operator
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from fpx.errors import InputError
 from fpx.report.base import JsonValue, to_json
+from fpx.report.metrics import METRICS
+from fpx.words import listed, quoted
 
 
 class CheckedRow(Protocol):
@@ -22,6 +27,17 @@ class CheckedRow(Protocol):
 
     def identity(self) -> dict[str, JsonValue]:
         """The keys of its JSON entry that tell which row it is."""
+
+
+class MeasuredRow(CheckedRow, Protocol):
+    """A row with metrics."""
+
+    @property
+    def metrics(self) -> Mapping[str, int | float | None]:
+        """The name of each of METRICS -> its value; None where it was not measured."""
+
+    def share(self, metric: str) -> float:
+        """A count as a share of all elements, 0 to 1."""
 
 
 _Row = TypeVar("_Row", bound=CheckedRow)
@@ -62,7 +78,7 @@ class Failure(Generic[_Row]):
     value: JsonValue
 
     @property
-    def text(self) -> str:
+    def line(self) -> str:
         """The failure on one line."""
         return f"{self.row.title}: {self.check.reason(self.row)}"
 
@@ -87,3 +103,99 @@ def gate(checks: Iterable[Check[_Row]], failed: Iterable[Failure[_Row]]) -> dict
         "checks": [check.to_dict() for check in checks],
         "failures": [failure.to_dict() for failure in failed],
     }
+
+
+# -- conditions on metrics -------------------------------------------------------------------------
+
+
+_COMPARISONS = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A failure condition such as `overflow_count>0` or `underflow_count>1%` (of all elements).
+
+    A row that meets it fails.
+
+    Attributes:
+        metric: the name of one of METRICS.
+        comparison: `>`, `>=`, `<`, `<=`, `==` or `!=`.
+        limit: what the metric is compared with; in percent if `percent`.
+        percent: whether the metric is taken as a percentage of all elements.
+        text: the condition as it was written.
+    """
+
+    metric: str
+    comparison: str
+    limit: float
+    percent: bool
+    text: str
+
+    def value(self, row: MeasuredRow) -> int | float | None:
+        """What is compared with the limit: the metric, or its percentage."""
+        value = row.metrics[self.metric]
+        return 100 * row.share(self.metric) if self.percent and value is not None else value
+
+    def fails(self, row: MeasuredRow) -> bool:
+        """Whether the row meets the condition."""
+        return self._meets(self.value(row))
+
+    def _meets(self, value: int | float | None) -> bool:
+        """What a condition means for a metric that was not measured is decided here: it is not met.
+
+        Nor is it by a metric that is not a number, whose comparisons are false but for `!=`.
+        """
+        return value is not None and bool(_COMPARISONS[self.comparison](value, self.limit))
+
+    def reason(self, row: MeasuredRow) -> str:
+        """`overflow_count>0 holds (overflow_count is 28)`."""
+        value = row.metrics[self.metric]
+        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+        share = f", {self.value(row):.4g}%" if self.percent else ""
+        return f"{self.text} holds ({self.metric} is {shown}{share})"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its parts."""
+        return {
+            "check": self.text,
+            "metric": self.metric,
+            "comparison": self.comparison,
+            "limit": to_json(self.limit),
+            "percent": self.percent,
+        }
+
+
+_CONDITION = re.compile(
+    r"\s*([a-z_0-9]+)\s*(>=|<=|==|!=|>|<)\s*([+-]?[0-9.]+(?:e[+-]?[0-9]+)?)(%?)\s*"
+)
+
+
+def parse_condition(text: str) -> Condition:
+    """The condition that `METRIC OPERATOR NUMBER[%]` means.
+
+    Raises:
+        InputError: not of that form, or no such metric; counts alone take a percentage.
+    """
+    match = _CONDITION.fullmatch(text)
+    if match is None:
+        raise InputError(
+            f"{quoted(text)} is no condition: write METRIC OPERATOR NUMBER, as in "
+            "'overflow_count>0', 'underflow_count>1%' or 'sqnr_db<50'"
+        )
+    metric, comparison, number, percent = match.groups()
+    if metric not in METRICS:
+        raise InputError(f"{quoted(metric)} is no metric: use one of {listed(METRICS, 40)}")
+    if percent and not METRICS[metric].is_count:
+        raise InputError(f"{quoted(text)}: only counts take a percentage, {metric} does not")
+    try:
+        limit = float(number)
+    except ValueError:
+        raise InputError(f"{quoted(number)} in {quoted(text)} is not a number") from None
+    return Condition(metric, comparison, limit, bool(percent), text.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from fpx.measure.cast_compare import cast_compare
-from fpx.report.cast_compare import parse_condition
+from fpx.report.checks import failures, parse_condition
 from tests.helpers import F16, F32
 
 
@@ -16,6 +16,6 @@ def test_worst_rows_first_and_totals() -> None:
     assert [row.tensor for row in report.worst_first()] == ["tensor1", "tensor2", "tensor"]
     (total,) = report.totals
     assert (total.count, total.overflow_count, total.underflow_count) == (8, 1, 1)
-    assert report.failures([parse_condition("overflow_count>=50%")])
-    assert not report.failures([parse_condition("overflow_count>50%")])
-    assert not report.failures([parse_condition("device_mismatch_count>=0")])
+    assert failures(report.rows, [parse_condition("overflow_count>=50%")])
+    assert not failures(report.rows, [parse_condition("overflow_count>50%")])
+    assert not failures(report.rows, [parse_condition("device_mismatch_count>=0")])

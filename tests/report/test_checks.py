@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fpx.errors import InputError
-from fpx.report.cast_compare import parse_condition
+from fpx.report.checks import parse_condition
 
 
 @pytest.mark.parametrize(
