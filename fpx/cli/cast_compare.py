@@ -137,7 +137,7 @@ def cast_compare(
         raise typer.Exit(INTERRUPTED)
     failures = report.failures()
     for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure.line)
+        complain(failure.text)
     if report.errors:
         raise typer.Exit(InputError.exit_code)
     if failures:

@@ -35,8 +35,8 @@ class Failed(Protocol):
     """A check that did not hold, as `fpx.report.checks` has it."""
 
     @property
-    def line(self) -> str:
-        """What did not hold, on one line."""
+    def text(self) -> str:
+        """What did not hold, in one line."""
 
 
 _PARAMETER = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
@@ -178,7 +178,7 @@ def finish(
     for line in unchecked:
         complain(line)
     for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure.line)
+        complain(failure.text)
     if len(failures) > _FAILURES_SHOWN:
         complain(f"and {len(failures) - _FAILURES_SHOWN} more")
     if errors:

@@ -11,6 +11,7 @@ from rich.text import Text
 from fpx.core.spec import FormatSpec
 from fpx.render.table import EXACT_SHOWN, readable
 from fpx.report.bits import ROW, BitsReport
+from fpx.report.table import CodeRow
 
 
 class ByteLines:
@@ -24,13 +25,14 @@ class ByteLines:
         width = _value_width(spec)
         room = (options.max_width - 10) // (spec.code_digits + width + 2)
         per_line = max(n for n in (1, 2, 4, 8, ROW) if n <= max(room, 1))
-        for start in range(0, len(report.codes), per_line):
-            yield Text(self._line(start, report.codes[start : start + per_line], per_line, width))
+        rows = report.parts()
+        for start in range(0, len(rows), per_line):
+            yield Text(self._line(start, rows[start : start + per_line], per_line, width))
 
-    def _line(self, start: int, codes: Sequence[int], per_line: int, width: int) -> str:
+    def _line(self, start: int, rows: Sequence[CodeRow], per_line: int, width: int) -> str:
         spec = self._report.spec
-        code_texts = (f"{code:0{spec.code_digits}x}" for code in codes)
-        values = (f"{readable(code, spec):>{width}}" for code in codes)
+        code_texts = (f"{row.code:0{spec.code_digits}x}" for row in rows)
+        values = (f"{readable(row):>{width}}" for row in rows)
         left = " ".join(code_texts).ljust(per_line * (spec.code_digits + 1) - 1)
         return f"{self._report.offset_of(start):08x}: {left} {' '.join(values)}"
 
@@ -44,6 +46,6 @@ def byte_lines(report: BitsReport) -> ByteLines:
 def _value_width(spec: FormatSpec) -> int:
     """The characters of the longest value."""
     if spec.bits <= 8:
-        return max(len(readable(code, spec)) for code in range(1 << spec.bits))
+        return max(len(readable(CodeRow(spec, code))) for code in range(1 << spec.bits))
     exponent_digits = len(str(abs(spec.quantum_exponent) * 3 // 10))
     return max(spec.max_digits10 + len("-.e-") + exponent_digits, EXACT_SHOWN)

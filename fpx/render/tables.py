@@ -71,7 +71,8 @@ class FittingTable(Table):
             if column.no_wrap:
                 need += width.maximum
             else:
-                need += min(width.maximum, max(column.min_width or 0, _LEAST))
+                least = max(column.min_width or 0, _LEAST) + self._get_padding_width(column._index)
+                need += min(width.maximum, least)
         return need
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
 from fpx.errors import UnavailableError
-from fpx.report.tables import Table, table_of
+from fpx.report.columns import Table, table_of
 from fpx.version import __version__
 from fpx.words import listed
 

@@ -13,7 +13,7 @@ from fpx.core.packing import Packing, Unpacker, default_packing
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report
-from fpx.report.table import code_entry
+from fpx.report.table import CodeRow
 from fpx.words import quoted
 
 ROW = 16
@@ -46,18 +46,15 @@ class BitsReport(Report):
         """The byte in which a code starts."""
         return self.offset + index * self.stride // 8
 
-    def parts(self) -> list[dict[str, JsonValue]]:
-        """The entries of `results`."""
-        return self.results()
-
-    def __len__(self) -> int:
-        return len(self.codes)
+    def parts(self) -> tuple[CodeRow, ...]:
+        """One row per code."""
+        return tuple(CodeRow(self.spec, code) for code in self.codes)
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per code."""
         return [
-            {"offset": self.offset_of(index), **code_entry(code, self.spec)}
-            for index, code in enumerate(self.codes)
+            {"offset": self.offset_of(index), **row.entry()}
+            for index, row in enumerate(self.parts())
         ]
 
     def beside(self) -> dict[str, JsonValue]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -75,15 +76,25 @@ class EncodeReport(Report):
         """The integer encoding."""
         return self.rounded.code
 
-    @property
+    @cached_property
     def classification(self) -> Classification:
         """What the code stands for."""
         return codec.classify(self.code, self.spec)
 
-    @property
+    @cached_property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        return tuple(flags_of(self.rounded, self.classification))
+        rounded, kind = self.rounded, self.classification
+        names = ["inexact" if rounded.inexact else "exact"]
+        if rounded.invalid:
+            names.append("invalid")
+        if rounded.overflow:
+            names.append("overflow")
+        if rounded.inexact and kind is Classification.ZERO:
+            names.append("underflow")
+        if kind is Classification.SUBNORMAL:
+            names.append("subnormal")
+        return tuple(names)
 
     def text(self, notation: Notation = Notation.HEX) -> str:
         """The code as `0x4049`, `0b0100000001001001` or `16457`."""
@@ -109,17 +120,3 @@ class EncodeReport(Report):
                 "flags": list(self.flags),
             }
         ]
-
-
-def flags_of(rounded: Rounded, kind: Classification) -> list[str]:
-    """`exact` or `inexact`, then what came with it."""
-    names = ["inexact" if rounded.inexact else "exact"]
-    if rounded.invalid:
-        names.append("invalid")
-    if rounded.overflow:
-        names.append("overflow")
-    if rounded.inexact and kind is Classification.ZERO:
-        names.append("underflow")
-    if kind is Classification.SUBNORMAL:
-        names.append("subnormal")
-    return names

@@ -9,8 +9,9 @@ from fpx.core.numbers import Code, Infinity, Literal, Nan
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import Reports
+from fpx.report.base import JsonValue, Reports
 from fpx.report.decode import DecodeReport
+from fpx.words import quoted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +30,14 @@ class Survey(Reports):
     def input(self) -> str:
         """The number as it was given."""
         return self.items[0].input if self.items else ""
+
+    def beside(self) -> dict[str, JsonValue]:
+        """`refused`."""
+        return {"refused": [{"format": name, "reason": why} for name, why in self.refused]}
+
+    def about(self) -> str:
+        """The number."""
+        return quoted(self.input)
 
 
 def survey(
@@ -53,7 +62,7 @@ def survey(
             refused.append((spec.name, str(error)))
     if not groups:
         raise InputError(
-            refused[0][1] if refused else f"code {literal.text} is wider than every format"
+            refused[0][1] if refused else f"code {quoted(literal.text)} is wider than every format"
         )
     if len(groups) > 1:
         low = min(group[0].spec.quantum_exponent for group in groups)

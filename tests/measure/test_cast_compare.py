@@ -16,8 +16,11 @@ from fpx.casts.device import Device
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.measure.cast_compare import DeviceDifferences, cast_compare
+from fpx.measure.distinct import has_few_codes
+from fpx.measure.stats import COUNTERS
 from fpx.report.cast_compare import Location
 from fpx.tensors.dtypes import Origin, torch_dtype
+from fpx.tensors.entry import entry_of
 from fpx.tensors.progress import Silent
 from tests.helpers import BF16, F16, F32, F64, FP8, results
 from tests.measure.definitions import first_largest, integer_reference, reference_row, row_of
@@ -176,14 +179,18 @@ def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPa
             assert row.max_rel_error_at.index == (1,)
 
 
-def test_long_16_bit_tensors_are_taken_by_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = torch.randn(1 << 18).to(torch.bfloat16)
-    by_code = row_of(x, F16)
-    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: False)
-    direct = row_of(x, F16)
-    assert by_code.to == direct.to
-    assert by_code.max_error_ulp_at == direct.max_error_ulp_at
-    assert by_code.exact_count == direct.exact_count
+def test_long_16_bit_tensors_are_taken_by_code() -> None:
+    """Which shows in nothing: their statistics are those of the same numbers in 32 bits."""
+    x = torch.randn(1 << 18, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    entry = entry_of("x", x)
+    assert has_few_codes(entry)
+    assert not has_few_codes(entry_of("x", x.float()))
+    assert not has_few_codes(entry_of("x", x[:1000]))
+    by_code, direct = row_of(x, F16), row_of(x.float(), F16)
+    for name in (*COUNTERS, "max_abs_error", "max_abs_error_at", "max_rel_error_at",
+                 "max_error_ulp", "max_error_ulp_at", "exponent_histogram"):  # fmt: skip
+        assert getattr(by_code, name) == getattr(direct, name), name
+    assert by_code.rms_error == pytest.approx(direct.rms_error, rel=1e-12)
     assert by_code.sqnr_db == pytest.approx(direct.sqnr_db, rel=1e-12)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,21 +24,19 @@ from tests.measure.definitions import TARGETS, same
      torch.int16],
     ids=str,
 )  # fmt: skip
-def test_distinct_codes_tell_the_same(
-    dtype: torch.dtype, target: FormatSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_distinct_codes_tell_the_same(dtype: torch.dtype, target: FormatSpec) -> None:
     rng = np.random.default_rng(3)
     raw = torch.from_numpy(rng.integers(0, 256, 3 * 800 * dtype.itemsize, dtype=np.uint8))
     x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
-    monkeypatch.setattr("fpx.measure.distinct._BLOCK", 100)
     read: list[int] = []
-    seen = DistinctValues(entry)
+    seen = DistinctValues(replace(entry, blocks=lambda limit: entry.blocks(min(limit, 100))))
     assert seen.block() is None
     seen.read(read.append)
     source = seen.block()
     assert source is not None
     assert sum(read) == entry.count
+    assert max(read) <= 100
     assert len(source.x) <= 1 << (8 * dtype.itemsize)
     by_code, direct = CastStats(), CastStats()
     by_code.add(source, source.x.to(cast_dtype(target)), target)
