@@ -38,12 +38,14 @@ class Backend(ABC):
         layouts: of LAYOUTS, those that can change what it does.
         compiles: whether there is a compiled cast beside the plain one.
         any_device: whether it casts on every device of torch; if not, on the CPU alone.
+        elementwise: whether the code of an element depends on that element alone.
     """
 
     name: ClassVar[str]
     layouts: ClassVar[tuple[str, ...]] = LAYOUTS
     compiles: ClassVar[bool] = False
     any_device: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
 
     @property
     @abstractmethod

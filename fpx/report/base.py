@@ -153,11 +153,9 @@ def hex_code(code: int, spec: FormatSpec) -> str:
     return f"0x{code:0{spec.code_digits}x}"
 
 
-def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
-    """The exact decimal of a value, "-0" for a zero with a sign; None for None."""
-    if value is None:
-        return None
-    return "-0" if sign and not value.significand else value.decimal
+def exact_text(value: Dyadic | None) -> str | None:
+    """The exact decimal of a value; None for None."""
+    return None if value is None else value.decimal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
