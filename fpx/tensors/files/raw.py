@@ -37,7 +37,7 @@ def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -
         yield block
 
 
-_SEEK = 1 << 13  # bytes that are read as soon as another place is found in the file
+_SEEK = 1 << 13  # bytes that are read as soon as another place in a file is found
 
 
 def box_blocks(
@@ -48,6 +48,7 @@ def box_blocks(
     itemsize: int,
     limit: int,
     name: str,
+    seek: int = _SEEK,
 ) -> Iterator[Bytes]:
     """A part of an array that lies in a file, in the order of the file.
 
@@ -59,15 +60,15 @@ def box_blocks(
         itemsize: bytes of an element.
         limit: elements of a block, at most.
         name: the file's name for messages.
+        seek: bytes up to which more than the part is read, rather than to look for each piece.
 
     Raises:
         InputError: the file ends before.
     """
-    # what is read at once: some indexes of one axis, with all that is faster in the file; of which
-    # the box has all, or it is too little to look for each part of it
+    # what is read at once: some indexes of one axis, with all that is faster in the file
     axis = len(shape) - 1
     while axis > 0 and (
-        prod(shape[axis:]) * itemsize <= _SEEK or all(map(_is_all, box[axis:], shape[axis:]))
+        prod(shape[axis:]) * itemsize <= seek or all(map(_is_all, box[axis:], shape[axis:]))
     ):
         axis -= 1
     inner = prod(shape[axis + 1 :])
