@@ -11,7 +11,7 @@ import typer.main
 
 import fpx
 from fpx.cli.app import app
-from fpx.report.cast_compare import METRICS
+from fpx.report.metrics import METRICS
 from fpx.tensors.distributions import NAMES as DISTRIBUTIONS
 from fpx.tensors.files.kinds import SUFFIXES
 from tests.examples import PAGES, ROOT, Example, examples, output_of, python_examples, rewritten

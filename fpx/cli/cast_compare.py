@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import INTERRUPTED, complain, note
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, note, print_json
+from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError
@@ -96,7 +96,7 @@ def cast_compare(
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare --device cuda --json
     """
-    from fpx.report.cast_compare import parse_condition
+    from fpx.report.checks import parse_condition
 
     conditions = [parse_condition(text) for text in fail_if or ()]
     targets = [find_format(name) for name in to or _TARGETS]
@@ -118,6 +118,7 @@ def cast_compare(
             include=include or (),
             exclude=exclude or (),
             keep_partial=True,
+            checks=conditions,
         )
     if device == "auto":
         sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
@@ -129,9 +130,9 @@ def cast_compare(
     if report.partial:
         complain("interrupted: the last row and the totals are of a part")
         raise typer.Exit(INTERRUPTED)
-    failures = report.failures(conditions)
+    failures = report.failures()
     for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure)
+        complain(failure.text)
     if report.errors:
         raise typer.Exit(InputError.exit_code)
     if failures:
@@ -161,4 +162,4 @@ def _show(report: CastReport, top: int, json: bool) -> None:
         return
     from fpx.render.cast_compare import cast_tables
 
-    console().print(cast_tables(report, top))
+    show(report, "text", lambda found: cast_tables(found, top))

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import console, note, print_json
+from fpx.cli.failures import note
+from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
 from fpx.core.numbers import Code, Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import listed, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from fpx.report.survey import Survey
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
@@ -30,6 +25,7 @@ def _complete_rounding(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+@options.output_forms
 def decode(
     values: Annotated[
         list[str],
@@ -54,10 +50,6 @@ def decode(
     ] = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     read_as: options.Meaning = ReadAs.AUTO,
-    json: options.Json = False,
-    jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print one JSON object per line, as values come.")
-    ] = False,
     libraries: Annotated[
         bool,
         typer.Option(
@@ -65,6 +57,7 @@ def decode(
             help="Also cast with torch, numpy and ml_dtypes, and say where and why they differ.",
         ),
     ] = False,
+    how: str = "text",
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
 
@@ -84,57 +77,36 @@ def decode(
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     seq 1 1000 | fpx decode - --dtype bf16 --jsonl
     """
-    if json and jsonl:
-        raise InputError("--json and --jsonl exclude each other: choose one")
     formats = options.find_formats(dtype or options.SIDE_BY_SIDE)
     modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
     surveyed = len(modes) > 1 or options.ALL in (dtype or ())
 
-    def reports(literal: Literal) -> Iterable[Report]:
-        """What there is to show of one number, in the order in which it is shown."""
+    def report(literal: Literal) -> Report:
+        """All there is to show of one number."""
         if libraries:
             from fpx.conformance.libraries import compare_libraries
 
-            return [
-                compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
-                for spec in _wide_enough(literal, formats)
-                for mode in modes
-            ]
+            return Reports(
+                tuple(
+                    compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
+                    for spec in _wide_enough(literal, formats)
+                    for mode in modes
+                )
+            )
         if surveyed:
             from fpx.report.survey import survey
 
             found = survey(literal, formats, modes, overflow)
-            return [found] if not (json or jsonl) else _with_notes(found)
+            if how != "text":  # which says so itself
+                for name, reason in found.refused:
+                    note(f"{name} is left out: {reason}")
+            return found
         chosen = formats if dtype else _wide_enough(literal, formats)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        return items if dtype or json or jsonl or len(items) == 1 else [Comparison(items)]
+        return Reports(items) if dtype or len(items) == 1 else Comparison(items)
 
-    literals = read_values(values, read_as)
-    if json:
-        everything = tuple(report for literal in literals for report in reports(literal))
-        if not everything:
-            raise InputError("no value: stdin is empty")
-        print_json(Reports(everything))
-    elif jsonl:
-        from fpx.render import to_json_line
-
-        for literal in literals:
-            for report in reports(literal):
-                sys.stdout.write(to_json_line(report.results()[0]) + "\n")
-            sys.stdout.flush()
-    else:
-        screen = console()
-        for literal in literals:
-            for report in reports(literal):
-                screen.print(report)
-            sys.stdout.flush()
-
-
-def _with_notes(found: Survey) -> Iterable[Report]:
-    """The reports of a survey; who refused the number is said on stderr."""
-    for name, reason in found.refused:
-        note(f"{name} is left out: {reason}")
-    return found.items
+    reports = (report(literal) for literal in read_values(values, read_as))
+    show(collected(reports) if how == "json" else reports, how)
 
 
 def _rounding(name: str) -> Rounding:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import complain
-from fpx.cli.output import note, print_json, print_report
+from fpx.cli.failures import complain, note
+from fpx.cli.output import print_json, print_report
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS

@@ -8,9 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import Code
+from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
 from fpx.report.base import Report
 from fpx.report.decode import DecodeReport

@@ -10,7 +10,7 @@ power of two keeps them. `Pair.of` measures in float64 what is further off.
 from __future__ import annotations
 
 import math
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ class Pair:
     def of(cls, source: SourceBlock, q: Tensor, target: FormatSpec) -> Pair:
         """A pair whose errors are exact, whatever the cast made of the block."""
         pair = cls(source, q, target)
-        if pair.is_narrow and float(pair.error_in_ulps.amax()) > 1:
+        if pair.is_narrow and pair.largest_error_in_ulps > 1:
             return cls(source.wide, q, target)
         return pair
 
@@ -122,6 +122,11 @@ class Pair:
         """|q - x|; 0 where either is not finite."""
         return self.signed_error.abs()
 
+    @cached_property
+    def largest_error(self) -> float:
+        """The largest |q - x|."""
+        return float(self.error.amax())
+
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
         error = self.error / self.source.divisor
@@ -139,8 +144,13 @@ class Pair:
         scale = field.neg_().add_((2 * bias + 1) << shift).view(measure.dtype)
         return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
 
+    @cached_property
+    def largest_error_in_ulps(self) -> float:
+        """The largest of `error_in_ulps`."""
+        return float(self.error_in_ulps.amax())
 
-@cache
+
+@lru_cache(maxsize=256)
 def _float32_measures(target: FormatSpec) -> bool:
     """Whether float32 has every value of a format (and a zero, where relative errors are 0)."""
     return target.zero and target.signed and FORMATS["float32"].holds(target)

@@ -80,7 +80,7 @@ class TensorInfo:
     stats: TensorStats | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InspectReport(Report):
     """What tensor files hold.
 
@@ -111,13 +111,17 @@ class InspectReport(Report):
         """Number of storages."""
         return len({(tensor.source, tensor.storage) for tensor in self.tensors})
 
+    def parts(self) -> tuple[TensorInfo, ...]:
+        """The tensors."""
+        return self.tensors
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per tensor."""
         return [to_json(tensor) for tensor in self.tensors]
 
-    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
-        """The JSON document, with sizes, `errors` and `notes` beside the results."""
-        return super().to_dict(version) | {
+    def beside(self) -> dict[str, JsonValue]:
+        """Sizes, `errors` and `notes`."""
+        return {
             "bytes": self.bytes,
             "storage_bytes": self.storage_bytes,
             "storage_count": self.storage_count,
@@ -126,7 +130,7 @@ class InspectReport(Report):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExtremesReport(Report):
     """The most extreme elements of one tensor.
 
@@ -146,7 +150,7 @@ class ExtremesReport(Report):
     closest_to_zero: tuple[Element, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayoutReport(Report):
     """How one tensor lies in its storage."""
 

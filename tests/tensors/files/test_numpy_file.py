@@ -42,9 +42,9 @@ def test_zip_bomb(tmp_path: Path) -> None:
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", header.getvalue() + b"\0" * (1 << 20))
-    start = time.monotonic()
+    start = time.process_time()
     refused(path, "claims tensors of")
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_complex_numpy(tmp_path: Path) -> None:
