@@ -18,14 +18,14 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import find_format
 from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
-from fpx.report.base import Report
+from fpx.report.base import Renderer, Report, draw_with
 from fpx.report.decode import DecodeReport
 from fpx.report.encode import EncodeReport
 from fpx.version import __version__
@@ -160,17 +160,10 @@ def _choice(kind: type[_Choice], value: _Choice | str) -> _Choice:
         raise InputError(f"{quoted(str(value))} is not one of {names}") from None
 
 
-def _render(report: Report) -> Any:
-    from fpx.render import renderable
+def _renderer() -> Renderer:
+    import fpx.render
 
-    return renderable(report)
-
-
-def _notebook(report: Report) -> dict[str, str]:
-    from fpx.render import notebook
-
-    return notebook(report)
+    return fpx.render
 
 
-Report.renderer = staticmethod(_render)
-Report.notebook = staticmethod(_notebook)
+draw_with(_renderer)

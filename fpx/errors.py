@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class FpxError(Exception):
-    """A failure that fpx explains in one line: what was wrong, and what to do."""
+    """A failure that fpx explains in one line: what was wrong, and what to do.
+
+    A message names the parameters of fpx's functions, in backquotes and with a value where there is
+    one: "`size` must be at least 1, not 0", "choose `overflow="saturate"`". The command line has
+    the same names, so it can print them as its options: --size, --overflow saturate
+    (`fpx.cli.failures.in_options`).
+    """
 
     exit_code = 2
 

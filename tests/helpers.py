@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import Console
 from typer.testing import CliRunner
 
 from fpx.cli.app import app
@@ -29,9 +32,12 @@ E4M3, E5M2, E8M0 = (FORMATS[f"float8_{n}"] for n in ("e4m3fn", "e5m2", "e8m0fnu"
 FP8 = [E4M3, E5M2]
 
 
-def call(*args: object, stdin: bytes | str | None = None) -> tuple[int, str, str]:
-    """A command in this process: (exit code, stdout, stderr)."""
-    result = CliRunner().invoke(app, [*map(str, args)], input=stdin)
+def call(
+    *args: object, stdin: bytes | str | None = None, columns: int | None = None
+) -> tuple[int, str, str]:
+    """A command in this process, on a screen of that many columns: (exit code, stdout, stderr)."""
+    env = None if columns is None else {"COLUMNS": str(columns)}
+    result = CliRunner().invoke(app, [*map(str, args)], input=stdin, env=env)
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -110,6 +116,19 @@ def memory_of(*args: object) -> Measured:
         result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         megabytes, seconds = told.read_text().split()
     return Measured(result.returncode, result.stdout, result.stderr, int(megabytes), float(seconds))
+
+
+def drawn(report: object, width: int = 80) -> str:
+    """A report as text, on a screen of that many columns; no line ends in spaces."""
+    console = Console(width=width, file=StringIO(), highlight=False, markup=False, emoji=False)
+    with console.capture() as capture:
+        console.print(report)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def cells(text: str) -> list[list[str]]:
+    """The lines of a drawn table, cut where two spaces or more stand between its columns."""
+    return [re.split(r" {2,}", line.strip()) for line in text.splitlines() if line.strip()]
 
 
 def encode(x: object, spec: FormatSpec, **kinds: Any) -> int:

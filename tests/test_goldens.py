@@ -1,39 +1,154 @@
-"""What programs read: `--json` of every command, held to by documents of record."""
+"""What commands print, held to by files of record: `--json` of every schema, and screens.
+
+`regenerate()` writes them anew; read the differences before you commit them.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+import re
+from contextlib import chdir
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import fpx
+from fpx.cli.app import COMMANDS
 from tests.helpers import call
 
-GOLDEN = Path(__file__).parent / "goldens"
+GOLDENS = Path(__file__).parent / "goldens"
+
+JSON = {
+    "decode": "decode 3.14 -0 1/3 65520 nan 1e-8 --dtype fp16",
+    "decode-libraries": "decode 2049.0000000000001 --dtype fp16 --libraries",
+    "encode": "encode 3.14 1e9 --dtype fp16",
+    "range": "range --dtype fp16 --dtype e8m0 --dtype e4m3fn",
+    "range-compare": "range --compare fp16 e4m3fn",
+    "formats": "formats e4m3fn e5m7",
+    "table": "table binary3p2se",
+    "distance": "distance 1 2 --dtype bf16",
+    "bits": "bits bytes --dtype bf16 --count 3",
+    "inspect": "inspect views.pt --stats",
+    "inspect-top": "inspect x.npy --tensor x --top 2",
+    "inspect-layout": "inspect views.pt --tensor t",
+    "inspect-element": "inspect x.npy --tensor x --index 1",
+    "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
+    "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
+    "devices": "devices --device cpu --size 1000",
+}
+"""Name -> the command whose JSON it is."""
+
+SCREENS = {
+    "decode": "decode 3.14",
+    "decode-one": "decode 1e-40 --dtype bf16",
+    "range": "range",
+    "table": "table e2m1fn",
+    "cast-compare": "cast-compare x.npy model.safetensors",
+}
+"""Name -> the command whose screen it is, at each of WIDTHS."""
+
+WIDTHS = (80, 120)
 
 
-FP16_JSON = ["--dtype", "fp16", "--json"]
+def write_files(folder: Path) -> None:
+    """The files that the commands read."""
+    x = np.array([1.0, 65519.999999999, 7e4, 1e-9, np.inf, np.nan, 0.1])
+    np.save(folder / "x.npy", x)
+    small = torch.tensor([[1.0, 3e-6], [-2.0, 1e5]])
+    save_file({"a.weight": small, "b.bias": torch.ones(3).bfloat16()}, folder / "model.safetensors")
+    points = torch.arange(6.0).view(2, 3)
+    torch.save({"points": points, "t": points.t()}, folder / "views.pt")
+    (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
+
+
+MACHINES_OWN = frozenset(
+    ("label", "capability", "memory_bytes", "storage", "cast", "product", "subnormals",
+     "cast_gb_per_s", "copy_gb_per_s")
+)  # fmt: skip
+"""What `fpx devices` finds, which is another thing on every machine."""
+
+
+def normalised(value: Any, key: str = "", *, devices: bool = False) -> Any:
+    """JSON without what machines and versions of libraries differ in; the keys stay."""
+    if key == "environment":
+        return dict.fromkeys(value, "…")
+    if devices and key in MACHINES_OWN:
+        return "…"
+    if isinstance(value, dict):
+        return {k: normalised(v, k, devices=devices) for k, v in value.items()}
+    if isinstance(value, list):
+        return [normalised(item, devices=devices) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.10g}")  # the last digits of a logarithm are a library's own
+    return value
+
+
+def json_of(name: str) -> str:
+    """The document of a command, normalised."""
+    code, out, err = call(*JSON[name].split(), "--json")
+    assert code in (0, 1), err
+    document = json.loads(out, parse_constant=lambda token: pytest.fail(f"{token} is not JSON"))
+    assert document.pop("fpx") == fpx.__version__
+    text = json.dumps(normalised(document, devices=name == "devices"), indent=1, ensure_ascii=False)
+    # a storage in memory has an address: what counts is who shares it
+    for number, address in enumerate(
+        dict.fromkeys(re.findall(r'"storage": "(0x[0-9a-f]+)"', text)), 1
+    ):
+        text = text.replace(address, f"storage {number}")
+    return text + "\n"
+
+
+def screen_of(name: str, width: int) -> str:
+    """What a command prints on a screen of that many columns, without versions and machines."""
+    code, out, err = call(*SCREENS[name].split(), columns=width)
+    assert code in (0, 1), err
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert max(map(len, lines)) <= width
+    # the heading is as long as a version and wraps where it will
+    return re.sub(r"cast by \w+\s[^()]*\([^()]*\)", "cast by …", "\n".join(lines)) + "\n"
+
+
+def made() -> dict[str, str]:
+    """Every golden's path in GOLDENS, and what it should hold."""
+    with TemporaryDirectory() as folder:
+        write_files(Path(folder))
+        with chdir(folder):
+            found = {f"{name}.json": json_of(name) for name in JSON}
+            for width in WIDTHS:
+                found |= {f"{name}-{width}.txt": screen_of(name, width) for name in SCREENS}
+    return found
+
+
+def regenerate() -> None:
+    """Writes all goldens as they are made now, and removes those that nothing makes."""
+    GOLDENS.mkdir(exist_ok=True)
+    for path in GOLDENS.iterdir():
+        path.unlink()
+    for name, text in made().items():
+        (GOLDENS / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, str]:
+    return made()
 
 
 @pytest.mark.parametrize(
-    ("name", "args"),
-    [
-        ("decode", ["decode", "3.14", "-0", "1/3", "65520", "nan", "1e-8", *FP16_JSON]),
-        ("encode", ["encode", "3.14", "1e9", "--dtype", "fp16", "--json"]),
-        ("range", ["range", "--dtype", "fp16", "--dtype", "e8m0", "--dtype", "e4m3fn", "--json"]),
-    ],
-)  # fmt: skip
-def test_json_is_golden(name: str, args: list[str]) -> None:
-    code, out, err = call(*args)
-    assert (code, err) == (0, "")
-    golden = GOLDEN / f"{name}.json"
-    document = json.loads(out, parse_constant=lambda token: pytest.fail(f"{token} is not JSON"))
-    assert document.pop("fpx") == fpx.__version__
-    if os.environ.get("FPX_REGENERATE"):  # review the diff before you commit it
-        golden.write_text(json.dumps(document, indent=1) + "\n")
-    assert document == json.loads(golden.read_text())
+    "name",
+    [*(f"{name}.json" for name in JSON), *(f"{n}-{w}.txt" for n in SCREENS for w in WIDTHS)],
+)
+def test_what_is_printed_is_golden(name: str, documents: dict[str, str]) -> None:
+    assert documents[name] == (GOLDENS / name).read_text(encoding="utf-8")
+
+
+def test_every_command_and_every_golden_is_held_to(documents: dict[str, str]) -> None:
+    assert {command.split()[0] for command in JSON.values()} == set(COMMANDS)
+    assert {path.name for path in GOLDENS.iterdir()} == set(documents)
 
 
 DECODE_KEYS = (

@@ -1,225 +1,331 @@
-"""Who casts: one row per backend, codes in and codes out."""
+"""Who casts: one class and one row per backend, codes in and codes out.
+
+This module loads no library: what a backend casts with loads when it first casts. So the command
+line can name the backends without waiting for torch, and a library may be missing.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import ml_dtypes
-import numpy as np
-import torch
-from torch import Tensor
-
-from fpx.casts.rounding import round_codes
 from fpx.core.spec import FormatSpec
-from fpx.errors import UnavailableError
-from fpx.tensors.dtypes import (
-    IntegerType,
-    Origin,
-    cast_dtype,
-    container,
-)
+from fpx.errors import InputError, UnavailableError
 from fpx.version import __version__
+from fpx.words import listed, quoted
 
-LAYOUTS = ("contiguous", "strided", "scalar")
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+    from fpx.tensors.dtypes import Origin
+
+CONTIGUOUS, STRIDED, SCALAR = "contiguous", "strided", "scalar"
+
+
+LAYOUTS = (CONTIGUOUS, STRIDED, SCALAR)
 """How the elements of a cast lie: together, with gaps, or each cast alone."""
 
 
-class Backend(Protocol):
-    """Who casts: a library, or correct rounding itself."""
+class Backend(ABC):
+    """Who casts: a library, or correct rounding itself.
+
+    Attributes:
+        name: its import name, or `exact`; the key of its row.
+        layouts: of LAYOUTS, those that can change what it does.
+        compiles: whether there is a compiled cast beside the plain one.
+        any_device: whether it casts on every device of torch; if not, on the CPU alone.
+        elementwise: whether the code of an element depends on that element alone.
+    """
+
+    name: ClassVar[str]
+    layouts: ClassVar[tuple[str, ...]] = LAYOUTS
+    compiles: ClassVar[bool] = False
+    any_device: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
 
     @property
-    def name(self) -> str:
-        """Its import name."""
-
-    @property
+    @abstractmethod
     def version(self) -> str:
         """Its version."""
 
-    @property
-    def elementwise(self) -> bool:
-        """Whether the code of an element depends on that element alone."""
-
-    def offers(
-        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
-    ) -> bool:
-        """Whether it casts so at all."""
-
+    @abstractmethod
     def cast(
         self,
         codes: Tensor,
         origin: Origin,
         target: FormatSpec,
-        layout: str = "contiguous",
+        layout: str = CONTIGUOUS,
         compiled: bool = False,
     ) -> Tensor:
-        """The target's codes of the origin's codes (1-D, in their `container`s).
+        """The target's codes of the origin's codes.
+
+        Args:
+            codes: 1-D, in the origin's `container`.
+            origin, target: of the cast, up to 64 bits.
+            layout: one of `layouts`.
+            compiled: by the backend's compiler; only where it `compiles`.
+
+        Returns:
+            As many codes, in the target's `container`, on the same device.
 
         Raises:
-            UnavailableError: the library does not offer this cast.
+            UnavailableError: the backend does not offer this cast.
         """
 
+    def offers(
+        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
+    ) -> bool:
+        """Whether it casts so at all, on that device (the CPU): by trying."""
+        import torch
 
-class TorchBackend:
+        from fpx.tensors.dtypes import container
+
+        if max(origin.bits, target.bits) > 64:  # no tensor holds their codes
+            return False
+        try:
+            self.cast(torch.zeros(1, dtype=container(origin), device=device), origin, target)
+        except UnavailableError:
+            return False
+        return True
+
+    @property
+    def on_cpu(self) -> str:
+        """The name of its casts on the CPU, as what others are compared with."""
+        return self.name
+
+    def check(self, layout: str, compiled: bool) -> None:
+        """Refuses what would change nothing.
+
+        Raises:
+            InputError: a layout that the backend does not have, or nothing to compile.
+        """
+        if layout not in LAYOUTS:
+            raise InputError(f"`layout` must be one of {listed(LAYOUTS)}, not {quoted(layout)}")
+        if layout not in self.layouts:
+            raise InputError(
+                f'`layout="{layout}"` changes nothing in the casts of {self.name}: leave it out'
+            )
+        if compiled and not self.compiles:
+            able = listed(b.name for b in BACKENDS.values() if b.compiles)
+            raise InputError(f"`compiled=True` is for {able}: {self.name} has nothing to compile")
+
+    def _refusal(self, origin: Origin, target: FormatSpec) -> UnavailableError:
+        return UnavailableError(
+            f"{self.name} {self.version} does not cast {origin.name} to {target.name}"
+        )
+
+
+class TorchBackend(Backend):
     """torch's own cast, `Tensor.to(dtype)`."""
 
     name = "torch"
-    version = str(torch.__version__)
+    compiles = True
+    any_device = True
 
-    elementwise = True
+    def __init__(self) -> None:
+        self._compiled: dict[tuple[torch.dtype, torch.dtype], Callable[[Tensor], Tensor]] = {}
 
-    def offers(
-        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
-    ) -> bool:
-        """As `Backend.offers`."""
-        return _offers(self, origin, target, device)
+    @property
+    def on_cpu(self) -> str:
+        """As `Backend.on_cpu`."""
+        return "cpu"
+
+    @property
+    def version(self) -> str:
+        """As `Backend.version`."""
+        import torch
+
+        return str(torch.__version__)
 
     def cast(
         self,
         codes: Tensor,
         origin: Origin,
         target: FormatSpec,
-        layout: str = "contiguous",
+        layout: str = CONTIGUOUS,
         compiled: bool = False,
     ) -> Tensor:
         """As `Backend.cast`."""
-        held = cast_dtype(origin)
-        wanted = cast_dtype(target)
-        to = _compiled(held, wanted) if compiled else lambda x: x.to(wanted)
+        import torch
+
+        from fpx.tensors.dtypes import cast_dtype, container
+
+        held, wanted = cast_dtype(origin), cast_dtype(target)
+        to = self._compiled_cast(held, wanted) if compiled else lambda x: x.to(wanted)
+        x = _laid_out(codes, layout).view(held)
         try:
-            x = _laid_out(codes, layout).view(held)
-            if layout == "scalar":
-                q = torch.stack([to(element) for element in x]) if len(x) else to(x)
+            if layout == SCALAR and len(x):
+                q = torch.stack([to(element) for element in x])
             else:
                 q = to(x)
-            return q.view(container(target))
-        except (RuntimeError, TypeError) as error:
-            if not isinstance(error, (NotImplementedError, TypeError)):
-                raise
-            raise UnavailableError(
-                f"torch {self.version} does not cast {origin.name} to {target.name}"
-            ) from None
+        except (NotImplementedError, TypeError):  # how torch says that it has no such kernel
+            raise self._refusal(origin, target) from None
+        return q.view(container(target))
+
+    def _compiled_cast(self, held: torch.dtype, wanted: torch.dtype) -> Callable[[Tensor], Tensor]:
+        """The cast that torch.compile makes from one dtype to another, made once."""
+        if (held, wanted) not in self._compiled:
+            import torch
+
+            def to(x: Tensor) -> Tensor:
+                return x.to(wanted)
+
+            # torch.compile counts what it compiled by code object, and past eight dtypes it gives
+            # up without a word: so every pair has a code object of its own
+            to.__code__ = to.__code__.replace()
+            self._compiled[held, wanted] = torch.compile(to, dynamic=True, fullgraph=True)
+        return self._compiled[held, wanted]
 
 
 def _laid_out(codes: Tensor, layout: str) -> Tensor:
-    if layout != "strided":
+    if layout != STRIDED:
         return codes
-    gaps = torch.empty(2 * codes.numel(), dtype=codes.dtype, device=codes.device)[::2]
+    gaps = codes.new_empty(2 * codes.numel())[::2]
     return gaps.copy_(codes)
 
 
-@lru_cache(1)
-def _compiled(_: torch.dtype, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
-    # torch.compile gives up, silently, on a function that it has compiled for eight dtypes
-    torch.compiler.reset()
-
-    def to(x: Tensor) -> Tensor:
-        return x.to(dtype)
-
-    compiled: Callable[[Tensor], Tensor] = torch.compile(to, dynamic=True, fullgraph=True)
-    return compiled
-
-
-class ArrayBackend:
-    """numpy's `astype`, between numpy's own types or from and to those of ml_dtypes."""
-
-    elementwise = True
-
-    def offers(
-        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
-    ) -> bool:
-        """As `Backend.offers`."""
-        return _offers(self, origin, target, device)
-
-    def __init__(self, name: str, version: str) -> None:
-        self.name = name
-        self.version = version
+class _ArrayBackend(Backend):
+    """`ndarray.astype`."""
 
     def cast(
         self,
         codes: Tensor,
         origin: Origin,
         target: FormatSpec,
-        layout: str = "contiguous",
+        layout: str = CONTIGUOUS,
         compiled: bool = False,
     ) -> Tensor:
-        """As `Backend.cast`; there is nothing to compile."""
-        held, wanted = _array_type(origin), _array_type(target)
-        ours = [kind is not None and hasattr(ml_dtypes, kind.name) for kind in (held, wanted)]
-        if held is None or wanted is None or any(ours) != (self.name == "ml_dtypes"):
-            raise UnavailableError(f"{self.name} does not cast {origin.name} to {target.name}")
+        """As `Backend.cast`."""
+        import numpy as np
+        import torch
+
+        from fpx.tensors.dtypes import container
+
+        types = self._types(origin, target)
+        if types is None:
+            raise self._refusal(origin, target)
+        held, wanted = types
         x = _laid_out(codes.cpu(), layout).numpy().view(held)
         try:
             with np.errstate(all="ignore"):
-                if layout == "scalar":
+                if layout == SCALAR:
                     q = np.array([x[i].astype(wanted) for i in range(len(x))], dtype=wanted)
                 else:
                     q = x.astype(wanted)
         except TypeError:  # not all of ml_dtypes' types cast to each other
-            raise UnavailableError(
-                f"{self.name} {self.version} does not cast {origin.name} to {target.name}"
-            ) from None
-        kind = "u1" if q.itemsize == 1 else f"i{q.itemsize}"
-        return torch.from_numpy(q.view(kind)).to(codes.device)
+            raise self._refusal(origin, target) from None
+        held_in = str(container(target)).removeprefix("torch.")
+        return torch.from_numpy(q.view(held_in)).to(codes.device)
+
+    @abstractmethod
+    def _types(
+        self, origin: Origin, target: FormatSpec
+    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
+        """The dtypes of a cast that is this library's; None of any other."""
 
 
-def _array_type(type_: Origin) -> np.dtype[Any] | None:
-    if isinstance(type_, IntegerType):
-        return np.dtype(type_.name)
-    if type_.numpy is not None:
-        return np.dtype(type_.numpy)
-    kind = getattr(ml_dtypes, type_.ml_dtypes or "", None)
-    return None if kind is None else np.dtype(kind)
+def _numpys_own(type_: Origin) -> np.dtype[Any] | None:
+    import numpy as np
+
+    from fpx.tensors.dtypes import IntegerType
+
+    name = type_.name if isinstance(type_, IntegerType) else type_.numpy
+    return None if name is None else np.dtype(name)
 
 
-class ExactBackend:
-    """Correct rounding: every pair of formats of up to 64 bits, on every device."""
+class NumpyBackend(_ArrayBackend):
+    """numpy's casts between its own types."""
+
+    name = "numpy"
+
+    @property
+    def version(self) -> str:
+        """As `Backend.version`."""
+        import numpy as np
+
+        return np.__version__
+
+    def _types(
+        self, origin: Origin, target: FormatSpec
+    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
+        held, wanted = _numpys_own(origin), _numpys_own(target)
+        return None if held is None or wanted is None else (held, wanted)
+
+
+class MlDtypesBackend(_ArrayBackend):
+    """numpy's casts from and to the types that ml_dtypes adds to it."""
+
+    name = "ml_dtypes"
+
+    @property
+    def version(self) -> str:
+        """As `Backend.version`."""
+        import ml_dtypes
+
+        return ml_dtypes.__version__
+
+    def _types(
+        self, origin: Origin, target: FormatSpec
+    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
+        import ml_dtypes
+        import numpy as np
+
+        found: list[np.dtype[Any]] = []
+        added = False
+        for type_ in (origin, target):
+            own = _numpys_own(type_)
+            kind = getattr(ml_dtypes, getattr(type_, "ml_dtypes", None) or "", None)
+            if own is None and kind is None:
+                return None
+            found.append(np.dtype(kind) if own is None else own)
+            added |= own is None
+        return (found[0], found[1]) if added else None
+
+
+class ExactBackend(Backend):
+    """Correct rounding: every pair of formats of up to 64 bits, on every device.
+
+    It casts by integer arithmetic, which depends on no layout, and there is nothing to compile.
+    """
 
     name = "exact"
     version = __version__
-
-    elementwise = True
-
-    def offers(
-        self, origin: Origin, target: FormatSpec, device: torch.device | None = None
-    ) -> bool:
-        """As `Backend.offers`."""
-        return _offers(self, origin, target, device)
+    layouts = (CONTIGUOUS,)
+    any_device = True
 
     def cast(
         self,
         codes: Tensor,
         origin: Origin,
         target: FormatSpec,
-        layout: str = "contiguous",
+        layout: str = CONTIGUOUS,
         compiled: bool = False,
     ) -> Tensor:
-        """As `Backend.cast`; integers depend on no layout, and there is nothing to compile."""
+        """As `Backend.cast`."""
+        from fpx.casts.rounding import round_codes
+
         if max(origin.bits, target.bits) > 64:
             raise UnavailableError(f"{origin.name} to {target.name}: only up to 64 bits are cast")
         return round_codes(codes, origin, target)
 
 
-def _offers(
-    backend: Backend, origin: Origin, target: FormatSpec, device: torch.device | None
-) -> bool:
-    if max(origin.bits, target.bits) > 64:
-        return False
-    try:
-        backend.cast(torch.zeros(1, dtype=container(origin), device=device), origin, target)
-    except UnavailableError:
-        return False
-    return True
+EXACT = ExactBackend()
 
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType(
     {
-        "torch": TorchBackend(),
-        "numpy": ArrayBackend("numpy", np.__version__),
-        "ml_dtypes": ArrayBackend("ml_dtypes", ml_dtypes.__version__),
-        "exact": ExactBackend(),
+        backend.name: backend
+        for backend in (TorchBackend(), NumpyBackend(), MlDtypesBackend(), EXACT)
     }
 )
 """Every backend by name."""
+
+
+REFERENCES: Mapping[str, Backend] = MappingProxyType(
+    {backend.on_cpu: backend for backend in (EXACT, *BACKENDS.values())}
+)
+"""What casts can be compared with: correct rounding, or what a library gives on the CPU."""

@@ -1,9 +1,11 @@
 """Correct rounding of whole tensors of codes, in integer arithmetic alone.
 
-The rules are those of `fpx.core.codec`, the steps are torch's integer operations, so the result
-depends neither on a library's casts nor on the state of the floating-point unit, and any device can
-run it. Codes come and go as integers of the format's container (see `container`): the bits of a
-float32 as int32, those of an E4M3 as uint8.
+What overflow, infinities and NaNs become is said by `fpx.core.policy`, as for single numbers. The
+rounding itself is written a second time here, in torch's integer operations, and shares nothing
+with `fpx.core.codec`: each is tested against the other. The result depends neither on a library's
+casts nor on the state of the floating-point unit, and any device can run it. Codes come and go as
+integers of the format's container (see `container`): the bits of a float32 as int32, those of an
+E4M3 as uint8.
 """
 
 from __future__ import annotations
@@ -13,9 +15,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fpx.core.codec import Overflow, Rounding
+from fpx.core.policy import (
+    Direction,
+    Overflow,
+    Rounding,
+    check_overflow,
+    direction_of,
+    special_codes,
+    with_sign,
+)
 from fpx.core.spec import FormatSpec, NanEncoding
+from fpx.errors import UnavailableError
 from fpx.tensors.dtypes import IntegerType, Origin, container, wrapped
+
+_MOST_BITS = 63  # without the sign: int64 compares magnitudes
+_MOST_PRECISION = 59  # int64 holds a significand with three more bits, one of them sticky
 
 
 class Span(NamedTuple):
@@ -41,18 +55,24 @@ def round_codes(
 
     Args:
         codes: 1-D, in the origin's `container`.
-        origin, target: up to 64 bits.
-        rounding: ties to even or to away, or toward zero.
-        overflow: as in `codec.encode`.
+        origin, target: see `check_rounds`.
+        rounding, overflow: as in `codec.encode`.
         span: of these codes, where the caller knows it; saves two passes over them.
 
     Returns:
         As many codes, in the target's `container`, on the same device.
+
+    Raises:
+        InputError: overflow to NaN, and the target has none (whether or not something overflows).
+        UnavailableError: the formats are too wide.
     """
+    check_rounds(origin)
+    check_rounds(target)
+    check_overflow(target, overflow)
     dtype = container(target)
     if not codes.numel():
         return torch.empty_like(codes, dtype=dtype)
-    if isinstance(origin, FormatSpec) and rounding is Rounding.TIES_TO_EVEN:
+    if isinstance(origin, FormatSpec) and origin.signed and rounding is Rounding.TIES_TO_EVEN:
         span = span or _span(codes, origin)
         if span is not None:
             found = _round_span(codes, span, origin, target, overflow)
@@ -62,11 +82,34 @@ def round_codes(
     return _round_numbers(numbers, target, rounding, overflow).to(dtype)
 
 
+def check_rounds(type_: Origin) -> None:
+    """Refuses a format whose codes or significands int64 cannot compute with.
+
+    Raises:
+        UnavailableError: it has more than 63 bits and a sign, or a significand of more than 59.
+    """
+    if isinstance(type_, IntegerType):
+        return
+    if type_.bits - type_.signed > _MOST_BITS:
+        raise UnavailableError(
+            f"{type_.name} has {type_.bits} bits: tensors are rounded from and to formats of up to "
+            f"{_MOST_BITS} bits and a sign"
+        )
+    if type_.precision > _MOST_PRECISION:
+        raise UnavailableError(
+            f"{type_.name} has a significand of {type_.precision} bits: tensors are rounded from "
+            f"and to formats of up to {_MOST_PRECISION}"
+        )
+
+
 # -- the short way: codes that share a sign, all of them plain numbers -----------------------------
 
 
 def _span(codes: Tensor, spec: FormatSpec) -> Span | None:
-    """The span of the codes; None if their signs differ or the container's sign is not theirs."""
+    """The span of the codes; None if their signs differ or the container's sign is not theirs.
+
+    `spec` is a format with a sign.
+    """
     if spec.bits != 8 * codes.itemsize or spec.bits == 8:
         return None
     low, high = (int(end) for end in codes.aminmax())
@@ -104,7 +147,7 @@ def _round_span(
         dropped < 1
         or rebias < 0
         or span.low < max(least_origin, least_target + rebias)
-        or target.bits > origin.bits
+        or target.magnitude_mask > origin.magnitude_mask
         or (negative and not target.signed)
     ):
         return None
@@ -113,7 +156,8 @@ def _round_span(
     half_less_one = (1 << (dropped - 1)) - 1
     magnitude.add_(odd).add_(half_less_one).bitwise_right_shift_(dropped)
     top = target.max_finite_magnitude
-    beyond = _overflowed(target, overflow)
+    beyond = special_codes(target, overflow).beyond
+    assert beyond is not None
     sign = target.sign_mask if negative else 0
     if last & target.magnitude_mask > top or last == beyond | sign or beyond <= top:
         if beyond in (top, top + 1):
@@ -150,27 +194,31 @@ def nans(codes: Tensor, spec: Origin) -> Tensor:
         return torch.zeros_like(codes, dtype=torch.bool)
     if spec.nan is NanEncoding.NEGATIVE_ZERO:
         return codes == wrapped(spec.sign_mask, codes.dtype)
+    if not spec.signed:  # its top bit is not the container's sign
+        codes = codes.to(torch.int64)
     magnitude = codes & wrapped(spec.magnitude_mask, codes.dtype)
     return magnitude > spec.max_finite_magnitude + spec.infinity
 
 
 def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
     if isinstance(origin, IntegerType):
-        return _unpack_integers(codes)
+        return _unpack_integers(codes, origin)
     bits = codes.to(torch.int64)
     magnitude = bits & origin.magnitude_mask
     fraction = magnitude & ((1 << origin.fraction_bits) - 1)
     field = magnitude >> origin.fraction_bits
-    normal = field > 0 if origin.zero else torch.ones_like(field, dtype=torch.bool)
-    significand = torch.where(normal, fraction | (1 << origin.fraction_bits), fraction)
-    exponent = torch.where(normal, field - origin.bias, origin.emin)
-    significand, exponent = _normalised(significand, exponent, origin.fraction_bits)
+    significand = fraction | (1 << origin.fraction_bits)
+    exponent = field - origin.bias
+    if origin.zero:
+        low = field == 0
+        if low.any():
+            fraction, raised = _normalised(fraction, origin.fraction_bits)
+            significand = torch.where(low, fraction, significand)
+            exponent = torch.where(low, origin.emin - raised, exponent)
     nan = nans(codes, origin)
-    if origin.has_nan_payload:
-        significand = torch.where(nan, fraction | (1 << origin.fraction_bits), significand)
     infinite = magnitude > origin.max_finite_magnitude
     return _Numbers(
-        negative=(bits & origin.sign_mask) != 0 if origin.sign_mask else torch.zeros_like(nan),
+        negative=(bits & wrapped(origin.sign_mask, torch.int64)) != 0,
         significand=significand,
         exponent=exponent,
         point=origin.fraction_bits,
@@ -183,28 +231,41 @@ def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
 _STICKY = 2  # low bits of an integer that become one, which tells only whether they were zero
 
 
-def _unpack_integers(codes: Tensor) -> _Numbers:
-    value = codes.to(torch.int64)
-    least = value == torch.iinfo(torch.int64).min  # the one whose magnitude int64 lacks
-    significand = torch.where(least, 1 << 62, value.abs())
-    exponent = torch.full_like(value, 62).add_(least)
-    significand, exponent = _normalised(significand, exponent, 62)
+def _unpack_integers(codes: Tensor, origin: IntegerType) -> _Numbers:
+    bits = codes.to(torch.int64)
+    if origin.signed:
+        negative = bits < 0
+        bits = bits.abs()  # of the least int64 that is 2^63, taken without a sign
+    else:
+        negative = torch.zeros_like(bits, dtype=torch.bool)
+        if origin.bits < 64:
+            bits &= (1 << origin.bits) - 1
+    top = bits < 0  # from 2^63 up: halved, where the lowest bit tells only that it was there
+    halved = ((bits >> 1) & ((1 << 63) - 1)) | (bits & 1)
+    significand, raised = _normalised(torch.where(top, halved, bits), 62)
     rest = (significand & ((1 << _STICKY) - 1)) != 0
-    neither = torch.zeros_like(least)
+    neither = torch.zeros_like(top)
     return _Numbers(
-        value < 0, (significand >> _STICKY) | rest, exponent, 62 - _STICKY, neither, neither, False
+        negative,
+        (significand >> _STICKY) | rest,
+        62 + top.to(torch.int64) - raised,
+        62 - _STICKY,
+        neither,
+        neither,
+        False,
     )
 
 
-def _normalised(significand: Tensor, exponent: Tensor, point: int) -> tuple[Tensor, Tensor]:
-    """The same numbers with the leading bit at `point`; zeros stay zeros."""
+def _normalised(significand: Tensor, point: int) -> tuple[Tensor, Tensor]:
+    """Significands with the leading bit at `point`, and how far they were raised; zeros stay."""
+    raised = torch.zeros_like(significand)
     step = 1 << max(point.bit_length() - 1, 0)
     while step and point:
         low = significand >> max(point + 1 - step, 0) == 0
         significand = torch.where(low, significand << step, significand)
-        exponent = torch.where(low, exponent - step, exponent)
+        raised += low * step
         step >>= 1
-    return significand, exponent
+    return significand, raised
 
 
 def _round_numbers(
@@ -215,71 +276,75 @@ def _round_numbers(
     if point < target.fraction_bits:
         significand = significand << (target.fraction_bits - point)
         point = target.fraction_bits
-    below = (target.emin - x.exponent).clamp_(min=0)  # binades under the smallest normal
-    dropped = (below + (point - target.fraction_bits)).clamp_(max=point + 2)
-    steps = (target.max_finite_magnitude >> target.fraction_bits) + 2
-    binade = (x.exponent - target.emin).clamp_(0, steps) << target.fraction_bits
-    kept = significand >> dropped
-    twice = (significand - (kept << dropped)) << 1
-    magnitude = binade + kept
+    above = x.exponent - target.emin  # binades over the smallest normal
+    dropped = (point - target.fraction_bits - above.clamp(max=0)).clamp_(max=63)
+    steps = target.emax - target.emin + 1  # one binade more than there is
+    mask = (torch.ones_like(dropped) << dropped) - 1
+    magnitude = (above.clamp(0, steps) << target.fraction_bits) + (significand >> dropped)
+    rest = significand & mask
+    half = (mask >> 1) + 1
     if not target.zero:  # nothing lies between zero and the smallest value
         magnitude -= 1 << target.fraction_bits
-    one = torch.ones_like(dropped) << dropped
-    if rounding is Rounding.TIES_TO_EVEN:
-        magnitude += (twice > one) | ((twice == one) & (magnitude & 1 != 0))
-    elif rounding is Rounding.TIES_TO_AWAY:
-        magnitude += twice >= one
-    elif rounding is not Rounding.TOWARD_ZERO:
-        raise ValueError(f"{rounding} is not for tensors")
+    positive, negative = (direction_of(rounding, sign) for sign in (False, True))
+    up = _up(positive, magnitude, rest, half)
+    if negative is not positive:
+        up = torch.where(x.negative, _up(negative, magnitude, rest, half), up)
+    magnitude += up
     if not target.zero:
-        magnitude.masked_fill_(x.exponent < target.emin, 0)
-
+        magnitude.masked_fill_(above < 0, 0)
     zero = x.significand == 0
     magnitude.masked_fill_(zero, 0)
-    beyond = _overflowed(target, overflow)
-    nan_code = target.nan_code or 0
-    finite_beyond = beyond
-    if rounding is Rounding.TOWARD_ZERO and overflow is Overflow.IEEE:
-        finite_beyond = target.max_finite_magnitude
+
+    special = special_codes(target, overflow, positive)
+    mirrored = special_codes(target, overflow, negative)
+    assert special.beyond is not None  # see `check_overflow`
+    assert mirrored.beyond is not None
+    assert special.infinity is not None
     over = magnitude > target.max_finite_magnitude
-    magnitude.masked_fill_(over, finite_beyond)
-    infinity = target.infinity_magnitude
-    keeps = infinity is not None and overflow is not Overflow.SATURATE
-    magnitude.masked_fill_(x.infinite, infinity if keeps and infinity is not None else beyond)
+    if target.bits == 64:  # where one binade more than there is may not fit
+        over |= magnitude < 0
+    magnitude.masked_fill_(over, special.beyond)
+    if mirrored.beyond != special.beyond:
+        magnitude.masked_fill_(over & x.negative, mirrored.beyond)
+    magnitude.masked_fill_(x.infinite, special.infinity)
 
     # what no value of the format is near: negative without a sign, zero without a zero
-    invalid = torch.zeros_like(zero)
+    invalid = zero if not target.zero else torch.zeros_like(zero)
     if not target.signed:
-        invalid |= x.negative & ((magnitude != 0) | torch.full_like(zero, not target.zero))
-        invalid &= ~zero
-    if not target.zero:
-        invalid |= zero
-    valid_nan = target.nan is not NanEncoding.NONE and overflow is not Overflow.SATURATE
-    if target.has_negative_zero:
-        magnitude |= x.negative.to(torch.int64) * target.sign_mask
-    else:
-        signed = x.negative & (magnitude != 0)
-        magnitude |= signed.to(torch.int64) * target.sign_mask
-    magnitude.masked_fill_(invalid & ~x.nan, nan_code if valid_nan else 0)
+        below = x.negative & ~zero
+        invalid = invalid | (below & (magnitude != 0) if target.zero else below)
+    signed = x.negative if target.has_negative_zero else x.negative & (magnitude != 0)
+    magnitude |= signed.to(torch.int64) * wrapped(target.sign_mask, torch.int64)
+    magnitude.masked_fill_(invalid & ~x.nan, special.invalid)
     return torch.where(x.nan, _nan_codes(x, target), magnitude)
 
 
-def _overflowed(target: FormatSpec, overflow: Overflow) -> int:
-    """The magnitude (without a sign) that stands for numbers beyond the largest finite value."""
-    if overflow is Overflow.SATURATE:
-        return target.max_finite_magnitude
-    if overflow is Overflow.IEEE and target.infinity_magnitude is not None:
-        return target.infinity_magnitude
-    return target.max_finite_magnitude if target.nan_code is None else target.nan_code
+def _up(direction: Direction, magnitude: Tensor, rest: Tensor, half: Tensor) -> Tensor:
+    """Whether a magnitude with a rest goes to the next one, as bools (n,).
+
+    Args:
+        direction: of the rounding.
+        magnitude: what was kept.
+        rest: what was dropped, 0 if nothing was.
+        half: the rest of a tie.
+    """
+    if direction is Direction.EVEN:
+        return (rest > half) | ((rest == half) & (magnitude & 1 != 0))
+    if direction is Direction.AWAY_ON_TIE:
+        return rest >= half
+    if direction is Direction.ODD:
+        return (rest != 0) & (magnitude & 1 == 0)
+    return rest != 0 if direction is Direction.UP else torch.zeros_like(rest, dtype=torch.bool)
 
 
 def _nan_codes(x: _Numbers, target: FormatSpec) -> Tensor:
     """The quiet NaN with the sign and the leading bits of the payload of each NaN."""
     code = torch.full_like(x.significand, target.nan_code or 0)
+    if target.nan_code is None:
+        return code
     if target.has_nan_payload and x.payload:
         below_quiet = x.significand & ((1 << max(x.point - 1, 0)) - 1)
         shift = target.fraction_bits - x.point
         code |= below_quiet << shift if shift >= 0 else below_quiet >> -shift
-    if target.signed and target.nan_code != target.sign_mask:
-        code |= x.negative.to(torch.int64) * (target.sign_mask if target.nan_code else 0)
-    return code
+    sign = with_sign(target.nan_code, True, target) ^ target.nan_code
+    return code | x.negative.to(torch.int64) * wrapped(sign, torch.int64)

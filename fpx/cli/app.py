@@ -11,7 +11,14 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
-from fpx.cli.failures import INTERRUPTED, UsageError, complain, failures_explained, usage_message
+from fpx.cli.failures import (
+    INTERRUPTED,
+    UsageError,
+    complain,
+    failures_explained,
+    speak_of,
+    usage_message,
+)
 from fpx.version import __version__
 
 COMMANDS = {
@@ -52,7 +59,9 @@ class FpxGroup(TyperGroup):
         single.command(cmd_name, context_settings=settings)(
             getattr(import_module(module), function)
         )
-        return typer.main.get_command(single)
+        command = typer.main.get_command(single)
+        speak_of(f"fpx {cmd_name}", command.params)
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; every failure becomes a line and an exit code."""
@@ -71,6 +80,7 @@ class FpxGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
+        speak_of("fpx")
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except UsageError as error:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
-from io import SEEK_END
-from itertools import islice
-from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import console, stream_json
-from fpx.core.packing import Packing, default_packing, unpack
-from fpx.errors import InputError
-from fpx.words import quoted
-
-_CHUNK = 1 << 16  # bytes
+from fpx.cli.failures import note
+from fpx.cli.output import show
+from fpx.core.packing import Packing
+from fpx.report.bits import BitsReport, bits_stream, read_chunks
 
 
+@options.output_forms
 def bits(
     file: Annotated[
         str,
@@ -45,7 +40,7 @@ def bits(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Decode raw bytes as a hex dump does: offset, codes, and what they stand for.
 
@@ -58,57 +53,29 @@ def bits(
     fpx bits data.bin --dtype float32 --big-endian --json
     """
     spec = options.find_one_format(dtype)
-    if offset < 0 or (count is not None and count < 0):
-        raise InputError("--offset and --count must not be negative")
-    chosen = packing or default_packing(spec.bits)
-    codes = islice(unpack(_chunks(file, offset), spec.bits, chosen, big_endian), count)
-    stride = spec.bits if chosen is not Packing.BYTES else 8 * -(-spec.bits // 8)
-    if json:
-        from fpx.report.table import code_entry
-
-        stream_json(
-            "fpx.bits/1",
-            (
-                {"offset": offset + index * stride // 8, **code_entry(code, spec)}
-                for index, code in enumerate(codes)
-            ),
-        )
-        return
-
-    from fpx.render.bits import ByteLines
-
-    lines = ByteLines(spec, console().width)
-    done = 0
-    while row := list(islice(codes, lines.per_line)):
-        sys.stdout.write(lines.line(offset + done * stride // 8, row) + "\n")
-        done += len(row)
+    source = sys.stdin.buffer if file == "-" else file
+    show(
+        _told(
+            bits_stream(
+                read_chunks(source, max(offset, 0)),
+                spec,
+                offset=offset,
+                count=count,
+                packing=packing,
+                big_endian=big_endian,
+            )
+        ),
+        how,
+    )
 
 
-def _chunks(name: str, offset: int) -> Iterator[bytes]:
-    """The bytes of a file or stdin from an offset on.
-
-    Raises:
-        InputError: it cannot be read, or ends before the offset.
-    """
-    try:
-        with nullcontext(sys.stdin.buffer) if name == "-" else Path(name).open("rb") as file:
-            _skip(file, offset, name)
-            while chunk := file.read1(_CHUNK):  # type: ignore[union-attr]  # both are buffered
-                yield chunk
-    except FileNotFoundError:
-        raise InputError(f"{quoted(name)}: no such file") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{quoted(name)} cannot be read: {reason}") from None
-
-
-def _skip(file: IO[bytes], offset: int, name: str) -> None:
-    left = offset
-    if file.seekable():
-        left = max(offset - file.seek(0, SEEK_END), 0)
-        file.seek(offset)
-    while left:
-        chunk = file.read(min(left, _CHUNK))
-        if not chunk:
-            raise InputError(f"{quoted(name)} ends before byte {offset}: give a smaller --offset")
-        left -= len(chunk)
+def _told(reports: Iterator[BitsReport]) -> Iterator[BitsReport]:
+    """The reports; of bytes at the end that are no code, a note says how many there are."""
+    for report in reports:
+        yield report
+        if report.leftover_bytes:
+            count = report.leftover_bytes
+            note(
+                f"the last {count} byte{'s are' if count > 1 else ' is'} no whole code of "
+                f"{report.spec.name}, and left out"
+            )

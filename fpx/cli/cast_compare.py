@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import INTERRUPTED, complain, note
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, note, print_json
+from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError
+from fpx.tensors.distributions import NAMES, SAYS
+from fpx.tensors.files.kinds import READS
 
 if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
@@ -27,10 +30,9 @@ def cast_compare(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A file (.safetensors, .pt, .npy, .npz, .h5, .gguf; - for .npy on stdin), a "
-            "directory or index of a sharded checkpoint, or a distribution: normal, uniform, "
-            "lognormal, gradients, activations, subnormals, boundaries (see above). Without it: "
-            "all distributions.",
+            help=f"A file ({READS}; - for .npy on stdin), a directory or index of a sharded "
+            f"checkpoint, or a distribution: {', '.join(NAMES)} (see above). Without it: all "
+            "distributions.",
             show_default=False,
         ),
     ] = None,
@@ -82,14 +84,7 @@ def cast_compare(
     [bold]Distributions[/bold]
 
     \b
-    normal       N(0, 1)
-    uniform      uniform on [-1, 1)
-    lognormal    exp(N(0, 3^2))
-    gradients    heavy-tailed, median magnitude 1e-6: Student's t with 2
-                 degrees of freedom times exp(N(0, 2^2))
-    activations  N(0, 2^2), every 997th value an outlier from 2e3 to 2e5
-    subnormals   log-uniform from 2^-134 to 2^-13, either sign
-    boundaries   every threshold of the target and both its sides
+    DISTRIBUTIONS
 
     [bold]Examples[/bold]
 
@@ -137,7 +132,7 @@ def cast_compare(
         raise typer.Exit(INTERRUPTED)
     failures = report.failures()
     for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure.line)
+        complain(failure.text)
     if report.errors:
         raise typer.Exit(InputError.exit_code)
     if failures:
@@ -147,10 +142,24 @@ def cast_compare(
         raise typer.Exit(CheckError.exit_code)
 
 
+def _distributions() -> str:
+    """The named sources, a paragraph each."""
+    width = max(map(len, NAMES)) + 2
+    return "\n".join(
+        textwrap.fill(
+            says, 76, initial_indent=f"    {name:{width}}", subsequent_indent=" " * (width + 4)
+        )
+        for name, says in SAYS.items()
+    )
+
+
+cast_compare.__doc__ = (cast_compare.__doc__ or "").replace("    DISTRIBUTIONS", _distributions())
+
+
 def _show(report: CastReport, top: int, json: bool) -> None:
     if json:
         print_json(report)
         return
     from fpx.render.cast_compare import cast_tables
 
-    console().print(cast_tables(report, top))
+    show(report, "text", lambda found: cast_tables(found, top))

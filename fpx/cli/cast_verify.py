@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from enum import Enum
 from typing import Annotated
 
 import typer
 
+from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, LAYOUTS, REFERENCES
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain
+from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, print_json
 from fpx.cli.progress import ProgressBar
-from fpx.core.formats import FORMATS
-from fpx.errors import CheckError, InputError
-from fpx.words import quoted
-
-_FAILURES_SHOWN = 20
+from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference
 
 
-class _Library(Enum):
-    TORCH = "torch"
-    NUMPY = "numpy"
-    ML_DTYPES = "ml_dtypes"
-
-
-class _Against(Enum):
-    EXACT = "exact"
-    CPU = "cpu"
-    NUMPY = "numpy"
-    ML_DTYPES = "ml_dtypes"
-
-
-class _FailOn(Enum):
-    WRONG_ROUNDING = "wrong_rounding"
-    POLICY = "policy"
-    NAN_BITS = "nan_bits"
-    ANY = "any"
-
-
-class _Layout(Enum):
-    CONTIGUOUS = "contiguous"
-    STRIDED = "strided"
-    SCALAR = "scalar"
-
-
+@options.output_forms
 def cast_verify(
     from_: Annotated[
         list[str] | None,
@@ -69,20 +38,29 @@ def cast_verify(
         ),
     ] = None,
     backend: Annotated[
-        list[_Library] | None,
-        typer.Option(help="Who casts; repeat for several. Default: torch.", show_default=False),
+        list[str] | None,
+        typer.Option(
+            help="Who casts; repeat for several. Default: torch.",
+            show_default=False,
+            **options.one_of(BACKENDS),
+        ),
     ] = None,
     device: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where torch casts: cpu, cuda, cuda:N or auto; repeat for several. Default: cpu.",
+            help="Where torch and exact cast: cpu, cuda, cuda:N or auto; repeat for several. "
+            "Default: cpu.",
             show_default=False,
         ),
     ] = None,
     against: Annotated[
-        _Against,
-        typer.Option(help="What is expected: the correctly rounded result, or what others give."),
-    ] = _Against.EXACT,
+        str,
+        typer.Option(
+            help="What is expected: the correctly rounded result, or what others give (cpu: torch "
+            "there).",
+            **options.one_of(REFERENCES),
+        ),
+    ] = EXACT.name,
     sample: Annotated[
         bool,
         typer.Option(
@@ -92,10 +70,14 @@ def cast_verify(
     ] = False,
     size: Annotated[int, typer.Option(help="Random codes of a sampled source.")] = 1 << 16,
     seed: Annotated[int, typer.Option(help="Seed of those.")] = 0,
-    examples: Annotated[int, typer.Option(help="Examples to keep of each cause (--json).")] = 3,
+    examples: Annotated[int, typer.Option(help="Examples to keep of each cause.")] = 3,
     layout: Annotated[
-        _Layout, typer.Option(help="How the source's elements lie; scalar casts each alone.")
-    ] = _Layout.CONTIGUOUS,
+        str,
+        typer.Option(
+            help="How the source's elements lie; scalar casts each alone.",
+            **options.one_of(LAYOUTS),
+        ),
+    ] = CONTIGUOUS,
     compiled: Annotated[
         bool, typer.Option("--compile", help="The cast that torch.compile makes.")
     ] = False,
@@ -104,9 +86,14 @@ def cast_verify(
         typer.Option("--flush-denormal", help="With the processor's flush-to-zero mode on."),
     ] = False,
     fail_on: Annotated[
-        _FailOn, typer.Option(help="Which differences make the exit code 1.")
-    ] = _FailOn.WRONG_ROUNDING,
-    json: options.Json = False,
+        str,
+        typer.Option(
+            help=f"Which differences make the exit code 1: {', '.join(KINDS)} (each with those "
+            f"before it), or {ANY}.",
+            **options.one_of((*KINDS, ANY)) | {"metavar": "KIND"},
+        ),
+    ] = WRONG_ROUNDING,
+    how: str = "text",
 ) -> None:
     """Prove what casts do: compare them with correct rounding, bit for bit.
 
@@ -123,45 +110,33 @@ def cast_verify(
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
-    from fpx.casts.backends import BACKENDS
-    from fpx.conformance.cast_verify import ORIGINS, find_origin
     from fpx.conformance.cast_verify import cast_verify as verify
+    from fpx.conformance.cast_verify import find_origin
 
-    sources = [find_origin(name) for name in from_ or ()]
-    targets = options.find_formats(to or ())
-    for spec in targets:
-        if spec.bits > 64:
-            raise InputError(f"no library here casts to {quoted(spec.name)}: --to up to 64 bits")
     with ProgressBar("casting") as progress:
         report = verify(
-            sources or [find_origin(name) for name in ORIGINS],
-            targets or [spec for spec in FORMATS.values() if spec.bits <= 64],
-            backends=[BACKENDS[library.value] for library in backend or ()],
+            [find_origin(name) for name in from_ or ()],
+            options.find_formats(to or ()),
+            backends=[BACKENDS[name] for name in backend or ()],
             devices=device or ["cpu"],
-            against=against.value,
-            everything=bool(sources) and not sample,
+            against=against,
+            everything=False if sample else None,
             size=size,
             seed=seed,
             examples=examples,
-            layout=layout.value,
+            layout=layout,
             compiled=compiled,
             flush_denormal=flush_denormal,
+            checks=[NoDifference(fail_on)],
             progress=progress,
         )
-    if "auto" in (device or ()):
-        sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
-    if json:
-        print_json(report)
-    else:
-        console().print(report)
-    if not report.complete:
-        done = sum(row.checked_count + row.undefined_count for row in report.rows)
-        complain(f"interrupted after {done:,} casts: what they showed is on stdout")
-        raise typer.Exit(INTERRUPTED)
-    failures = report.failures(fail_on.value)
-    for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure)
-    if failures:
-        if len(failures) > _FAILURES_SHOWN:
-            complain(f"and {len(failures) - _FAILURES_SHOWN} more casts")
-        raise typer.Exit(CheckError.exit_code)
+    done = sum(row.checked_count + row.undefined_count for row in report.rows)
+    cut = f"interrupted after {done:,} casts: what they showed is on stdout"
+    finish(
+        report,
+        how,
+        took=report.details.device if "auto" in (device or ()) else None,
+        interrupted=None if report.complete else cut,
+        unchecked=report.unchecked,
+        failures=report.failures(),
+    )

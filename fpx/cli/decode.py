@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import console, note, print_json
+from fpx.cli.failures import note
+from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
 from fpx.core.numbers import Code, Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import Report, Reports
+from fpx.report.base import Report
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import listed, quoted
 
@@ -30,6 +30,7 @@ def _complete_rounding(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+@options.output_forms
 def decode(
     values: Annotated[
         list[str],
@@ -54,10 +55,6 @@ def decode(
     ] = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     read_as: options.Meaning = ReadAs.AUTO,
-    json: options.Json = False,
-    jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print one JSON object per line, as values come.")
-    ] = False,
     libraries: Annotated[
         bool,
         typer.Option(
@@ -65,6 +62,7 @@ def decode(
             help="Also cast with torch, numpy and ml_dtypes, and say where and why they differ.",
         ),
     ] = False,
+    how: str = "text",
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
 
@@ -84,8 +82,6 @@ def decode(
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     seq 1 1000 | fpx decode - --dtype bf16 --jsonl
     """
-    if json and jsonl:
-        raise InputError("--json and --jsonl exclude each other: choose one")
     formats = options.find_formats(dtype or options.SIDE_BY_SIDE)
     modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
     surveyed = len(modes) > 1 or options.ALL in (dtype or ())
@@ -104,30 +100,14 @@ def decode(
             from fpx.report.survey import survey
 
             found = survey(literal, formats, modes, overflow)
-            return [found] if not (json or jsonl) else _with_notes(found)
+            return [found] if how == "text" else _with_notes(found)
         chosen = formats if dtype else _wide_enough(literal, formats)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        return items if dtype or json or jsonl or len(items) == 1 else [Comparison(items)]
+        return items if dtype or how != "text" or len(items) == 1 else [Comparison(items)]
 
     literals = read_values(values, read_as)
-    if json:
-        everything = tuple(report for literal in literals for report in reports(literal))
-        if not everything:
-            raise InputError("no value: stdin is empty")
-        print_json(Reports(everything))
-    elif jsonl:
-        from fpx.render import to_json_line
-
-        for literal in literals:
-            for report in reports(literal):
-                sys.stdout.write(to_json_line(report.results()[0]) + "\n")
-            sys.stdout.flush()
-    else:
-        screen = console()
-        for literal in literals:
-            for report in reports(literal):
-                screen.print(report)
-            sys.stdout.flush()
+    stream = (report for literal in literals for report in reports(literal))
+    show(collected(stream) if how == "json" else stream, how)
 
 
 def _with_notes(found: Survey) -> Iterable[Report]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import print_json, print_report
+from fpx.cli.output import show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
 from fpx.errors import InputError
@@ -15,12 +15,13 @@ from fpx.report.decode import DecodeReport
 from fpx.report.distance import DistanceReport, Distances
 
 
+@options.output_forms
 def distance(
     first: Annotated[str, typer.Argument(metavar="A", help="As for decode.", show_default=False)],
     second: Annotated[str, typer.Argument(metavar="B", help="As for decode.", show_default=False)],
     dtype: options.Formats = None,
     read_as: options.Meaning = ReadAs.AUTO,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Count the values between two numbers (the distance in ulps), and their exact difference.
 
@@ -42,7 +43,4 @@ def distance(
             for spec in options.find_formats(dtype or options.SIDE_BY_SIDE)
         )
     )
-    if json:
-        print_json(report)
-    else:
-        print_report(report)
+    show(report, how)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import print_json
+from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
-from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.literals import ReadAs
-from fpx.errors import InputError
-from fpx.report.base import Reports
-from fpx.report.encode import EncodeReport
+from fpx.core.policy import Overflow, Rounding
+from fpx.report.encode import EncodeReport, Notation
 
 
-class Output(Enum):
-    """How a code is written."""
-
-    HEX = "hex"
-    BIN = "bin"
-    INT = "int"
-
-
+@options.output_forms
 def encode(
     values: Annotated[
         list[str],
@@ -40,10 +28,10 @@ def encode(
     rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     output: Annotated[
-        Output, typer.Option("--output", help="Write codes as 0x4049, 0b0100… or 16457.")
-    ] = Output.HEX,
+        Notation, typer.Option("--output", help="Write codes as 0x4049, 0b0100… or 16457.")
+    ] = Notation.HEX,
     read_as: options.Meaning = ReadAs.AUTO,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Print the code of each number, one per line and nothing else.
 
@@ -56,19 +44,8 @@ def encode(
     cat numbers.txt | fpx encode - --dtype fp16 > codes.txt
     """
     spec = options.find_one_format(dtype)
-    literals = read_values(values, read_as)
-    if json:
-        found = tuple(EncodeReport.of(item, spec, rounding, overflow) for item in literals)
-        if not found:
-            raise InputError("no value: stdin is empty")
-        print_json(Reports(found))
-        return
-    pattern = {
-        Output.HEX: f"0x{{:0{spec.code_digits}x}}\n",
-        Output.BIN: f"0b{{:0{spec.bits}b}}\n",
-        Output.INT: "{}\n",
-    }[output]
-    write, flush = sys.stdout.write, sys.stdout.flush
-    for literal in literals:
-        write(pattern.format(codec.encode(literal, spec, rounding, overflow).code))
-        flush()  # the reader of a pipe gets its answer before we wait for the next line
+    reports = (
+        EncodeReport.of(literal, spec, rounding, overflow)
+        for literal in read_values(values, read_as)
+    )
+    show(collected(reports) if how == "json" else reports, how, lambda item: item.text(output))

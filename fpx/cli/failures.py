@@ -1,17 +1,20 @@
-"""How every command ends: exit codes, one-line errors, closed pipes, Ctrl-C."""
+"""How every command ends: lines on stderr, exit codes, closed pipes, Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import typer.main
 
-from fpx.errors import FpxError
+from fpx.cli.output import show
+from fpx.errors import CheckError, FpxError, InputError, UnavailableError
+from fpx.report.base import Report
 from fpx.words import escape
 
 INTERRUPTED = 130
@@ -25,19 +28,73 @@ UsageError: type[Exception] = next(
 
 
 _LONGEST_LINE = 1000  # characters
+_FAILURES_SHOWN = 20
+
+
+class Failed(Protocol):
+    """A check that did not hold, as `fpx.report.checks` has it."""
+
+    @property
+    def text(self) -> str:
+        """What did not hold, in one line."""
+
+
+_PARAMETER = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_options: dict[str, str] = {}  # of the command that runs: parameter -> option
+_path = ["fpx"]  # and its name
+
+
+def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
+    """From here on, messages are about a command and call its parameters what it calls them.
+
+    Args:
+        name: of the command, as it is typed.
+        parameters: click's; an option is called by its longest name, an argument by its metavar.
+    """
+    _path[:] = [name]
+    _options.clear()
+    for item in parameters:
+        if item.param_type_name == "option":
+            _options[item.name] = max(item.opts, key=len)
+        else:
+            _options[item.name] = (item.metavar or item.name.upper()).removesuffix("...")
+
+
+def in_options(message: str) -> str:
+    """A message of the library (see `fpx.errors.FpxError`) in the words of the command line.
+
+    `size` in backquotes becomes --size, `overflow="saturate"` --overflow saturate, `sample=True`
+    --sample; what is no parameter of the command stays.
+    """
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in _options:
+            return found[0]
+        if value is None or value == "True":
+            return _options[name]
+        return f"{_options[name]} {value.strip(chr(34))}"
+
+    return _PARAMETER.sub(option, message)
 
 
 def complain(message: str) -> None:
     """One line on stderr."""
-    line = escape(" ".join(message.split()))
+    line = escape(" ".join(in_options(message).split()))
     if len(line) > _LONGEST_LINE:  # a file's own names can have any length
         line = f"{line[:_LONGEST_LINE]}…"
     sys.stderr.write(f"fpx: {line}\n")
     sys.stderr.flush()
 
 
+def note(message: str) -> None:
+    """One line on stderr about something that is no failure."""
+    complain(f"note: {message}")
+
+
 def usage_message(error: Any) -> str:
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "fpx"
+    # an option without its value comes without a context
+    command = error.ctx.command_path if getattr(error, "ctx", None) else _path[0]
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
     if parameter is not None:
@@ -80,3 +137,53 @@ def failures_explained() -> Iterator[None]:
 def _trace() -> None:
     if os.environ.get("FPX_DEBUG"):
         traceback.print_exc()
+
+
+def finish(
+    report: Report,
+    how: str,
+    *,
+    draw: Callable[[Any], Any] | None = None,
+    took: str | None = None,
+    notes: Sequence[str] = (),
+    errors: Sequence[str] = (),
+    interrupted: str | None = None,
+    unchecked: Sequence[str] = (),
+    failures: Sequence[Failed] = (),
+) -> None:
+    """Shows a report and all that is to be said about it, and ends the command.
+
+    Args:
+        report, how, draw: as for `show`.
+        took: the device that `auto` stands for, if it was asked for.
+        notes: lines about what is no failure, said before the report.
+        errors: what could not be done although the rest was: one line each, exit code 2.
+        interrupted: what to say of a report on a part of the work: exit code 130.
+        unchecked: what was asked for and could not be checked here: one line each, exit code 3.
+        failures: checks that did not hold: exit code 1.
+
+    Raises:
+        typer.Exit: with that code; a command without errors returns.
+    """
+    if took is not None:
+        sys.stderr.write(f"fpx: auto took {escape(took)}\n")
+    for line in notes:
+        note(line)
+    show(report, how, draw)
+    for error in errors:
+        complain(error)
+    if interrupted is not None:
+        complain(interrupted)
+        raise typer.Exit(INTERRUPTED)
+    for line in unchecked:
+        complain(line)
+    for failure in failures[:_FAILURES_SHOWN]:
+        complain(failure.text)
+    if len(failures) > _FAILURES_SHOWN:
+        complain(f"and {len(failures) - _FAILURES_SHOWN} more")
+    if errors:
+        raise typer.Exit(InputError.exit_code)
+    if unchecked:
+        raise typer.Exit(UnavailableError.exit_code)
+    if failures:
+        raise typer.Exit(CheckError.exit_code)

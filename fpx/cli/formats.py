@@ -8,10 +8,11 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import print_json, print_report
+from fpx.cli.output import show
 from fpx.report.formats import FormatsReport, NamesReport
 
 
+@options.output_forms
 def formats(
     names: Annotated[
         list[str] | None,
@@ -22,7 +23,7 @@ def formats(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """List formats: layout, special values, other names, libraries that have them, source.
 
@@ -36,7 +37,4 @@ def formats(
     """
     chosen = options.find_formats(names or [options.ALL])
     report = FormatsReport(tuple(NamesReport(spec) for spec in chosen))
-    if json:
-        print_json(report)
-    else:
-        print_report(report)
+    show(report, how)

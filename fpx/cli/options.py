@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
 
 import typer
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import listed, quoted
@@ -99,6 +101,21 @@ Meaning = Annotated[
 ]
 
 
+def one_of(names: Iterable[str]) -> Any:
+    """Settings of an option that takes one of some names, which its help lists."""
+    valid = tuple(names)
+
+    def parse(text: str) -> str:
+        if text in valid:
+            return text
+        raise typer.BadParameter(f"{quoted(text)} is not one of {listed(valid)}")
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in valid if name.startswith(incomplete)]
+
+    return {"parser": parse, "metavar": f"[{'|'.join(valid)}]", "autocompletion": complete}
+
+
 def find_one_format(names: list[str]) -> FormatSpec:
     """The format of a `OneFormat`.
 
@@ -120,3 +137,36 @@ def find_formats(names: Iterable[str]) -> list[FormatSpec]:
     for name in names:
         found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
     return list(found)
+
+
+def output_forms(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for each output form: `--json`, `--csv` and the others.
+
+    Args:
+        command: has a parameter `how: str`, which gets the name of the form: `text` without any.
+    """
+    from fpx.render.writers import WRITERS
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters = [item for item in signature.parameters.values() if item.name != "how"]
+    forms = [name for name in WRITERS if name != "text"]
+    for name in forms:
+        option = typer.Option(f"--{name}", help=WRITERS[name].help)
+        parameters.append(
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=False,
+                annotation=Annotated[bool, option],
+            )
+        )  # fmt: skip
+
+    def with_form(**given: Any) -> None:
+        chosen = [name for name in forms if given.pop(name)]
+        if len(chosen) > 1:
+            named = " and ".join(f"--{name}" for name in chosen)
+            raise InputError(f"{named} exclude each other: choose one")
+        command(**given, how=chosen[0] if chosen else "text")
+
+    found: Any = functools.update_wrapper(with_form, command)
+    found.__signature__ = signature.replace(parameters=parameters)
+    found.__annotations__ = {item.name: item.annotation for item in parameters}
+    return with_form

@@ -8,13 +8,14 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import print_json, print_report
+from fpx.cli.output import show
 from fpx.core.names import find_format
 from fpx.errors import InputError
 from fpx.report.base import Report
 from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
 
+@options.output_forms
 def ranges(
     dtype: options.Formats = None,
     compare: Annotated[
@@ -27,7 +28,7 @@ def ranges(
             show_default=False,
         ),
     ] = None,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Show the range and precision of formats: all of them, or those of --dtype.
 
@@ -47,7 +48,4 @@ def ranges(
     else:
         chosen = options.find_formats(dtype or [options.ALL])
         report = RangeReport(tuple(FormatReport(spec) for spec in chosen))
-    if json:
-        print_json(report)
-    else:
-        print_report(report)
+    show(report, how)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import console, print_json, print_report
+from fpx.cli.output import show
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
-from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.table import TableReport
 
 
+@options.output_forms
 def table(
     name: Annotated[
         str,
@@ -40,8 +39,7 @@ def table(
     as_list: Annotated[
         bool, typer.Option("--list", help="One line per code, with its exact value.")
     ] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead.")] = False,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Print all values of a format by exponent and fraction, or those around a value.
 
@@ -54,22 +52,13 @@ def table(
     fpx table bf16 --around 1.0 --count 9
     """
     spec = find_format(name)
-    if csv and json:
-        raise InputError("--json and --csv exclude each other: choose one")
     if around is None:
         report = TableReport.whole(spec)
     else:
         report = TableReport.around(DecodeReport.of(parse_literal(around), spec), count)
-    if json:
-        print_json(report)
-    elif csv:
-        from fpx.render.table import table_csv
-
-        for line in table_csv(report):
-            sys.stdout.write(line + "\n")
-    elif as_list:
+    if as_list:
         from fpx.render.table import table_list
 
-        console().print(table_list(report))
+        show(report, how, table_list)
     else:
-        print_report(report)
+        show(report, how)

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import product
 
-import ml_dtypes
-import numpy as np
 import torch
 from torch import Tensor
 
-from fpx.casts.backends import BACKENDS, LAYOUTS, Backend
+from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, REFERENCES, SCALAR, Backend
 from fpx.casts.device import Device, find_device
+from fpx.casts.environment import environment
 from fpx.casts.rounding import Span, round_codes
 from fpx.conformance.codes import Codes, choose_codes
+from fpx.conformance.scalar import round_one_by_one
+from fpx.conformance.sweep import check_flush_denormal, sweep
 from fpx.conformance.tally import Tally
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
-from fpx.errors import InputError, UnavailableError
-from fpx.report.base import JsonValue
-from fpx.report.cast_verify import VerifyReport, VerifyRow
-from fpx.tensors.dtypes import INTEGERS, Origin, container
+from fpx.errors import InputError
+from fpx.report.cast_verify import CODEC, CastOptions, NoDifference, VerifyReport, VerifyRow
+from fpx.tensors.dtypes import INTEGERS, Origin
 from fpx.tensors.progress import Progress, Silent
+from fpx.words import listed, quoted
 
 ORIGINS = ("float64", "float32", "float16", "bfloat16", "int64")
 """What is cast where nobody chose."""
-
-
-EXACT = "exact"
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,17 @@ class Implementation:
 
     backend: Backend
     device: Device
-    layout: str = "contiguous"
+    layout: str = CONTIGUOUS
     compiled: bool = False
 
     def cast(self, codes: Tensor, origin: Origin, target: FormatSpec) -> Tensor:
         """As `Backend.cast`; the result is on this device."""
         there = codes.to(self.device.torch)
         return self.backend.cast(there, origin, target, self.layout, self.compiled)
+
+    def offers(self, origin: Origin, target: FormatSpec) -> bool:
+        """As `Backend.offers`, on this device."""
+        return self.backend.offers(origin, target, self.device.torch)
 
 
 def find_origin(name: str) -> Origin:
@@ -64,110 +64,127 @@ def cast_verify(
     *,
     backends: Sequence[Backend] = (),
     devices: Sequence[str] = ("cpu",),
-    against: str = EXACT,
+    against: str = EXACT.name,
     everything: bool | None = None,
     size: int = 1 << 16,
     seed: int = 0,
     examples: int = 3,
-    layout: str = "contiguous",
+    layout: str = CONTIGUOUS,
     compiled: bool = False,
     flush_denormal: bool = False,
+    checks: Sequence[NoDifference] = (),
     progress: Progress | None = None,
 ) -> VerifyReport:
-    """Compares casts with correct rounding (see `reference.round_codes`), code by code.
+    """Compares casts with correct rounding (see `casts.rounding.round_codes`), code by code.
+
+    Correct rounding itself, the backend `exact`, is compared with `core.codec`, which rounds one
+    number at a time by other steps. A KeyboardInterrupt once casts have begun ends the work with a
+    report on what was done so far.
 
     Args:
-        origins, targets: what to cast; by default ORIGINS, and every listed format up to 64 bits.
-        backends: who casts; torch by default. numpy and ml_dtypes cast on the CPU alone.
-        devices: where torch casts.
-        against: `exact`, or the implementation that says what is expected: `cpu` (torch's),
-            `numpy` or `ml_dtypes`.
+        origins, targets: what to cast; by default ORIGINS, and every listed format up to 64 bits
+            but the origin itself.
+        backends: who casts; torch by default.
+        devices: where those cast that can cast on any device; the others cast on the CPU.
+        against: what says what is expected, one of REFERENCES: `exact`, or what torch (`cpu`) or
+            another library gives on the CPU.
         everything: all 2^32 codes of 32-bit origins; by default for origins that were named.
         size: random codes of an origin of which not all are cast, and as many around boundaries.
-        seed: of those.
-        examples: to keep for each cause.
+        seed: of the random codes.
+        examples: how many to keep for each cause.
         layout: one of LAYOUTS.
-        compiled: by `torch.compile`.
+        compiled: by torch.compile.
         flush_denormal: with the processor's flush-to-zero mode on.
+        checks: what to ask of every row.
         progress: hears how far the work is.
 
     Raises:
-        InputError: an argument is off.
+        InputError: an argument is off, or a cast would be compared with itself.
         UnavailableError: no such device; no flush-to-zero mode.
     """
-    if layout not in LAYOUTS:
-        raise InputError(f"--layout must be {', '.join(LAYOUTS)}, not {layout}")
     if size < 1 or examples < 1:
-        raise InputError("--size and --examples must be at least 1")
-    if everything is None:
-        everything = bool(origins)
-    wanted = list(dict.fromkeys(origins)) or [find_origin(name) for name in ORIGINS]
-    goals = list(dict.fromkeys(targets)) or [f for f in FORMATS.values() if f.bits <= 64]
-    for spec in (*wanted, *goals):
-        container(spec)
-    found = [find_device(name) for name in devices]
-    implementations = [
-        Implementation(backend, device, layout, compiled)
-        for backend in backends or [BACKENDS["torch"]]
-        for device in (found if backend.name == "torch" else [find_device("cpu")])
-    ]
-    reference = _reference(against)
+        raise InputError("`size` and `examples` must be at least 1")
+    for type_ in (*origins, *targets):
+        if type_.bits > 64:
+            raise InputError(f"{type_.name} has {type_.bits} bits: casts of up to 64 are verified")
+    if flush_denormal:
+        check_flush_denormal()
+    implementations = _implementations(backends, devices, layout, compiled)
+    reference = _reference(against, implementations)
+    pairs = _pairs(origins, targets)
 
-    def codes(one: Implementation, origin: Origin, target: FormatSpec) -> Codes | None:
-        if any(not _offers(each, origin, target) for each in (one, reference) if each is not None):
-            return None
-        alone = layout == "scalar"
-        return choose_codes(origin, target, one.device, everything, size, seed, one_by_one=alone)
+    def chosen(one: Implementation, origin: Origin, target: FormatSpec) -> _Cast:
+        by_codec = reference is None and one.backend is EXACT
+        cast = _Cast(one, CODEC if by_codec else against, reference, origin, target)
+        if not cast.offered():
+            return cast
+        whole = bool(origins) if everything is None else everything
+        few = layout == SCALAR or (by_codec and origin.bits > (16 if whole else 12))
+        codes = choose_codes(origin, target, one.device, whole, size, seed, few)
+        return replace(cast, codes=codes)
 
-    casts = [
-        _Cast(one, reference, origin, target, codes(one, origin, target))
-        for one in implementations
-        for origin in wanted
-        for target in goals
-        if origin is not target
-    ]
+    casts = [chosen(one, *pair) for one in implementations for pair in pairs]
+    tallies = [Tally(cast.origin, cast.target, examples) for cast in casts]
     progress = progress or Silent()
     progress.start(sum(cast.codes.count for cast in casts if cast.codes is not None))
-    rows: list[VerifyRow] = []
-    stopped = False
-    for cast in casts:
-        tally = Tally(cast.origin, cast.target, examples)
-        if not stopped and cast.codes is not None:
-            stopped = _sweep(cast, cast.codes, tally, flush_denormal, progress)
-        rows.append(cast.row(tally))
-    details: dict[str, JsonValue] = {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "ml_dtypes": ml_dtypes.__version__,
-        "device": ", ".join(dict.fromkeys(one.device.label for one in implementations)),
-        "cuda": torch.version.cuda,
-        "threads": torch.get_num_threads(),
-        "seed": seed,
-        "layout": layout,
-        "compile": compiled,
-        "flush_denormal": flush_denormal,
-    }
-    return VerifyReport(tuple(rows), against, details)
-
-
-def _reference(against: str) -> Implementation | None:
-    """The implementation that says what is expected; None for correct rounding."""
-    if against == EXACT:
-        return None
-    name = "torch" if against == "cpu" else against
-    if name not in BACKENDS or against == "torch":
-        raise InputError(f"--against must be cpu, numpy or ml_dtypes, not {against}")
-    return Implementation(BACKENDS[name], find_device("cpu"))
-
-
-def _offers(one: Implementation, origin: Origin, target: FormatSpec) -> bool:
-    """Whether the library casts so at all: by trying."""
     try:
-        one.cast(torch.zeros(1, dtype=container(origin)), origin, target)
-    except UnavailableError:
-        return False
-    return True
+        for cast, tally in zip(casts, tallies, strict=True):
+            cast.run(tally, flush_denormal, progress)
+    except KeyboardInterrupt:
+        pass  # the rows say what was reached
+    rows = [cast.row(tally) for cast, tally in zip(casts, tallies, strict=True)]
+    return VerifyReport(
+        tuple(rows),
+        against,
+        environment([one.device for one in implementations], seed),
+        CastOptions(layout, compiled, flush_denormal),
+        tuple(_unchecked(casts, bool(origins), bool(targets))),
+        tuple(checks),
+    )
+
+
+def _implementations(
+    backends: Sequence[Backend], devices: Sequence[str], layout: str, compiled: bool
+) -> list[Implementation]:
+    found, cpu = [find_device(name) for name in devices], find_device("cpu")
+    chosen = list(dict.fromkeys(backends)) or [BACKENDS["torch"]]
+    for backend in chosen:
+        backend.check(layout, compiled)
+    return [
+        Implementation(backend, device, layout, compiled)
+        for backend in chosen
+        for device in (found if backend.any_device else [cpu])
+    ]
+
+
+def _reference(against: str, implementations: Sequence[Implementation]) -> Implementation | None:
+    """The implementation that says what is expected; None for correct rounding."""
+    if against not in REFERENCES:
+        raise InputError(f"`against` must be one of {listed(REFERENCES)}, not {quoted(against)}")
+    backend = REFERENCES[against]
+    if backend is EXACT:
+        return None
+    reference = Implementation(backend, find_device("cpu"))
+    if reference in implementations:
+        raise InputError(
+            f'`against="{against}"` compares {backend.name} on the CPU with itself: '
+            f"choose another of {listed(name for name in REFERENCES if name != against)}"
+        )
+    return reference
+
+
+def _pairs(
+    origins: Sequence[Origin], targets: Sequence[FormatSpec]
+) -> list[tuple[Origin, FormatSpec]]:
+    """What to cast to what; a format to itself only where both were named."""
+    named = dict.fromkeys(targets)
+    goals = named or [spec for spec in FORMATS.values() if spec.bits <= 64]
+    froms = dict.fromkeys(origins) or [find_origin(name) for name in ORIGINS]
+    return [
+        (origin, target)
+        for origin, target in product(froms, goals)
+        if origin != target or (origins and targets)
+    ]
 
 
 @dataclass(frozen=True)
@@ -176,29 +193,61 @@ class _Cast:
 
     Attributes:
         one: the implementation.
-        reference: that which says what is expected; None for correct rounding.
+        against: the name of what says what is expected.
+        reference: the implementation that does; None for correct rounding.
         origin, target: of the cast.
-        codes: those that are tried; None if the library has no such cast.
+        codes: those that are tried; None if there is no such cast.
     """
 
     one: Implementation
+    against: str
     reference: Implementation | None
     origin: Origin
     target: FormatSpec
-    codes: Codes | None
+    codes: Codes | None = None
+
+    def offered(self) -> bool:
+        """Whether there is such a cast, on both sides."""
+        sides = [self.one] if self.reference is None else [self.one, self.reference]
+        return all(side.offers(self.origin, self.target) for side in sides)
 
     def expected(self, block: Tensor, span: Span | None) -> Tensor:
         """The codes that should come."""
-        if self.reference is None:
-            return round_codes(block, self.origin, self.target, span=span)
-        return self.reference.cast(block, self.origin, self.target).to(block.device)
+        if self.reference is not None:
+            return self.reference.cast(block, self.origin, self.target).to(block.device)
+        if self.against == CODEC:
+            return round_one_by_one(block, self.origin, self.target)
+        return round_codes(block, self.origin, self.target, span=span)
+
+    def run(self, tally: Tally, flush_denormal: bool, progress: Progress) -> None:
+        """Casts and compares every block."""
+        codes = self.codes
+        if codes is None:
+            return
+
+        def work(number: int) -> int:
+            block, span = codes.block(number)
+            expected = self.expected(block, span)
+            tally.add(block, expected, self.one.cast(block, self.origin, self.target))
+            return block.numel()
+
+        alone = self.one.compiled or not self.one.device.is_cpu
+        workers = 1 if alone else min(torch.get_num_threads(), codes.blocks)
+        sweep(work, codes.blocks, workers, progress.advance, flush_denormal)
 
     def row(self, tally: Tally) -> VerifyRow:
         """What was found."""
+        backend = self.one.backend
         row = VerifyRow(
-            self.origin.name, self.target.name, self.one.backend.name, str(self.one.device.torch),
-            "none", offered=False,
-        )  # fmt: skip
+            from_=self.origin.name,
+            to=self.target.name,
+            backend=backend.name,
+            version=backend.version,
+            device=str(self.one.device.torch),
+            against=self.against,
+            codes="none",
+            offered=False,
+        )
         if self.codes is None:
             return row
         return replace(
@@ -213,51 +262,37 @@ class _Cast:
         )
 
 
-def _sweep(
-    cast: _Cast, codes: Codes, tally: Tally, flush_denormal: bool, progress: Progress
-) -> bool:
-    """Casts and compares every block; True if it was interrupted on the way."""
-    one = cast.one
-    stop = threading.Event()
-    numbers = iter(range(codes.blocks))
-    taking = threading.Lock()
+def _unchecked(casts: Sequence[_Cast], from_named: bool, to_named: bool) -> Iterator[str]:
+    """A line for whatever was asked for by name (a format, a pair) and was not cast by anyone."""
+    if from_named or to_named:
 
-    def take() -> Iterator[int]:
-        while not stop.is_set():
-            with taking:
-                number = next(numbers, None)
-            if number is None:
-                return
-            yield number
+        def key(cast: _Cast) -> str:
+            from_, to = cast.origin.name, cast.target.name
+            if from_named and to_named:
+                return f"{from_} to {to}"
+            return f"from {from_}" if from_named else f"to {to}"
 
-    def work() -> None:
-        # one core each: with blocks this small, waking torch's own threads costs more than it saves
-        torch.set_num_threads(1)
-        if flush_denormal and not torch.set_flush_denormal(True):
-            raise UnavailableError("this processor has no flush-to-zero mode for --flush-denormal")
-        try:
-            for number in take():
-                block, span = codes.block(number)
-                expected = cast.expected(block, span)
-                tally.add(block, expected, one.cast(block, cast.origin, cast.target))
-                progress.advance(block.numel())
-        finally:
-            if flush_denormal:
-                torch.set_flush_denormal(False)
+        asked: dict[str, list[_Cast]] = {}
+        for cast in casts:
+            asked.setdefault(key(cast), []).append(cast)
+    else:
+        asked = {"casts": list(casts)}
+    for name, group in asked.items():
+        if all(cast.codes is None for cast in group):
+            yield f"{name}: not checked, {_lacking(group)}"
 
-    threads = torch.get_num_threads()
-    workers = min(threads, codes.blocks) if one.device.is_cpu and not one.compiled else 1
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            jobs = [pool.submit(work) for _ in range(workers)]
-            while wait(jobs, timeout=0.2).not_done:
-                pass  # short waits, because an endless one keeps Ctrl-C waiting too
-        except KeyboardInterrupt:
-            stop.set()
-        finally:
-            stop.set() if any(job.done() and job.exception() for job in jobs) else None
-            pool.shutdown()
-            torch.set_num_threads(threads)
-    for job in jobs:
-        job.result()
-    return tally.checked + tally.undefined < codes.count
+
+def _lacking(casts: Sequence[_Cast]) -> str:
+    """Who lacks these casts, and who has one."""
+    names = dict.fromkeys(cast.one.backend.name for cast in casts)
+    reference = casts[0].reference
+    if reference is None:
+        who = f"{listed(names)} {'has' if len(names) == 1 else 'have'} no such cast"
+    else:
+        who = f"{listed(names)} and {reference.backend.name} do not both have such a cast"
+    able = [
+        backend.name
+        for backend in BACKENDS.values()
+        if any(backend.offers(cast.origin, cast.target) for cast in casts)
+    ]
+    return f"{who} (backends that do: {listed(able)})"

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fpx.casts.rounding import nans, round_codes
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import NAN_BITS, POLICY, WRONG_ROUNDING
 from fpx.tensors.dtypes import IntegerType, Origin
@@ -191,7 +191,7 @@ def _through(name: str, *how: Any) -> Test:
     def test(d: Differences) -> Tensor:
         middle = FORMATS[name]
         exact = isinstance(d.origin, FormatSpec) and middle.holds(d.origin)
-        if exact or middle is d.target:
+        if exact or middle == d.target:
             return torch.zeros_like(d.origin_nan)
         return (d.through(middle, *how) == d.got) & ~d.origin_nan
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from fpx.casts.device import Device
-from fpx.casts.rounding import Span
+from fpx.casts.rounding import Span, round_codes
+from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.tensors.boundaries import boundaries
-from fpx.tensors.distributions import seeded
-from fpx.tensors.dtypes import IntegerType, Origin, cast_dtype, container
+from fpx.tensors.draws import seeded
+from fpx.tensors.dtypes import IntegerType, Origin, container, widened_dtype
 
 _EVERY_CODE = 20  # bits of an origin of which all codes are cast always
 _CPU_BLOCK = 1 << 18  # 1 MiB of float32: with what is made of it, about a core's cache
@@ -38,7 +39,7 @@ def choose_codes(
     everything: bool,
     size: int,
     seed: int,
-    one_by_one: bool = False,
+    few: bool = False,
 ) -> Codes:
     """All codes of an origin of few bits; of 32 bits if `everything`; else a sample.
 
@@ -47,13 +48,13 @@ def choose_codes(
         device: that casts.
         everything: whether 2^32 codes are not too many.
         size, seed: of a sample, see `sampled_codes`.
-        one_by_one: whether each is cast alone, which takes microseconds: a few, then.
+        few: whether some thousand are enough, because each takes microseconds.
     """
-    if one_by_one:
+    if few:
         codes = sampled_codes(origin, target, min(size, _SCALARS), seed, device)
         every = -(-codes.count // _SCALARS)
-        few = torch.cat([codes.block(n)[0] for n in range(codes.blocks)])[::every]
-        return Codes(codes.kind, few.numel(), 1, lambda _: (few, None))
+        some = torch.cat([codes.block(n)[0] for n in range(codes.blocks)])[::every]
+        return Codes(codes.kind, some.numel(), 1, lambda _: (some, None))
     if origin.bits <= (32 if everything else _EVERY_CODE):
         return every_code(origin, device)
     return sampled_codes(origin, target, size, seed, device)
@@ -110,6 +111,16 @@ def sampled_codes(
     )
 
 
+def _boundaries(target: FormatSpec, origin: FormatSpec) -> Tensor:
+    """The origin's codes at the target's boundaries; their neighbours in float64, if torch has no
+    dtype for the origin."""
+    held = widened_dtype(origin)
+    if held is not None:
+        return boundaries(target, held).view(container(origin))
+    float64 = FORMATS["float64"]
+    return round_codes(boundaries(target, torch.float64).view(torch.int64), float64, origin)
+
+
 def _edges(origin: Origin, target: FormatSpec) -> Tensor:
     if isinstance(origin, FormatSpec):
         specials = [0, origin.max_finite_magnitude, origin.max_finite_magnitude + 1]
@@ -119,7 +130,7 @@ def _edges(origin: Origin, target: FormatSpec) -> Tensor:
         low = torch.tensor(specials, dtype=torch.int64)
         high = low | (origin.sign_mask - (1 << 64) if origin.bits == 64 else origin.sign_mask)
         found = [low.to(dtype), high.to(dtype)]
-        return torch.cat([*found, boundaries(target, cast_dtype(origin)).view(dtype)])
+        return torch.cat([*found, _boundaries(target, origin)])
     values: set[int] = {0, 1}
     for power in range(origin.bits):
         spacing = power - target.precision  # log2 of half an ulp

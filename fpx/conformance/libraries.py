@@ -78,7 +78,7 @@ def compare_libraries(exact: DecodeReport) -> LibraryReport:
 
 def _nearest_float64(exact: DecodeReport) -> float:
     """The float64 nearest to the number, which is what a user would hand to a library."""
-    literal: Literal = exact.literal
+    literal: Literal = exact.number or exact.literal
     if isinstance(literal, Code):
         literal = parse_literal(exact_text(exact.dyadic, exact.sign) or exact.shortest)
     code = codec.encode(literal, FORMATS["float64"]).code

@@ -1,6 +1,6 @@
 """Exact numbers to codes and back: rounding, overflow, neighbours, ulps.
 
-Rounding is integer arithmetic on magnitudes (see `fpx.core.formats`). Magnitudes past the largest
+Rounding is integer arithmetic on magnitudes (see `fpx.core.spec`). Magnitudes past the largest
 finite one stand for the values the format would have with more exponents, so "round first, then
 see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
 """
@@ -11,37 +11,19 @@ from enum import Enum
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic
-from fpx.core.numbers import Code, Constant, Infinity, Literal, Nan
+from fpx.core.numbers import Code, Infinity, Literal, Nan, as_number
+from fpx.core.policy import (
+    Direction,
+    Overflow,
+    Rounding,
+    check_overflow,
+    direction_of,
+    special_codes,
+    with_sign,
+)
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.errors import InputError
 from fpx.words import quoted
-
-
-class Rounding(Enum):
-    """Which neighbour an inexact number becomes.
-
-    IEEE 754-2019, 4.3; `to_odd`: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums
-    using rounding to odd", IEEE Transactions on Computers 57(4), 2008.
-    """
-
-    TIES_TO_EVEN = "ties_to_even"
-    TIES_TO_AWAY = "ties_to_away"
-    TOWARD_ZERO = "toward_zero"
-    TOWARD_POSITIVE = "toward_positive"
-    TOWARD_NEGATIVE = "toward_negative"
-    TO_ODD = "to_odd"
-
-
-class Overflow(Enum):
-    """What becomes of a magnitude beyond the largest finite value."""
-
-    IEEE = "ieee"
-    """IEEE 754-2019, 7.4: infinity, or the largest finite value if the rounding points that way. A
-    format without infinity gives NaN, and one without NaN its largest value."""
-    SATURATE = "saturate"
-    """The largest finite value, for an infinite input too (SAT in OCP OFP8 v1.0, 5.2)."""
-    NAN = "nan"
-    """NaN, whichever way the rounding points; an infinite input keeps the format's infinity."""
 
 
 class Classification(Enum):
@@ -79,27 +61,6 @@ class Rounded(NamedTuple):
     invalid: bool = False
 
 
-class Direction:
-    """A rounding mode seen from zero, where the sign no longer matters."""
-
-    EVEN = "even"
-    AWAY_ON_TIE = "away_on_tie"
-    DOWN = "down"
-    UP = "up"
-    ODD = "odd"
-
-
-def direction_of(rounding: Rounding, negative: bool) -> str:
-    if rounding is Rounding.TIES_TO_EVEN:
-        return Direction.EVEN
-    if rounding is Rounding.TIES_TO_AWAY:
-        return Direction.AWAY_ON_TIE
-    if rounding is Rounding.TO_ODD:
-        return Direction.ODD
-    upward = rounding is (Rounding.TOWARD_NEGATIVE if negative else Rounding.TOWARD_POSITIVE)
-    return Direction.UP if upward else Direction.DOWN
-
-
 # -- encode ----------------------------------------------------------------------------------------
 
 
@@ -109,50 +70,104 @@ def encode(
     rounding: Rounding = Rounding.TIES_TO_EVEN,
     overflow: Overflow = Overflow.IEEE,
 ) -> Rounded:
-    """The code of `literal` in `spec`, rounded once from its exact value.
-
-    A number below all values of the format (see `Rounded.invalid`) becomes NaN, as for any invalid
-    operation of IEEE 754-2019, 7.2; where it saturates, or there is no NaN, the smallest value.
+    """The code of `literal` in `spec`, rounded once from its exact value (see `round_exact`).
 
     Raises:
         InputError: the format cannot hold it at all (a NaN without NaNs, a payload too large, a
             code wider than the format).
     """
+    number = as_number(literal, spec)
+    if number is not None:
+        numerator, denominator = number.ratio(spec.quantum_exponent, spec.emax + 1)
+        negative = number.negative
+        return round_exact(numerator, denominator, spec, rounding, overflow, negative=negative)
     if isinstance(literal, Code):
         code = literal.in_format(spec)
         value = decode(code, spec)
         return Rounded(code, ulp_exponent=None if value is None else ulp_exponent(value, spec))
-    if isinstance(literal, Nan):
-        return Rounded(_nan_code(literal, spec))
-    if isinstance(literal, Constant):
-        literal = literal.in_format(spec)
-    negative = literal.negative
     if isinstance(literal, Infinity):
-        if negative and not spec.signed:
-            return _invalid(spec, overflow)
-        return _infinity(negative, spec, overflow)
-    if literal.is_zero:
-        if not spec.zero:
-            return _invalid(spec, overflow)
-        code = spec.sign_mask if negative and spec.has_negative_zero else 0
-        return Rounded(code, ulp_exponent=spec.quantum_exponent)
-    numerator, denominator = literal.ratio(spec.quantum_exponent, spec.emax + 1)
+        return round_infinity(spec, overflow, negative=literal.negative)
+    assert isinstance(literal, Nan)
+    return Rounded(_nan_code(literal, spec))
+
+
+def round_exact(
+    numerator: int,
+    denominator: int,
+    spec: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+    *,
+    negative: bool = False,
+) -> Rounded:
+    """The code of (-1)^negative * numerator / denominator in `spec`, rounded once.
+
+    Of a `Fraction`, a `Decimal` or a float x: `round_exact(*x.as_integer_ratio(), spec)`.
+
+    Args:
+        numerator, denominator: of either sign; they may have common factors.
+        spec: the target format.
+        rounding, overflow: how to round; a number below all values of the format (see
+            `Rounded.invalid`) becomes what `policy.special_codes` says.
+        negative: turns the sign, and is the sign of a zero.
+
+    Raises:
+        InputError: overflow to NaN in a format without one.
+        ZeroDivisionError: the denominator is 0.
+    """
+    if denominator <= 0:
+        if not denominator:
+            raise ZeroDivisionError("the denominator of an exact number is 0")
+        numerator, denominator = -numerator, -denominator
+    if numerator <= 0:
+        if not numerator:
+            return _zero(spec, overflow, negative)
+        numerator, negative = -numerator, not negative
     direction = direction_of(rounding, negative)
     magnitude, inexact, quantum = _round(numerator, denominator, spec, direction)
     if negative and not spec.signed and (magnitude or not spec.zero):
         return _invalid(spec, overflow)
     if magnitude > spec.max_finite_magnitude:
+        check_overflow(spec, overflow)
+        beyond = special_codes(spec, overflow, direction).beyond
+        assert beyond is not None
         quantum = min(quantum, spec.emax - spec.fraction_bits)
-        if overflow is Overflow.IEEE and direction in (Direction.DOWN, Direction.ODD):
-            code = _signed(spec.max_finite_magnitude, negative, spec)
-        else:
-            code = _overflowed(negative, spec, overflow)
-        return Rounded(code, True, True, quantum)
-    return Rounded(_signed(magnitude, negative, spec), inexact, False, quantum)
+        return Rounded(with_sign(beyond, negative, spec), True, True, quantum)
+    return Rounded(with_sign(magnitude, negative, spec), inexact, False, quantum)
+
+
+def round_infinity(
+    spec: FormatSpec, overflow: Overflow = Overflow.IEEE, *, negative: bool = False
+) -> Rounded:
+    """The code of an infinity in `spec`.
+
+    Raises:
+        InputError: overflow to NaN in a format with neither infinity nor NaN.
+    """
+    if negative and not spec.signed:
+        return _invalid(spec, overflow)
+    code = special_codes(spec, overflow).infinity
+    if code is None:
+        check_overflow(spec, overflow)
+    assert code is not None
+    return Rounded(with_sign(code, negative, spec), inexact=code != spec.infinity_magnitude)
+
+
+def _zero(spec: FormatSpec, overflow: Overflow, negative: bool) -> Rounded:
+    if not spec.zero:
+        return _invalid(spec, overflow)
+    return Rounded(with_sign(0, negative, spec), ulp_exponent=spec.quantum_exponent)
+
+
+def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
+    """What a number below all values of the format becomes."""
+    code = special_codes(spec, overflow).invalid
+    exponent = None if is_nan(code, spec) else spec.quantum_exponent
+    return Rounded(code, inexact=True, ulp_exponent=exponent, invalid=True)
 
 
 def _round(
-    numerator: int, denominator: int, spec: FormatSpec, direction: str
+    numerator: int, denominator: int, spec: FormatSpec, direction: Direction
 ) -> tuple[int, bool, int]:
     """(magnitude, inexact, log2 of the spacing) of a positive fraction; exponents have no end."""
     lowest = spec.quantum_exponent
@@ -192,40 +207,6 @@ def _log2_floor(numerator: int, denominator: int) -> int:
     return exponent - (numerator << -exponent < denominator)
 
 
-def _signed(magnitude: int, negative: bool, spec: FormatSpec) -> int:
-    if magnitude == 0 and not spec.has_negative_zero:
-        return 0
-    return magnitude | spec.sign_mask if negative else magnitude
-
-
-def _overflowed(negative: bool, spec: FormatSpec, overflow: Overflow) -> int:
-    """The code that stands for a number beyond the largest finite value."""
-    if overflow is Overflow.NAN and spec.nan_code is None:
-        raise InputError(f"{spec.name} has no NaN to overflow to: choose --overflow saturate")
-    if overflow is Overflow.SATURATE:
-        return _signed(spec.max_finite_magnitude, negative, spec)
-    if overflow is Overflow.IEEE and spec.infinity_magnitude is not None:
-        return _signed(spec.infinity_magnitude, negative, spec)
-    if spec.nan_code is None:
-        return _signed(spec.max_finite_magnitude, negative, spec)
-    if spec.nan is NanEncoding.NEGATIVE_ZERO:
-        return spec.nan_code
-    return spec.nan_code | spec.sign_mask if negative else spec.nan_code
-
-
-def _infinity(negative: bool, spec: FormatSpec, overflow: Overflow) -> Rounded:
-    keeps = spec.infinity and overflow is not Overflow.SATURATE
-    code = _overflowed(negative, spec, Overflow.IEEE if keeps else overflow)
-    return Rounded(code, inexact=not keeps)
-
-
-def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
-    """What a number below all values of the format becomes."""
-    if overflow is Overflow.SATURATE or spec.nan_code is None:
-        return Rounded(0, inexact=True, ulp_exponent=spec.quantum_exponent, invalid=True)
-    return Rounded(spec.nan_code, inexact=True, invalid=True)
-
-
 def _nan_code(nan: Nan, spec: FormatSpec) -> int:
     if spec.nan_code is None:
         raise InputError(f"{spec.name} has no NaN: every code is a number")
@@ -235,9 +216,7 @@ def _nan_code(nan: Nan, spec: FormatSpec) -> int:
                 f"{quoted(nan.text)}: the NaN of {spec.name} has no payload and is neither quiet "
                 "nor signaling; write nan"
             )
-        if spec.nan is NanEncoding.NEGATIVE_ZERO or not nan.negative:
-            return spec.nan_code
-        return spec.nan_code | spec.sign_mask
+        return with_sign(spec.nan_code, nan.negative, spec)
     largest = spec.quiet_bit - 1
     # an all-zero fraction would be infinity, so a signaling NaN needs a payload
     payload = int(nan.signaling) if nan.payload is None else nan.payload
@@ -322,7 +301,7 @@ def neighbours(code: int, spec: FormatSpec) -> tuple[int | None, int | None]:
         if magnitude == 0:
             return spec.sign_mask | 1, 1
         lower = None if away is None else spec.sign_mask | away
-        return lower, _signed(magnitude - 1, True, spec)
+        return lower, with_sign(magnitude - 1, True, spec)
     if magnitude:
         return magnitude - 1, away
     return (spec.sign_mask | 1 if spec.signed and spec.zero else None), away

@@ -36,14 +36,22 @@ class Dyadic(NamedTuple):
         """-x."""
         return Dyadic(-self.significand, self.exponent)
 
-    def minus(self, other: Dyadic) -> Dyadic:
-        """self - other, exactly."""
+    def plus(self, other: Dyadic) -> Dyadic:
+        """self + other, exactly."""
         exponent = min(self.exponent, other.exponent)
         return Dyadic(
             (self.significand << (self.exponent - exponent))
-            - (other.significand << (other.exponent - exponent)),
+            + (other.significand << (other.exponent - exponent)),
             exponent,
         )
+
+    def minus(self, other: Dyadic) -> Dyadic:
+        """self - other, exactly."""
+        return self.plus(other.negated)
+
+    def times(self, other: Dyadic) -> Dyadic:
+        """self * other, exactly."""
+        return Dyadic(self.significand * other.significand, self.exponent + other.exponent)
 
     @property
     def decimal(self) -> str:

@@ -50,7 +50,7 @@ def family_member(name: str) -> FormatSpec | None:
     return spec
 
 
-@lru_cache(maxsize=256)  # one object for one format: specs are equal if they are the same object
+@lru_cache(maxsize=256)
 def _custom(exponent_bits: int, fraction_bits: int, kind: str, bias: str | None) -> FormatSpec:
     bits = exponent_bits + fraction_bits + (kind != "fnu")
     name = f"e{exponent_bits}m{fraction_bits}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fpx.core.codec import Direction, Overflow, Rounding, direction_of, is_nan
+from fpx.core.codec import is_nan
 from fpx.core.dyadic import Dyadic
+from fpx.core.policy import Direction, Overflow, Rounding, direction_of, special_codes
 from fpx.core.spec import FormatSpec
 
 
@@ -39,11 +40,7 @@ def rounding_interval(
     if interval is None:
         return None
     low, high, low_closed, high_closed = interval
-    if (
-        magnitude == 0
-        and not spec.signed
-        and (overflow is Overflow.SATURATE or spec.nan_code is None)
-    ):
+    if magnitude == 0 and not spec.signed and special_codes(spec, overflow).invalid == 0:
         return Interval(None, high, True, high_closed)
     if magnitude == 0 and spec.zero:
         if negative and high is not None and high.significand == 0:
@@ -64,42 +61,36 @@ def _negated(bound: Dyadic | None) -> Dyadic | None:
 
 
 def _magnitude_interval(
-    magnitude: int, spec: FormatSpec, direction: str, overflow: Overflow
+    magnitude: int, spec: FormatSpec, direction: Direction, overflow: Overflow
 ) -> Interval | None:
     """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
     even = magnitude % 2 == 0
-    toward_finite = direction in (Direction.DOWN, Direction.ODD)
-    infinite = magnitude > spec.max_finite_magnitude
-    if infinite and (overflow is not Overflow.IEEE or toward_finite):
+    special = special_codes(spec, overflow, direction)
+    takes_rest = magnitude == special.beyond
+    if magnitude > spec.max_finite_magnitude and not takes_rest:
         return None
     if magnitude == 0:
         low, low_closed = Dyadic(0, 0), spec.zero
     elif direction is Direction.EVEN:
-        low, low_closed = _midpoint(magnitude - 1, spec), even
+        low, low_closed = midpoint_above(magnitude - 1, spec), even
     elif direction is Direction.AWAY_ON_TIE:
-        low, low_closed = _midpoint(magnitude - 1, spec), True
+        low, low_closed = midpoint_above(magnitude - 1, spec), True
     elif direction is Direction.UP or (direction is Direction.ODD and not even):
         low, low_closed = spec.finite(magnitude - 1), False
     else:
         low, low_closed = spec.finite(magnitude), True
-    if infinite:
-        return Interval(low, None, low_closed, True)
-    if magnitude == spec.max_finite_magnitude:
-        everything = overflow is Overflow.SATURATE
-        if overflow is Overflow.IEEE:
-            everything = not spec.infinity and spec.nan_code is None
-        if everything or (overflow is Overflow.IEEE and toward_finite):
-            return Interval(low, None, low_closed, everything)
+    if takes_rest:
+        return Interval(low, None, low_closed, magnitude == special.infinity)
     if direction is Direction.EVEN:
-        return Interval(low, _midpoint(magnitude, spec), low_closed, even)
+        return Interval(low, midpoint_above(magnitude, spec), low_closed, even)
     if direction is Direction.AWAY_ON_TIE:
-        return Interval(low, _midpoint(magnitude, spec), low_closed, False)
+        return Interval(low, midpoint_above(magnitude, spec), low_closed, False)
     if direction is Direction.DOWN or (direction is Direction.ODD and not even):
         return Interval(low, spec.finite(magnitude + 1), low_closed, False)
     return Interval(low, spec.finite(magnitude), low_closed, True)
 
 
-def _midpoint(magnitude: int, spec: FormatSpec) -> Dyadic:
-    """Halfway between a magnitude and the next one: half a unit in the last place above it."""
+def midpoint_above(magnitude: int, spec: FormatSpec) -> Dyadic:
+    """Halfway between a finite magnitude and the next one, as if the format had one."""
     significand, exponent = spec.finite(magnitude)
     return Dyadic(2 * significand + 1, exponent - 1)

@@ -34,12 +34,14 @@ class DecimalNumber(NamedTuple):
         return not self.digits
 
     def ratio(self, low: int, high: int) -> tuple[int, int]:
-        """(numerator, denominator), both positive, of a number that stands in for |x| != 0.
+        """(numerator, denominator) of a number that stands in for |x|: (0, 1) only for 0.
 
         It lies where |x| lies relative to every multiple of 2^(low-1) up to 2^high, so it rounds
         as |x| does in a format whose smallest spacing is 2^low and whose values are below 2^high.
         """
         digits, exponent = self.digits, self.exponent
+        if not digits:
+            return 0, 1
         lead = len(digits) + exponent  # 10^(lead-1) <= |x| < 10^lead
         # 10^n is above 8^n = 2^3n for n > 0 and below it for n < 0: bounds without the power
         if lead > 1 and 3 * (lead - 1) > high:
@@ -102,7 +104,9 @@ class RationalNumber(NamedTuple):
 
     def ratio(self, low: int, high: int) -> tuple[int, int]:
         """As `DecimalNumber.ratio`."""
-        numerator, denominator, exponent, _ = self[1:]
+        _, numerator, denominator, exponent, _ = self
+        if not numerator:
+            return 0, 1
         lead = numerator.bit_length() - denominator.bit_length() + exponent
         if lead - 1 > high:  # 2^(lead-1) < |x| < 2^(lead+1)
             return 1 << max(high + 1, 0), 1
@@ -114,9 +118,9 @@ class RationalNumber(NamedTuple):
 
     def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
         """As `DecimalNumber.error_of`."""
-        numerator, denominator, exponent, _ = self[1:]
+        negative, numerator, denominator, exponent, _ = self
         size = numerator.bit_length() + denominator.bit_length() + abs(exponent)
-        if self.negative:
+        if negative:
             numerator = -numerator
         if denominator == 1 and size <= _MAX_SPAN:
             error = value.minus(Dyadic(numerator, exponent))
@@ -164,7 +168,7 @@ class Code(NamedTuple):
         if not self.fits(spec):
             raise InputError(
                 f"code {quoted(self.text)} is wider than the {spec.bits} bits of {spec.name}: "
-                f"write at most {spec.code_digits} hexadecimal digits, or choose a wider --dtype"
+                f"write at most {spec.code_digits} hexadecimal digits, or choose a wider dtype"
             )
         return self.code
 
@@ -204,6 +208,17 @@ CONSTANTS = {
     "epsilon": "machine_epsilon",
 }
 """Named constants that are read as values -> the attribute of `FormatSpec` that has them."""
+
+
+def as_number(literal: Literal, spec: FormatSpec) -> Number | None:
+    """The finite number that a literal is in a format; None if it is no finite number.
+
+    Raises:
+        InputError: a constant that the format has none of.
+    """
+    if isinstance(literal, (DecimalNumber, RationalNumber)):
+        return literal
+    return literal.in_format(spec) if isinstance(literal, Constant) else None
 
 
 def fraction_text(value: Fraction) -> str:

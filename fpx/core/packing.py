@@ -33,27 +33,52 @@ def group_bytes(bits: int, packing: Packing) -> int:
     return width // 8
 
 
-def unpack(
-    chunks: Iterable[bytes], bits: int, packing: Packing, big_endian: bool = False
-) -> Iterator[int]:
-    """The codes in a stream of bytes; a rest that is no whole code is dropped.
+class Unpacker:
+    """The codes in bytes that come piece by piece.
 
     Args:
-        chunks: the bytes, cut anywhere.
         bits: width of a code.
         packing: how codes follow each other.
         big_endian: of codes with whole bytes, whether the highest byte comes first.
     """
-    size = group_bytes(bits, packing)
-    rest = b""
+
+    def __init__(self, bits: int, packing: Packing, big_endian: bool = False) -> None:
+        self._bits, self._packing, self._big_endian = bits, packing, big_endian
+        self._size = group_bytes(bits, packing)
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[int]:
+        """The codes that are whole now."""
+        data = self._rest + data if self._rest else data
+        whole = len(data) - len(data) % self._size
+        self._rest = data[whole:]
+        return [
+            code
+            for start in range(0, whole, self._size)
+            for code in _split(
+                data[start : start + self._size], self._bits, self._packing, self._big_endian
+            )
+        ]
+
+    def finish(self) -> tuple[list[int], int]:
+        """The codes of an incomplete group, and the number of bytes after the last code."""
+        if self._packing is Packing.BYTES:
+            return [], len(self._rest)
+        codes = list(_split(self._rest, self._bits, self._packing, self._big_endian))
+        return codes, (8 * len(self._rest) - self._bits * len(codes)) // 8
+
+
+def unpack(
+    chunks: Iterable[bytes], bits: int, packing: Packing, big_endian: bool = False
+) -> Iterator[int]:
+    """The codes in a stream of bytes that is cut anywhere; arguments as for `Unpacker`.
+
+    A rest that is no whole code is dropped.
+    """
+    unpacker = Unpacker(bits, packing, big_endian)
     for chunk in chunks:
-        data = rest + chunk if rest else chunk
-        whole = len(data) - len(data) % size
-        for start in range(0, whole, size):
-            yield from _split(data[start : start + size], bits, packing, big_endian)
-        rest = data[whole:]
-    if packing is not Packing.BYTES:  # an incomplete group may still hold codes
-        yield from _split(rest, bits, packing, big_endian)
+        yield from unpacker.feed(chunk)
+    yield from unpacker.finish()[0]
 
 
 def _split(data: bytes, bits: int, packing: Packing, big_endian: bool) -> Iterator[int]:

@@ -1,6 +1,6 @@
 """What a format is: how its codes map to values; every constant of it is derived from that.
 
-Rounding and overflow are choices of a cast, not of a format: they live in `fpx.core.codec`.
+Rounding and overflow are choices of a cast, not of a format: they live in `fpx.core.policy`.
 
 The map, for a format with `f` fraction bits: the low `f` bits of a code are the `fraction` field,
 the next `exponent_bits` the `biased_exponent` field, and the top bit, if `signed`, the sign.
@@ -12,9 +12,10 @@ differently.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 from fpx.core.dyadic import Dyadic
 
@@ -32,9 +33,9 @@ class NanEncoding(Enum):
     """No NaN: every code is a number (OCP MX FP6 and FP4)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class FormatSpec:
-    """How the codes of one format map to values. Two specs are equal if they are the same row.
+    """How the codes of one format map to values. Specs are equal if all of their fields are.
 
     Attributes:
         name: torch's / ml_dtypes' name, such as `bfloat16`.
@@ -70,6 +71,18 @@ class FormatSpec:
     cuda: str | None = None
     gguf: str | None = None
     citation: str = ""
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # equal specs have equal names, and hardly any others do
+        return hash((self.name, self.bias, self.nan.value))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: a copy, in another process too, works out for itself what it caches."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # -- widths ------------------------------------------------------------------------------------
 
@@ -233,16 +246,6 @@ class FormatSpec:
     def smallest_positive(self) -> Dyadic:
         """The smallest value above zero."""
         return self.finite(int(self.zero))
-
-    @cached_property
-    def overflow_result(self) -> str:
-        """What a positive number beyond the range becomes by the format's own specification.
-
-        `infinity`, `nan`, or `max_finite`: see `fpx.core.codec.Overflow.IEEE`.
-        """
-        if self.infinity:
-            return "infinity"
-        return "max_finite" if self.nan is NanEncoding.NONE else "nan"
 
     def holds(self, other: FormatSpec) -> bool:
         """Whether every finite value of another format is a value of this one."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
-from fpx.core.interval import rounding_interval
+from fpx.core.interval import midpoint_above
 from fpx.core.spec import FormatSpec
 
 
@@ -22,18 +22,12 @@ class Thresholds(NamedTuple):
     smallest_normal: float
 
     @classmethod
-    @cache
+    @lru_cache(maxsize=256)
     def of(cls, spec: FormatSpec) -> Thresholds:
         """The thresholds of a format (rounding to nearest, ties to even)."""
-        interval = rounding_interval(spec.max_finite_magnitude, spec)
-        if interval is None or interval.high is None:  # no infinity, no NaN: still beyond the range
-            value = spec.max_finite
-            significand, exponent = 2 * value.significand + 1, value.exponent - 1
-            stays = spec.max_finite_magnitude % 2 == 0
-        else:
-            significand, exponent = interval.high
-            stays = interval.high_closed
-        return cls(_float(significand, exponent), stays, _float(*spec.smallest_normal))
+        top = spec.max_finite_magnitude
+        limit = midpoint_above(top, spec)
+        return cls(_float(*limit), top % 2 == 0, _float(*spec.smallest_normal))
 
 
 def _float(significand: int, exponent: int) -> float:

@@ -23,13 +23,12 @@ from fpx.measure.metrics import locations_of, measure, metrics_of
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import CastReport, CastRow
 from fpx.report.checks import Check
-from fpx.tensors.distributions import NAMES, named_source
+from fpx.tensors.distributions import NAMES
+from fpx.tensors.draws import Sample
 from fpx.tensors.dtypes import cast_dtype, origin_of
-from fpx.tensors.entry import Source, TensorEntry, entry_of
-from fpx.tensors.opening import as_tensor, open_files
+from fpx.tensors.entry import TensorEntry
+from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.tensors.select import select
-from fpx.words import escape
 
 TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
@@ -59,8 +58,7 @@ def cast_compare(
     """Casts every tensor of every source to every target and reports what was lost.
 
     Args:
-        sources: names of distributions, paths of files, torch tensors or numpy arrays; none means
-            every distribution.
+        sources: what `fpx.tensors.opening.open_all` takes; none means every distribution.
         targets: formats to cast to.
         from_: dtype in which distributions are drawn; files and tensors keep their own.
         device: `cpu`, `cuda`, `cuda:N` or `auto`, or a device found before; the casts run there.
@@ -83,22 +81,12 @@ def cast_compare(
     where = device if isinstance(device, Device) else find_device(device)
     choice = Choice(backend, where)
     specs = list(dict.fromkeys(targets))
-    if size < 1:
-        raise InputError(f"--size must be at least 1, not {size}")
-    opened: list[Source] = []
-    errors: list[str] = []
-    for number, source in enumerate(sources or NAMES):
-        try:
-            opened += _open(source, number, from_, size, seed, specs, errors)
-        except InputError as error:
-            if len(sources) == 1:
-                raise
-            errors.append(str(error))
-    if include or exclude:
-        opened = select(opened, include, exclude)
+    sample = Sample(cast_dtype(from_), size, seed, specs)
+    opened = open_all(sources or NAMES, include, exclude, sample=sample)
+    errors = list(opened.errors)
     progress = progress or Silent()
-    progress.start(sum(entry.count for source in opened for entry in source.entries))
-    work = [(source.name, entry) for source in opened for entry in source.entries]
+    progress.start(opened.count)
+    work = [(source.name, entry) for source in opened.sources for entry in source.entries]
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
         _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
     rows: list[CastRow] = []
@@ -133,29 +121,8 @@ def cast_compare(
         errors=tuple(errors),
         partial=partial,
         checks=tuple(checks),
-        notes=tuple(
-            f"{escape(source.name)}: {escape(note)}" for source in opened for note in source.notes
-        ),
+        notes=opened.notes,
     )
-
-
-def _open(
-    source: object,
-    number: int,
-    from_: FormatSpec,
-    size: int,
-    seed: int,
-    specs: list[FormatSpec],
-    errors: list[str],
-) -> list[Source]:
-    if isinstance(source, str):
-        if source in NAMES:
-            return [named_source(source, cast_dtype(from_), size, seed, specs)]
-        return open_files(source, errors)
-    if hasattr(source, "__fspath__"):
-        return open_files(str(source), errors)
-    name = f"tensor{number}" if number else "tensor"
-    return [Source(name, [entry_of(name, as_tensor(source))])]
 
 
 def _casts(

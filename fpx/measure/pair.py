@@ -10,7 +10,7 @@ power of two keeps them. `Pair.of` measures in float64 what is further off.
 from __future__ import annotations
 
 import math
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -150,7 +150,7 @@ class Pair:
         return float(self.error_in_ulps.amax())
 
 
-@cache
+@lru_cache(maxsize=256)
 def _float32_measures(target: FormatSpec) -> bool:
     """Whether float32 has every value of a format (and a zero, where relative errors are 0)."""
     return target.zero and target.signed and FORMATS["float32"].holds(target)

@@ -20,6 +20,7 @@ from fpx.report.cast_verify import (
 from fpx.words import escape
 
 _STYLES = {WRONG_ROUNDING: BAD_STYLE, POLICY: WARNING_STYLE, NAN_BITS: LABEL_STYLE}
+_AGAINST = {"exact": "correct rounding", "codec": "correct rounding, one number at a time"}
 _ACROSS = 6  # sources side by side: with the targets' names, what 80 columns hold
 _FEW = 4  # casts that are shown in full
 _CAUSES = 16
@@ -31,10 +32,10 @@ def verify_tables(report: VerifyReport, limit: int = _CAUSES) -> RenderableType:
     parts: list[RenderableType] = []
     for who in dict.fromkeys((row.backend, row.device) for row in report.rows):
         rows = [row for row in report.rows if (row.backend, row.device) == who]
-        parts.append(_heading(report, *who))
+        parts.append(_heading(report, rows[0]))
         parts += [_lines(rows)] if few else _matrices(rows)
     if few:
-        parts += [text for row in report.rows for text in _examples(row, report.against)]
+        parts += [text for row in report.rows for text in _examples(row)]
         return Group(*parts)
     causes = [(row, cause) for row in report.rows for cause in row.causes]
     causes.sort(key=lambda pair: (KINDS.index(pair[1].kind), -pair[1].count))
@@ -50,16 +51,11 @@ def verify_tables(report: VerifyReport, limit: int = _CAUSES) -> RenderableType:
     return Group(*parts)
 
 
-def _heading(report: VerifyReport, backend: str, device: str) -> Text:
-    against = "correct rounding" if report.against == "exact" else escape(report.against)
-    options = [
-        name for name in ("compile", "flush_denormal") if report.details.get(name)
-    ]  # what changes results
-    if report.details.get("layout") != "contiguous":
-        options.append(str(report.details.get("layout")))
-    how = f" ({', '.join(options)})" if options else ""
-    version = report.details.get(backend, "")
-    return Text(f"{backend} {version} on {device}{how}, against {against}", LABEL_STYLE)
+def _heading(report: VerifyReport, row: VerifyRow) -> Text:
+    against = _AGAINST.get(row.against) or escape(row.against)
+    how = f" ({', '.join(report.options.named)})" if report.options.named else ""
+    who = f"{row.backend} {row.version} on {row.device}{how}"
+    return Text(f"{who}, against {against}", LABEL_STYLE)
 
 
 def _verdict(row: VerifyRow) -> Text:
@@ -88,10 +84,17 @@ def _matrices(rows: list[VerifyRow]) -> list[RenderableType]:
         for target in offered:
             line = [cells.get((source, target)) for source in shown]
             table.add_row(target, *(Text("-") if row is None else _verdict(row) for row in line))
-        parts.append(table)
+        if offered:
+            parts.append(table)
     absent = [name for name in dict.fromkeys(row.to for row in rows) if name not in offered]
     if absent:
-        parts.append(Text(f"{rows[0].backend} offers no cast to {', '.join(absent)}.\n"))
+        who = rows[0].backend
+        lack = (
+            f"{who} offers no cast"
+            if rows[0].against in _AGAINST
+            else (f"{who} and {escape(rows[0].against)} do not both offer a cast")
+        )
+        parts.append(Text(f"{lack} to {', '.join(absent)}.\n"))
     return parts
 
 
@@ -127,7 +130,7 @@ def _why(causes: list[tuple[VerifyRow, CauseCount]]) -> Table:
     return table
 
 
-def _examples(row: VerifyRow, against: str) -> list[RenderableType]:
+def _examples(row: VerifyRow) -> list[RenderableType]:
     """Each cause with its examples in full, as a report of a bug needs them."""
     parts: list[RenderableType] = []
     for cause in row.causes:
@@ -139,7 +142,7 @@ def _examples(row: VerifyRow, against: str) -> list[RenderableType]:
             )
         )
         grid = Table.grid(padding=(0, 2))
-        expected = "expected" if against == "exact" else against
+        expected = "expected" if row.against in _AGAINST else row.against
         for number, found in enumerate(cause.examples):
             if number:
                 grid.add_row("")

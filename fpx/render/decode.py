@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.interval import Interval
+from fpx.core.policy import Overflow, Rounding
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,
@@ -49,13 +50,11 @@ def decode_panel(report: DecodeReport) -> RenderableType:
 def comparison(report: Comparison) -> RenderableType:
     """One number in several formats, side by side."""
     first = report.items[0]
+    title = Text(quoted(first.input).strip("'"), "bold")
+    for name, value in unusual_modes(first):
+        title.append(f"  {name} {value}", LABEL_STYLE)
     table = Table(
-        title=Text(quoted(first.input).strip("'")),
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1),
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
     )
     table.add_column("", style=LABEL_STYLE, no_wrap=True)
     for item in report.items:
@@ -69,66 +68,73 @@ def comparison(report: Comparison) -> RenderableType:
 # -- the parts -------------------------------------------------------------------------------------
 
 
-def _fields(report: DecodeReport) -> list[tuple[str, str, tuple[str, ...]]]:
-    """(bits, style, labels from long to short) of the fields that the format has."""
-    spec, bits = report.spec, report.bits
-    exponent_from = int(spec.signed)
-    fraction_from = exponent_from + spec.exponent_bits
-    parts = [
-        (bits[:exponent_from], SIGN_STYLE, ("s",)),
-        (bits[exponent_from:fraction_from], EXPONENT_STYLE, ("exponent", "exp", "e")),
-        (bits[fraction_from:], FRACTION_STYLE, ("fraction", "frac", "f")),
-    ]
-    return [part for part in parts if part[0]]
+# field -> its style, and its names from long to short
+_FIELDS = {
+    "sign": (SIGN_STYLE, ("s",)),
+    "exponent": (EXPONENT_STYLE, ("exponent", "exp", "e")),
+    "fraction": (FRACTION_STYLE, ("fraction", "frac", "f")),
+}
 
 
 def _bit_strip(report: DecodeReport) -> Text:
     """Bit positions, the bits, and a ruler that names the fields."""
     positions, strip, brackets, names = Text(), Text(), Text(), Text()
-    top = report.spec.bits - 1
-    for bits, style, labels in _fields(report):
-        width = len(bits)
-        first, last = str(top), str(top - width + 1)
+    for field in report.bit_fields:
+        style, labels = _FIELDS[field.name]
+        width = len(field.bits)
+        first, last = str(field.top), str(field.top - width + 1)
         place = first.ljust(width - len(last)) + last if width > len(first) + len(last) else first
         cell = max(width, len(place))
         rule = "│" if width == 1 else f"└{'─' * (width - 2)}┘"
         label = next((name for name in labels if len(name) <= cell), labels[-1])
         positions.append(f"{place:>{cell}} ", LABEL_STYLE)
-        strip.append(f"{bits:>{cell}} ", style)
+        strip.append(f"{field.bits:>{cell}} ", style)
         brackets.append(f"{rule:>{cell}} ", style)
         names.append(f"{label:^{cell}} " if cell > 2 else f"{label:>{cell}} ", style)
-        top -= width
     return Text("\n").join((positions, strip, brackets, names))
 
 
 def _formula(report: DecodeReport) -> Text:
     """(-1)^s × 2^(E - bias) × 1.f with the numbers filled in."""
-    spec = report.spec
-    kind = report.classification
-    if kind is Classification.INFINITY:
-        text = "the magnitude after the largest finite one"
-        if spec.has_nan_payload:
-            text = "exponent all ones, fraction zero"
-        return Text(f"{text}: {'minus ' if report.sign else ''}infinity")
-    if report.exponent is None:
-        if not spec.has_nan_payload:
-            return Text("the code reserved for NaN")
-        payload = report.fraction & (spec.quiet_bit - 1)
-        word = "quiet" if kind is Classification.QUIET_NAN else "signaling"
-        return Text(f"exponent all ones, fraction not zero: {word} NaN, payload {payload:#x}")
-    leading = int(kind is Classification.NORMAL)
-    exponent_field = max(report.biased_exponent, 1) if spec.zero else report.biased_exponent
-    fraction = f"{report.fraction:0{spec.fraction_bits}b}" if spec.fraction_bits else "0"
-    sign = Text.assemble("(-1)^", (str(report.sign), SIGN_STYLE), " × ") if spec.signed else Text()
+    formula = report.formula
+    if formula is None:
+        return Text(_special(report))
+    sign = Text()
+    if formula.sign is not None:
+        sign = Text.assemble("(-1)^", (str(formula.sign), SIGN_STYLE), " × ")
     return Text.assemble(
         sign,
         "2^(",
-        (str(exponent_field), EXPONENT_STYLE),
-        f"-{spec.bias})" if spec.bias >= 0 else f"+{-spec.bias})",
-        f" × {leading}.",
-        (fraction, FRACTION_STYLE),
+        (str(formula.exponent), EXPONENT_STYLE),
+        f"-{formula.bias})" if formula.bias >= 0 else f"+{-formula.bias})",
+        f" × {formula.leading}.",
+        (formula.fraction, FRACTION_STYLE),
         "₂",
     )
+
+
+def _special(report: DecodeReport) -> str:
+    """What makes a code an infinity or a NaN."""
+    has_payload = report.spec.has_nan_payload
+    if report.classification is Classification.INFINITY:
+        where = "the magnitude after the largest finite one"
+        if has_payload:
+            where = "exponent all ones, fraction zero"
+        return f"{where}: {'minus ' if report.sign else ''}infinity"
+    if report.nan_payload is None:
+        return "the code reserved for NaN"
+    kind = report.classification.value.replace("_", " ").replace("nan", "NaN")
+    return f"exponent all ones, fraction not zero: {kind}, payload {report.nan_payload:#x}"
+
+
+def unusual_modes(report: DecodeReport) -> list[tuple[str, str]]:
+    """Rounding and overflow, where they are not what everybody expects."""
+    found = []
+    if report.rounding is not Rounding.TIES_TO_EVEN:
+        found.append(("rounding", report.rounding.value))
+    if report.overflow is not Overflow.IEEE:
+        found.append(("overflow", report.overflow.value))
+    return found
 
 
 def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
@@ -141,11 +147,12 @@ def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
         rows.append(
             ("", f"= {'-' if report.sign else ''}2^{report.exponent} × {brief(significand or '')}")
         )
-        exact = exact_text(report.dyadic, report.sign) or ""
+        exact = report.value_text
         if len(exact) > _EXPANSION_SHOWN:
             exact = f"{brief(exact, 60)}  ({len(exact)} characters, all in --json)"
         rows.append(("exact value", exact))
     rows += [("shortest", report.shortest), ("hex float", report.hex_float)]
+    rows += unusual_modes(report)
     rows.append(("rounding error", _error(report)))
     if report.ulp_dyadic is not None:
         rows.append(("ulp", f"{brief(report.ulp_dyadic.decimal)} = 2^{report.ulp_dyadic.exponent}"))
@@ -155,7 +162,6 @@ def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
 
 
 def _short_details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
-    exact = exact_text(report.dyadic, report.sign) or report.shortest
     error, ulps, lower, upper = (
         "-" if text is None else brief(text, digits)
         for text, digits in (
@@ -165,14 +171,12 @@ def _short_details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
             (report.upper, _COLUMN_DIGITS),
         )
     )
-    sign, exponent, fraction = _fields(report)
+    bits = {field.name: field.bits for field in report.bit_fields}
     return [
         ("code", hex_code(report.code, report.spec)),
-        ("sign", Text(sign[0], sign[1])),
-        ("exponent", Text(exponent[0], exponent[1])),
-        ("fraction", Text(fraction[0], fraction[1])),
+        *((name, Text(bits.get(name, "-"), style)) for name, (style, _) in _FIELDS.items()),
         ("class", Text(_words(report).replace(", ", "\n"))),
-        ("exact value", brief(exact, _COLUMN_DIGITS)),
+        ("exact value", brief(report.value_text, _COLUMN_DIGITS)),
         ("shortest", report.shortest),
         ("rounding error", error),
         ("... in ulps", ulps),

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fpx.core.policy import overflow_result
 from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE
 from fpx.report.formats import LIBRARIES, FormatsReport, NamesReport
@@ -21,7 +22,7 @@ def formats_tables(report: FormatsReport) -> RenderableType:
         zeros = "none" if not spec.zero else "two" if spec.has_negative_zero else "one"
         codes.add_row(
             spec.name, item.layout, str(spec.bias), zeros, "yes" if spec.infinity else "no",
-            _nan(item), spec.overflow_result.replace("_", " "),
+            _nan(item), overflow_result(spec).replace("_", " "),
         )  # fmt: skip
     have = _table("Who has it")
     shown = [name for name in LIBRARIES if any(name in item.libraries for item in report.items)]

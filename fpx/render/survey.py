@@ -5,14 +5,15 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
+from fpx.render.decode import unusual_modes
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
-from fpx.report.base import exact_text, hex_code
+from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
 from fpx.words import quoted
 
-_CODE_SHOWN = 10  # characters: all of a 32-bit code
+_CODE_LINE = 10  # characters: all of a 32-bit code; longer ones may fold
 
 
 def survey_table(report: Survey) -> RenderableType:
@@ -22,24 +23,26 @@ def survey_table(report: Survey) -> RenderableType:
     title = Text(quoted(report.input).strip("'"), "bold")
     if len(specs) == 1:
         title.append(f" as {report.items[0].format}")
+    for name, value in unusual_modes(report.items[0]):
+        if name != "rounding" or len(modes) == 1:
+            title.append(f"  {name} {value}", LABEL_STYLE)
     title.append("  (numbers rounded here, exact in --json)", LABEL_STYLE)
-    table = plain_table(title)
+    longest = max(2 + item.spec.code_digits for item in report.items)
+    table = plain_table(title, first_out=("error", "in ulps", "result", "code"))
     if len(specs) > 1 or report.refused:
         table.add_column("format", no_wrap=True)
     if len(modes) > 1:
         table.add_column("rounding", no_wrap=True)
-    table.add_column("code", no_wrap=True)
+    table.add_column("code", min_width=min(longest, _CODE_LINE))
     table.add_column("value", no_wrap=True)
-    both = len(specs) > 1 and len(modes) > 1  # then 80 columns have no room for the error too
-    if not both:
-        table.add_column("error", no_wrap=True)
+    table.add_column("error", no_wrap=True)
     table.add_column("in ulps", no_wrap=True)
     table.add_column("result", no_wrap=True)
     for item in report.items:
         table.add_row(
             *([item.format] if len(specs) > 1 or report.refused else []),
             *([item.rounding.value] if len(modes) > 1 else []),
-            *_cells(item, with_error=not both),
+            *_cells(item),
         )
     for name, reason in report.refused:
         blank = ["-"] * (len(table.columns) - 2)
@@ -47,15 +50,11 @@ def survey_table(report: Survey) -> RenderableType:
     return table
 
 
-def _cells(item: DecodeReport, with_error: bool) -> list[RenderableType]:
-    code = hex_code(item.code, item.spec)
-    if len(code) > _CODE_SHOWN:
-        code = f"{code[: _CODE_SHOWN - 1]}…"
-    value = exact_text(item.dyadic, item.sign) or item.shortest
+def _cells(item: DecodeReport) -> list[RenderableType]:
     return [
-        code,
-        rounded(value),
-        *([_error_cell(item.rounding_error, 5)] if with_error else []),
+        hex_code(item.code, item.spec),
+        rounded(item.value_text),
+        _error_cell(item.rounding_error, 5),
         _error_cell(item.error_ulp, 4),
         _happened(item),
     ]

@@ -2,14 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
 from rich import box
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.table import Column, Table
 from rich.text import Text
 
+from fpx.render.text import LABEL_STYLE
+from fpx.report.base import Report, Reports
+from fpx.words import escape
 
-def plain_table(title: Text | str | None = None) -> Table:
+_LEAST = 10  # characters of a column that may fold, unless it says more
+_AMPLE = 1_000_000  # more columns than any cell has
+
+
+class FittingTable(Table):
+    """A table in which nothing is cut: a column for which there is no room is left out by name.
+
+    Args:
+        first_out: headers of the columns that go first; then those on the right go. The first
+            column always stays.
+        settings: rich's.
+    """
+
+    def __init__(self, *, first_out: Collection[str] = (), **settings: Any) -> None:
+        super().__init__(**settings)
+        self._first_out = first_out
+
+    def add_column(self, header: Any = "", footer: Any = "", **settings: Any) -> None:
+        """rich's, but that what is too long folds."""
+        super().add_column(header, footer, **{"overflow": "fold"} | settings)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, and a line that names what was left out."""
+        every = self.columns
+        kept, out = list(every), list[Column]()
+        while len(kept) > 1 and self._need(console, options, kept) > options.max_width:
+            out.append(self._least(kept))
+            kept = [column for column in kept if column is not out[-1]]
+        self.columns = [replace(column, _index=at) for at, column in enumerate(kept)]
+        if len(kept) == 1:
+            self.columns[0].no_wrap = False  # what is alone may fold, or it would be cut
+        try:
+            yield from super().__rich_console__(console, options)
+        finally:
+            self.columns = every
+        if out:
+            names = ", ".join(_name(column) for column in every if column in out)
+            yield Text(f"No room for: {names} (--csv and --json have all)", LABEL_STYLE)
+
+    def _least(self, kept: list[Column]) -> Column:
+        """The column that goes next."""
+        for name in self._first_out:
+            for column in kept[1:]:
+                if _name(column) == name:
+                    return column
+        return kept[-1]
+
+    def _need(self, console: Console, options: ConsoleOptions, columns: list[Column]) -> int:
+        """The columns of a terminal that those of the table need."""
+        wide = options.update_width(_AMPLE)
+        need = self._extra_width
+        for column in columns:
+            width = self._measure_column(console, wide, column)
+            if column.no_wrap:
+                need += width.maximum
+            else:
+                least = max(column.min_width or 0, _LEAST) + self._get_padding_width(column._index)
+                need += min(width.maximum, least)
+        return need
+
+
+def _name(column: Column) -> str:
+    header = column.header
+    plain = header.plain if isinstance(header, Text) else str(header)
+    return plain.replace("-\n", "").replace("\n", " ")
+
+
+def plain_table(title: Text | str | None = None, first_out: Collection[str] = ()) -> FittingTable:
     """A table with a line under its head and nothing else; columns are two spaces apart."""
-    return Table(
+    return FittingTable(
+        first_out=first_out,
         title=title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -17,3 +93,19 @@ def plain_table(title: Text | str | None = None) -> Table:
         padding=(0, 1),
         collapse_padding=True,
     )
+
+
+def any_table(report: Report) -> RenderableType:
+    """A report that has no drawing of its own."""
+    found = report.table()
+    table = plain_table()
+    for name in found.columns:
+        table.add_column(name, overflow="fold")
+    for row in found.rows:
+        table.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
+    return table
+
+
+def one_after_another(report: Reports) -> RenderableType:
+    """Each of several reports as it draws itself."""
+    return Group(*report.items)

@@ -1,33 +1,59 @@
-"""What every report is: plain data on demand, and a picture that `fpx.render` draws."""
+"""What every report is: rows, plain data on demand, and a picture that `fpx.render` draws."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, Protocol
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
+from fpx.errors import UnavailableError
+from fpx.report.columns import Table, table_of
+from fpx.version import __version__
+from fpx.words import listed
 
 JsonValue = Any
 """None, bool, int, float, str, or a list or dict of these."""
 
 
-class Report:
-    """Base of every report.
+class Renderer(Protocol):
+    """Who draws reports: `fpx.render` as a module is one."""
 
-    Attributes:
-        schema: name and version of the JSON form; removing or renaming a key raises the number.
-        renderer: turns a report into a rich renderable. `fpx/__init__.py` sets it, so that this
-            module need not know rich.
-        notebook: turns a report into a notebook's bundle of MIME types; set likewise.
+    def renderable(self, report: Report) -> Any:
+        """What rich prints."""
+
+    def plain_text(self, report: Report) -> str:
+        """The drawing without colours."""
+
+    def notebook(self, report: Report) -> dict[str, str]:
+        """A notebook's bundle: MIME type -> content."""
+
+
+_renderer: list[Callable[[], Renderer]] = []
+
+
+def draw_with(load: Callable[[], Renderer]) -> None:
+    """Tells all reports who draws them; `fpx/__init__.py` does, once.
+
+    This room must not import the one that draws. `load` is called when a report is first drawn.
     """
+    _renderer[:] = [load]
 
-    schema: ClassVar[str]
-    renderer: ClassVar[Callable[[Report], Any]]
-    notebook: ClassVar[Callable[[Report], dict[str, str]]]
+
+class Report:
+    """Base of every report: a frozen dataclass with a `schema`."""
+
+    @property
+    def schema(self) -> str:
+        """Name and version of the JSON form; removing or renaming a key raises the number."""
+        raise NotImplementedError(f"{type(self).__name__} names no schema")
+
+    def parts(self) -> Sequence[Any]:
+        """What iterating over the report gives, one object per row: on one thing, itself."""
+        return (self,)
 
     def results(self) -> list[dict[str, JsonValue]]:
         """The entries of the JSON document's `results`."""
@@ -37,22 +63,69 @@ class Report:
         """The entries of the JSON document's `environment`."""
         return {}
 
-    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
-        """The whole JSON document, as plain data that `json.dumps(…, allow_nan=False)` takes."""
-        return {
-            "schema": self.schema,
-            "fpx": version,
-            "environment": self.environment(),
-            "results": self.results(),
-        }
+    def beside(self) -> dict[str, JsonValue]:
+        """What the JSON document has beside `results`: totals, notes, errors and the like."""
+        return {}
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """What a notebook shows."""
-        return Report.notebook(self)
+    def to_dict(self) -> dict[str, JsonValue]:
+        """The whole JSON document, as plain data that `json.dumps(…, allow_nan=False)` takes."""
+        return {**self.head(), "results": self.results(), **self.beside()}
+
+    def head(self) -> dict[str, JsonValue]:
+        """What the JSON document begins with: schema, version and environment."""
+        return {"schema": self.schema, "fpx": __version__, "environment": self.environment()}
+
+    def table(self) -> Table:
+        """The entries of `results` as columns and rows of exact text."""
+        return table_of(self.results())
+
+    def to_pandas(self) -> Any:
+        """`table` as a `pandas.DataFrame`; exact numbers stay text.
+
+        Raises:
+            UnavailableError: pandas is not installed.
+        """
+        try:
+            from importlib import import_module
+
+            pandas = import_module("pandas")
+        except ImportError:
+            raise UnavailableError(
+                "pandas is not installed, which to_pandas makes a data frame of: pip install "
+                "pandas, or use table()"
+            ) from None
+        table = self.table()
+        return pandas.DataFrame(list(table.rows), columns=list(table.columns))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.parts())
+
+    def __len__(self) -> int:
+        return len(self.parts())
+
+    def __bool__(self) -> bool:
+        return True  # an empty report is a report
+
+    def __repr__(self) -> str:
+        count = len(self)
+        about = self.about()
+        rows = f"{count} row{'' if count == 1 else 's'}"
+        return f"<{type(self).__name__}: {rows}{', ' if about else ''}{about}>"
+
+    def about(self) -> str:
+        """What the one line of `repr` says beside the number of rows; may be empty."""
+        return ""
+
+    def __str__(self) -> str:
+        return _renderer[0]().plain_text(self)
 
     def __rich__(self) -> Any:
         """What `rich.print` shows."""
-        return Report.renderer(self)
+        return _renderer[0]().renderable(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows."""
+        return _renderer[0]().notebook(self)
 
 
 def to_json(value: Any) -> JsonValue:
@@ -87,16 +160,24 @@ def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
     return "-0" if sign and not value.significand else value.decimal
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reports(Report):
-    """Several reports of one kind as one document."""
+    """Several reports of one kind as one document.
+
+    Attributes:
+        items: the reports, which share their schema and environment.
+    """
 
     items: tuple[Report, ...]
 
     @property
-    def schema(self) -> str:  # type: ignore[override]
-        """The schema of the reports in it."""
-        return self.items[0].schema
+    def schema(self) -> str:
+        """The schema of the reports in it; of none at all, one that says so."""
+        return self.items[0].schema if self.items else "fpx.nothing/1"
+
+    def parts(self) -> tuple[Report, ...]:
+        """The reports."""
+        return self.items
 
     def results(self) -> list[dict[str, JsonValue]]:
         """The entries of all of them, in order."""
@@ -106,11 +187,9 @@ class Reports(Report):
         """The environment of them all, which they share."""
         return {key: value for item in self.items for key, value in item.environment().items()}
 
-    def __iter__(self) -> Iterator[Report]:
-        return iter(self.items)
+    def about(self) -> str:
+        """Whose rows these are."""
+        return listed(dict.fromkeys(item.about() for item in self.items), 4)
 
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Report:
+    def __getitem__(self, index: int) -> Any:
         return self.items[index]

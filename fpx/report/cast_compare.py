@@ -113,7 +113,7 @@ class CastRow:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CastReport(Report):
     """What casts did to tensors.
 
@@ -137,6 +137,10 @@ class CastReport(Report):
     partial: bool = False
     checks: tuple[Check[CastRow], ...] = ()
 
+    def parts(self) -> tuple[CastRow, ...]:
+        """The rows."""
+        return self.rows
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row."""
         return [row.to_dict() for row in self.rows]
@@ -145,9 +149,9 @@ class CastReport(Report):
         """Versions, device, threads and seed."""
         return dict(self.details)
 
-    def to_dict(self, version: str = "") -> dict[str, Any]:
-        """The JSON document, with totals, errors, notes, checks and failures beside the results."""
-        return super().to_dict(version) | {
+    def beside(self) -> dict[str, JsonValue]:
+        """Totals, errors, notes, checks and failures."""
+        return {
             "totals": [row.to_dict() for row in self.totals],
             "errors": list(self.errors),
             "notes": list(self.notes),

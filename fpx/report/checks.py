@@ -78,7 +78,7 @@ class Failure(Generic[_Row]):
     value: JsonValue
 
     @property
-    def line(self) -> str:
+    def text(self) -> str:
         """The failure on one line."""
         return f"{self.row.title}: {self.check.reason(self.row)}"
 

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
 from fpx.core import codec
-from fpx.core.codec import Fields
+from fpx.core.codec import Classification, Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
-from fpx.core.numbers import DecimalNumber, Nan, Number, RationalNumber
+from fpx.core.numbers import Infinity, Nan, Number, as_number
 from fpx.core.shortest import shortest_decimal
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code
-from fpx.report.encode import EncodeReport, flags_of
+from fpx.report.columns import Table, table_of
+from fpx.report.encode import EncodeReport
+
+
+@dataclass(frozen=True)
+class BitField:
+    """A field of a code.
+
+    Attributes:
+        name: `sign`, `exponent` or `fraction`.
+        bits: in binary.
+        top: the position of its highest bit; the code's lowest is 0.
+    """
+
+    name: str
+    bits: str
+    top: int
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The parts of (-1)^sign * 2^(exponent - bias) * leading.fraction.
+
+    Attributes:
+        sign: the sign bit; None in an unsigned format.
+        exponent: the exponent field; for subnormals and zeros 1, which is what counts there.
+        bias: of the format.
+        leading: the bit before the point: 1 for normal numbers, else 0.
+        fraction: the fraction's bits in binary, `0` if it has none.
+    """
+
+    sign: int | None
+    exponent: int
+    bias: int
+    leading: int
+    fraction: str
+
+
+_PAYLOAD_CARRIERS = (Classification.QUIET_NAN, Classification.SIGNALING_NAN)
 
 
 class DecodeReport(EncodeReport):
@@ -30,7 +69,7 @@ class DecodeReport(EncodeReport):
         """The exact value; None for infinities and NaNs."""
         return codec.decode(self.rounded.code, self.spec)
 
-    @property
+    @cached_property
     def fields(self) -> Fields:
         """Sign, biased exponent and fraction as stored."""
         return codec.fields(self.code, self.spec)
@@ -56,6 +95,39 @@ class DecodeReport(EncodeReport):
         return self.fields.fraction
 
     @property
+    def bit_fields(self) -> tuple[BitField, ...]:
+        """The fields that the format has, from the highest bits down."""
+        spec, bits = self.spec, self.bits
+        widths = {"sign": int(spec.signed), "exponent": spec.exponent_bits}
+        found, start = [], 0
+        for name, width in (*widths.items(), ("fraction", spec.fraction_bits)):
+            if width:
+                found.append(BitField(name, bits[start : start + width], spec.bits - 1 - start))
+            start += width
+        return tuple(found)
+
+    @property
+    def formula(self) -> Formula | None:
+        """How the value follows from the fields; None for infinities and NaNs."""
+        if self.dyadic is None:
+            return None
+        spec, fraction = self.spec, self.fraction
+        return Formula(
+            sign=self.sign if spec.signed else None,
+            exponent=max(self.biased_exponent, int(spec.zero)),
+            bias=spec.bias,
+            leading=int(self.classification is Classification.NORMAL),
+            fraction=f"{fraction:0{spec.fraction_bits}b}" if spec.fraction_bits else "0",
+        )
+
+    @property
+    def nan_payload(self) -> int | None:
+        """A NaN's payload, without the quiet bit; None where the format's NaNs have none."""
+        if not self.spec.has_nan_payload or self.classification not in _PAYLOAD_CARRIERS:
+            return None
+        return self.fraction & (self.spec.quiet_bit - 1)
+
+    @property
     def exponent(self) -> int | None:
         """The unbiased exponent: `emin` for subnormals and zeros, None for infinities and NaNs."""
         if self.dyadic is None:
@@ -68,7 +140,7 @@ class DecodeReport(EncodeReport):
         significand = self.significand_dyadic
         return None if significand is None else significand.fraction
 
-    @property
+    @cached_property
     def significand_dyadic(self) -> Dyadic | None:
         """`significand` as a `Dyadic`."""
         if self.dyadic is None:
@@ -76,11 +148,16 @@ class DecodeReport(EncodeReport):
         return Dyadic(abs(self.dyadic.significand), -self.spec.fraction_bits)
 
     @property
+    def value_text(self) -> str:
+        """The exact value as a decimal, `-0`, `inf` or `nan`."""
+        return exact_text(self.dyadic, self.sign) or self.shortest
+
+    @property
     def value(self) -> Fraction | None:
         """The exact value; None for infinities and NaNs."""
         return None if self.dyadic is None else self.dyadic.fraction
 
-    @property
+    @cached_property
     def shortest(self) -> str:
         """The decimal with the fewest digits that rounds to this code."""
         return shortest_decimal(self.code, self.spec)
@@ -100,12 +177,12 @@ class DecodeReport(EncodeReport):
         A decimal, or `p/q` where no finite decimal exists, or the two terms `a - b` where writing
         the difference out would take millions of digits.
         """
-        return self._errors()[0]
+        return self._errors[0]
 
     @property
     def error_ulp(self) -> str | None:
         """`rounding_error` in ulps of the format at the input; None for NaNs."""
-        return self._errors()[1]
+        return self._errors[1]
 
     @property
     def ulp(self) -> Fraction | None:
@@ -119,7 +196,7 @@ class DecodeReport(EncodeReport):
         exponent = self.rounded.ulp_exponent
         return None if exponent is None else Dyadic(1, exponent)
 
-    @property
+    @cached_property
     def neighbours(self) -> tuple[int | None, int | None]:
         """The codes of the next lower and next upper value."""
         return codec.neighbours(self.code, self.spec)
@@ -134,7 +211,7 @@ class DecodeReport(EncodeReport):
         """The next upper value as an exact decimal, or "inf"."""
         return self._text_of(self.neighbours[1])
 
-    @property
+    @cached_property
     def interval(self) -> Interval | None:
         """The real numbers that round to this code."""
         return rounding_interval(self.code, self.spec, self.rounding, self.overflow)
@@ -142,10 +219,9 @@ class DecodeReport(EncodeReport):
     @property
     def number(self) -> Number | None:
         """The input, if it is a finite number."""
-        if isinstance(self.literal, (DecimalNumber, RationalNumber)):
-            return self.literal
-        return None
+        return as_number(self.literal, self.spec)
 
+    @cached_property
     def _errors(self) -> tuple[str | None, str | None]:
         """`rounding_error` and `error_ulp`."""
         rounded, dyadic = self.rounded, self.dyadic
@@ -157,7 +233,8 @@ class DecodeReport(EncodeReport):
             return "0", "0"
         number, exponent = self.number, rounded.ulp_exponent
         if number is None or exponent is None:  # an infinity that became the largest finite value
-            return ("inf", "inf") if self.literal.text.startswith("-") else ("-inf", "-inf")
+            negative = isinstance(self.literal, Infinity) and self.literal.negative
+            return ("inf", "inf") if negative else ("-inf", "-inf")
         if dyadic is None:
             return ("-inf", "-inf") if self.sign else ("inf", "inf")
         errors = number.error_of(dyadic, exponent)
@@ -175,46 +252,43 @@ class DecodeReport(EncodeReport):
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
-        spec, code, dyadic, interval = self.spec, self.rounded.code, self.dyadic, self.interval
-        rounding_error, error_ulp = self._errors()
-        sign, biased_exponent, fraction = codec.fields(code, spec)
-        kind = codec.classify(code, spec)
-        shortest = shortest_decimal(code, spec)
-        lower, upper = codec.neighbours(code, spec)
-        exponent = significand = None
-        value = hex_float = shortest
-        if dyadic is not None:
-            exponent = max(biased_exponent, int(spec.zero)) - spec.bias
-            significand = Dyadic(abs(dyadic.significand), -spec.fraction_bits).decimal
-            minus_zero = "-" if sign and not dyadic.significand else ""
-            value = minus_zero + dyadic.decimal
-            hex_float = minus_zero + dyadic.hex_float
+        spec, interval = self.spec, self.interval
+        sign, biased_exponent, fraction = self.fields
         return [
             {
-                "input": self.literal.text,
+                "input": self.input,
                 "format": spec.name,
-                "code": hex_code(code, spec),
-                "bits": f"{code:0{spec.bits}b}",
+                "code": hex_code(self.code, spec),
+                "bits": self.bits,
                 "sign": sign,
                 "biased_exponent": biased_exponent,
-                "exponent": exponent,
+                "exponent": self.exponent,
                 "fraction": f"0x{fraction:0{-(-spec.fraction_bits // 4)}x}",
-                "significand": significand,
-                "classification": kind.value,
-                "value": value,
-                "shortest": shortest,
-                "hex_float": hex_float,
-                "rounding_error": rounding_error,
-                "error_ulp": error_ulp,
+                "significand": exact_text(self.significand_dyadic),
+                "classification": self.classification.value,
+                "value": self.value_text,
+                "shortest": self.shortest,
+                "hex_float": self.hex_float,
+                "rounding_error": self.rounding_error,
+                "error_ulp": self.error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
-                "lower": self._text_of(lower),
-                "upper": self._text_of(upper),
+                "lower": self.lower,
+                "upper": self.upper,
                 "interval": None if interval is None else interval_json(interval),
                 "rounding": self.rounding.value,
                 "overflow": self.overflow.value,
-                "flags": flags_of(self.rounded, kind),
+                "flags": list(self.flags),
             }
         ]
+
+    def table(self) -> Table:
+        """One row; a code to which nothing rounds has empty columns for the interval."""
+        (entry,) = self.results()
+        entry["interval"] = entry["interval"] or dict.fromkeys(_INTERVAL_KEYS)
+        return table_of([entry])
+
+
+_INTERVAL_KEYS = ("low", "high", "low_closed", "high_closed")
 
 
 def interval_json(interval: Interval) -> dict[str, JsonValue]:

@@ -53,7 +53,7 @@ class DeviceSupport:
     formats: tuple[FormatSupport, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DevicesReport(Report):
     """The devices here, and the software that drives them."""
 
@@ -61,6 +61,10 @@ class DevicesReport(Report):
 
     devices: tuple[DeviceSupport, ...]
     details: Mapping[str, JsonValue]
+
+    def parts(self) -> tuple[DeviceSupport, ...]:
+        """The devices."""
+        return self.devices
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per device."""

@@ -12,7 +12,7 @@ from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
 from fpx.report.decode import DecodeReport
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DistanceReport(Report):
     """How far apart two numbers are in a format.
 

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Overflow, Rounded, Rounding
-from fpx.core.numbers import Constant, Literal
+from fpx.core.codec import Classification, Rounded
+from fpx.core.numbers import Literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, hex_code
+from fpx.words import quoted
 
 
-@dataclass(frozen=True, eq=False)
+class Notation(Enum):
+    """How a code is written."""
+
+    HEX = "hex"
+    BIN = "bin"
+    INT = "int"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -46,8 +58,6 @@ class EncodeReport(Report):
         Raises:
             InputError: `spec` cannot hold it at all.
         """
-        if isinstance(literal, Constant):
-            literal = literal.in_format(spec)
         rounded = codec.encode(literal, spec, rounding, overflow)
         return cls(literal, spec, rounding, overflow, rounded)
 
@@ -66,15 +76,37 @@ class EncodeReport(Report):
         """The integer encoding."""
         return self.rounded.code
 
-    @property
+    @cached_property
     def classification(self) -> Classification:
         """What the code stands for."""
         return codec.classify(self.code, self.spec)
 
-    @property
+    @cached_property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        return tuple(flags_of(self.rounded, self.classification))
+        rounded, kind = self.rounded, self.classification
+        names = ["inexact" if rounded.inexact else "exact"]
+        if rounded.invalid:
+            names.append("invalid")
+        if rounded.overflow:
+            names.append("overflow")
+        if rounded.inexact and kind is Classification.ZERO:
+            names.append("underflow")
+        if kind is Classification.SUBNORMAL:
+            names.append("subnormal")
+        return tuple(names)
+
+    def text(self, notation: Notation = Notation.HEX) -> str:
+        """The code as `0x4049`, `0b0100000001001001` or `16457`."""
+        if notation is Notation.INT:
+            return str(self.code)
+        if notation is Notation.BIN:
+            return f"0b{self.code:0{self.spec.bits}b}"
+        return hex_code(self.code, self.spec)
+
+    def about(self) -> str:
+        """Number, format and code."""
+        return f"{quoted(self.input)} as {self.format}, {hex_code(self.code, self.spec)}"
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry: input, format, code, rounding, overflow, flags."""
@@ -88,17 +120,3 @@ class EncodeReport(Report):
                 "flags": list(self.flags),
             }
         ]
-
-
-def flags_of(rounded: Rounded, kind: Classification) -> list[str]:
-    """`exact` or `inexact`, then what came with it."""
-    names = ["inexact" if rounded.inexact else "exact"]
-    if rounded.invalid:
-        names.append("invalid")
-    if rounded.overflow:
-        names.append("overflow")
-    if rounded.inexact and kind is Classification.ZERO:
-        names.append("underflow")
-    if kind is Classification.SUBNORMAL:
-        names.append("subnormal")
-    return names

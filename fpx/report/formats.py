@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fpx.core.policy import overflow_result
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.report.base import JsonValue, Report, Reports, hex_code
 
@@ -12,7 +13,7 @@ LIBRARIES = ("torch", "numpy", "ml_dtypes", "safetensors", "onnx", "cuda", "gguf
 """Where formats have names, in the order in which they are told."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NamesReport(Report):
     """What one format is called, by whom, and how its special values are encoded."""
 
@@ -58,7 +59,7 @@ class NamesReport(Report):
                 "infinity": spec.infinity,
                 "nan": spec.nan.value,
                 "nan_code": None if spec.nan_code is None else hex_code(spec.nan_code, spec),
-                "overflow": spec.overflow_result,
+                "overflow": overflow_result(spec),
                 "libraries": self.libraries,
                 "aliases": list(spec.aliases),
                 "citation": spec.citation,

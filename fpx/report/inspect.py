@@ -44,11 +44,11 @@ class TensorStats:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file.
+    """One tensor of a source.
 
     Attributes:
-        source: the file.
-        kind: what kind of file it is.
+        source: where it is: a file, or what reports call something in memory.
+        kind: what kind of source that is.
         tensor: the tensor's name.
         dtype: torch's name of its dtype.
         shape: elements along each axis.
@@ -57,7 +57,8 @@ class TensorInfo:
         contiguous: whether the elements lie one after the other in row-major order.
         count: elements.
         bytes: of its elements.
-        storage: the storage's name in this file, shared by the tensors that share it.
+        storage: the storage's name in its source, the same for the tensors that share it: `#1`,
+            `#2`, … in the order of their first use, where tensors can share one; else the tensor's.
         storage_bytes: of the whole storage.
         shares_with: names of the other tensors in that storage.
         stats: its values; None where they were not asked for.
@@ -79,7 +80,7 @@ class TensorInfo:
     stats: TensorStats | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class InspectReport(Report):
     """What tensor files hold.
 
@@ -110,13 +111,17 @@ class InspectReport(Report):
         """Number of storages."""
         return len({(tensor.source, tensor.storage) for tensor in self.tensors})
 
+    def parts(self) -> tuple[TensorInfo, ...]:
+        """The tensors."""
+        return self.tensors
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per tensor."""
         return [to_json(tensor) for tensor in self.tensors]
 
-    def to_dict(self, version: str = "") -> dict[str, JsonValue]:
-        """The JSON document, with sizes, `errors` and `notes` beside the results."""
-        return super().to_dict(version) | {
+    def beside(self) -> dict[str, JsonValue]:
+        """Sizes, `errors` and `notes`."""
+        return {
             "bytes": self.bytes,
             "storage_bytes": self.storage_bytes,
             "storage_count": self.storage_count,
@@ -125,7 +130,7 @@ class InspectReport(Report):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ExtremesReport(Report):
     """The most extreme elements of one tensor.
 
@@ -145,7 +150,7 @@ class ExtremesReport(Report):
     closest_to_zero: tuple[Element, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayoutReport(Report):
     """How one tensor lies in its storage."""
 

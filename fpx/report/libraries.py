@@ -40,7 +40,7 @@ class LibraryCast:
         return value or shortest_decimal(self.code, self.spec)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LibraryReport(Report):
     """A number in a format, and what the libraries that have the format make of it.
 

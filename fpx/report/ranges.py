@@ -24,7 +24,7 @@ def _json_integer(number: int) -> int | str:
     return number if abs(number) <= _JSON_INTEGER else str(number)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FormatReport(Report):
     """The constants of one format, all derived from its row."""
 
@@ -109,7 +109,7 @@ class Difference:
     text: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RangeComparison(Report):
     """What is gained and lost by going from one format to another."""
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.numbers import Code, Infinity, Literal, Nan
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import Reports
+from fpx.report.base import JsonValue, Reports
 from fpx.report.decode import DecodeReport
+from fpx.words import quoted
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Survey(Reports):
     """One number as several formats and rounding modes see it, the smallest error first.
 
@@ -29,6 +30,14 @@ class Survey(Reports):
     def input(self) -> str:
         """The number as it was given."""
         return self.items[0].input if self.items else ""
+
+    def beside(self) -> dict[str, JsonValue]:
+        """`refused`."""
+        return {"refused": [{"format": name, "reason": why} for name, why in self.refused]}
+
+    def about(self) -> str:
+        """The number."""
+        return quoted(self.input)
 
 
 def survey(
@@ -53,7 +62,7 @@ def survey(
             refused.append((spec.name, str(error)))
     if not groups:
         raise InputError(
-            refused[0][1] if refused else f"code {literal.text} is wider than every format"
+            refused[0][1] if refused else f"code {quoted(literal.text)} is wider than every format"
         )
     if len(groups) > 1:
         low = min(group[0].spec.quantum_exponent for group in groups)
@@ -68,17 +77,14 @@ def _error_size(report: DecodeReport, low: int, high: int) -> tuple[int, Fractio
     The number is stood in for by one that compares alike with all values of all the formats, whose
     smallest spacing is 2^low and whose values are below 2^high.
     """
-    number = report.literal
+    number = report.number
     if report.dyadic is None:
         if not report.rounded.inexact:
             return 0, Fraction(0)
         return (1 if report.shortest.endswith("inf") else 2), Fraction(0)
-    if isinstance(number, (Infinity, Nan)):
+    if isinstance(report.literal, (Infinity, Nan)):
         return 1, Fraction(0)
-    if not report.rounded.inexact or isinstance(number, Code):
+    if not report.rounded.inexact or number is None:
         return 0, Fraction(0)
-    assert report.number is not None
-    if report.number.is_zero:
-        return 0, abs(report.dyadic.fraction)
-    x = Fraction(*report.number.ratio(low, high))
+    x = Fraction(*number.ratio(low, high))
     return 0, abs(report.dyadic.fraction - (-x if number.negative else x))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from fpx.core import codec
+from fpx.core.codec import Classification, Fields
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -17,23 +19,91 @@ GRID_BITS = 12
 """Formats of up to that many bits are shown whole."""
 
 
-def code_entry(code: int, spec: FormatSpec) -> dict[str, JsonValue]:
-    """One code: its fields, class and exact value (`inf`, `nan` where it has none)."""
-    sign, biased_exponent, fraction = codec.fields(code, spec)
-    value = codec.decode(code, spec)
-    return {
-        "code": hex_code(code, spec),
-        "bits": f"{code:0{spec.bits}b}",
-        "sign": sign,
-        "biased_exponent": biased_exponent,
-        "fraction": fraction,
-        "classification": codec.classify(code, spec).value,
-        "value": exact_text(value, sign) or shortest_decimal(code, spec),
-        "shortest": shortest_decimal(code, spec),
-    }
+@dataclass(frozen=True)
+class CodeRow:
+    """One code of a format, and what it stands for.
+
+    Attributes:
+        spec: the format.
+        code: the code.
+    """
+
+    spec: FormatSpec
+    code: int
+
+    @property
+    def hex(self) -> str:
+        """The code as `0x4049`."""
+        return hex_code(self.code, self.spec)
+
+    @property
+    def bits(self) -> str:
+        """The code in binary, all of its bits."""
+        return f"{self.code:0{self.spec.bits}b}"
+
+    @property
+    def split_bits(self) -> str:
+        """The bits with a dash between the fields."""
+        bits, spec = self.bits, self.spec
+        ends = (int(spec.signed), int(spec.signed) + spec.exponent_bits)
+        parts = (bits[: ends[0]], bits[ends[0] : ends[1]], bits[ends[1] :])
+        return "-".join(part for part in parts if part)
+
+    @cached_property
+    def fields(self) -> Fields:
+        """Sign, biased exponent and fraction as stored."""
+        return codec.fields(self.code, self.spec)
+
+    @property
+    def classification(self) -> Classification:
+        """What the code stands for."""
+        return codec.classify(self.code, self.spec)
+
+    @cached_property
+    def value(self) -> str:
+        """The exact value as a decimal, `-0`, `inf` or `nan`."""
+        value = codec.decode(self.code, self.spec)
+        return exact_text(value, self.fields.sign) or self.shortest
+
+    @cached_property
+    def shortest(self) -> str:
+        """The decimal with the fewest digits that rounds to this code."""
+        return shortest_decimal(self.code, self.spec)
+
+    def entry(self) -> dict[str, JsonValue]:
+        """The code as an entry of `results`."""
+        sign, biased_exponent, fraction = self.fields
+        return {
+            "code": self.hex,
+            "bits": self.bits,
+            "sign": sign,
+            "biased_exponent": biased_exponent,
+            "fraction": fraction,
+            "classification": self.classification.value,
+            "value": self.value,
+            "shortest": self.shortest,
+        }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class Grid:
+    """The magnitudes of a format by their high and low bits, as specifications print them.
+
+    Attributes:
+        rows: a row for each pattern of the bits that run down, in it a code for each pattern of
+            those that run across.
+        down_bits, across_bits: how many run where.
+        down, across: which they are.
+    """
+
+    rows: tuple[tuple[CodeRow, ...], ...]
+    down_bits: int
+    across_bits: int
+    down: str
+    across: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TableReport(Report):
     """Codes of a format with their values.
 
@@ -49,10 +119,6 @@ class TableReport(Report):
     codes: Sequence[int]
     centre: int | None = None
 
-    KEYS: ClassVar[tuple[str, ...]] = (
-        "code", "bits", "sign", "biased_exponent", "fraction", "classification", "value", "shortest"
-    )  # fmt: skip
-
     @classmethod
     def whole(cls, spec: FormatSpec) -> TableReport:
         """Every code of a format of up to `GRID_BITS` bits.
@@ -63,7 +129,7 @@ class TableReport(Report):
         if spec.bits > GRID_BITS:
             raise InputError(
                 f"{spec.name} has 2^{spec.bits} codes, too many for one table: choose some with "
-                "--around VALUE --count N"
+                "`around` and `count`"
             )
         return cls(spec, range(1 << spec.bits))
 
@@ -75,7 +141,7 @@ class TableReport(Report):
             InputError: the value is a NaN, or the count is not positive.
         """
         if count < 1:
-            raise InputError(f"--count must be at least 1, not {count}")
+            raise InputError(f"`count` must be at least 1, not {count}")
         spec = centre.spec
         place = codec.ordinal(centre.code, spec)
         places = range(place - (count - 1) // 2, place + count // 2 + 1)
@@ -83,6 +149,52 @@ class TableReport(Report):
         codes = [centre.code if at == place else code for at, code in found if code is not None]
         return cls(spec, codes, centre.code)
 
+    def parts(self) -> tuple[CodeRow, ...]:
+        """One row per code."""
+        return self.rows
+
+    @cached_property
+    def rows(self) -> tuple[CodeRow, ...]:
+        """One row per code."""
+        return tuple(CodeRow(self.spec, code) for code in self.codes)
+
+    @property
+    def grid(self) -> Grid:
+        """The whole format by exponent and fraction, without the sign.
+
+        The shorter of the two fields runs across; a format without fraction is cut after three bits
+        of its exponent.
+        """
+        spec = self.spec
+        exponent, fraction = spec.exponent_bits, spec.fraction_bits
+        fraction_down = fraction > exponent
+        if fraction_down:
+            across_bits, down, across = exponent, "fraction bits", "exponent bits"
+        elif fraction:
+            across_bits, down, across = fraction, "exponent bits", "fraction bits"
+        else:
+            across_bits, down, across = min(3, exponent), "the exponent's high bits", "its low bits"
+        down_bits = exponent + fraction - across_bits
+
+        def row(high: int, low: int) -> CodeRow:
+            code = low << fraction | high if fraction_down else high << across_bits | low
+            return CodeRow(spec, code)
+
+        return Grid(
+            tuple(
+                tuple(row(high, low) for low in range(1 << across_bits))
+                for high in range(1 << down_bits)
+            ),
+            down_bits,
+            across_bits,
+            down,
+            across,
+        )
+
+    def about(self) -> str:
+        """The format."""
+        return self.spec.name
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per code."""
-        return [code_entry(code, self.spec) for code in self.codes]
+        return [row.entry() for row in self.rows]

@@ -9,29 +9,21 @@ import torch
 
 from fpx.casts.rounding import nans, round_codes
 from fpx.core import codec
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import INTEGERS, IntegerType, container
 from tests.codes import corners, exact, tensor
 
 WIDE = [spec for spec in FORMATS.values() if spec.bits <= 64]
-
-
 TARGETS = [spec for spec in WIDE if spec.bits <= 32]
-
-
 _NAMES = "e4m6 e3m0 e5m3fn e3m3b7fnuz e6m0fnu e2m23 binary8p3sf binary8p3se binary7p1ue binary6p3uf"
 
 
 CUSTOM = [find_format(name) for name in _NAMES.split()]
-
-
 SMALL: list[FormatSpec | IntegerType] = [s for s in WIDE if s.bits <= 8]
-
-
 SMALL += [s for s in INTEGERS.values() if s.bits <= 8]
 
 
@@ -39,8 +31,6 @@ EVEN, IEEE = Rounding.TIES_TO_EVEN, Overflow.IEEE
 
 
 MODES = [(EVEN, overflow) for overflow in Overflow]
-
-
 MODES += [(Rounding.TIES_TO_AWAY, IEEE), (Rounding.TOWARD_ZERO, IEEE)]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import fpx
+from fpx.cli.app import COMMANDS
 from tests.helpers import call, run
 
 
-@pytest.mark.parametrize("command", ["decode", "encode", "range", "cast-compare"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(command: str) -> None:
     code, out, err = call(command, "--help")
     assert (code, err) == (0, "")

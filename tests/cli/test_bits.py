@@ -46,3 +46,20 @@ def test_bits_as_lines() -> None:
     for args in (["/no/such"], ["-", "--offset", "9"], ["-", "--count", "-1"], ["/"]):
         code, _, err = call("bits", *args, "--dtype", "bf16", stdin=b"\x00")
         assert (code, err.count("\n")) == (2, 1)
+
+
+def test_lines_count_from_the_offset(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(range(48)))
+    _, out, _ = call("bits", tmp_path / "x", "--dtype", "bf16", "--offset", "16", "--count", "12")
+    lines = out.splitlines()
+    per_line = 12 // len(lines)
+    assert len(lines) > 1
+    assert [int(line[:8], 16) for line in lines] == [
+        16 + 2 * per_line * n for n in range(len(lines))
+    ]
+    assert lines[0].startswith("00000010: 1110 1312")
+    _, out, _ = call("bits", tmp_path / "x", "--dtype", "fp4", "--offset", "5", "--count", "40")
+    lines = out.splitlines()
+    assert [int(line[:8], 16) for line in lines] == [
+        5 + n * (40 // len(lines)) // 2 for n in range(len(lines))
+    ]

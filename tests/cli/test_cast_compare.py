@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.helpers import PATIENCE, call, running
+from tests.helpers import PATIENCE, call, results, running
 
 
 def test_cast_compare_reports_a_checkpoint(tmp_path: Path) -> None:
@@ -104,3 +104,22 @@ def test_ctrl_c_shows_the_totals_so_far(tmp_path: Path) -> None:
     document = json.loads(out)
     assert document["partial"] is True
     assert 0 < document["totals"][0]["count"] < 1_000_000_000
+
+
+def test_the_seed_alone_tells_what_is_drawn() -> None:
+    def numbers(*options: str) -> tuple[object, ...]:
+        (row,) = results("cast-compare", "normal", "--to", "fp16", "--size", "500", *options)
+        return row["max_abs_error"], row["rms_error"], row["exact_count"]
+
+    assert numbers() == numbers("--seed", "0") != numbers("--seed", "1")
+    assert numbers("--seed", "1") == numbers("--seed", "1") != numbers("--seed", "2")
+
+
+@pytest.mark.parametrize("name", ["float64", "bfloat16"])
+def test_distributions_are_drawn_in_the_format_that_was_asked_for(name: str) -> None:
+    args = ("cast-compare", "normal", "--to", "fp16", "--size", "500")
+    (row,) = results(*args, "--from", name)
+    assert row["from"] == name
+    (plain,) = results(*args)
+    assert plain["from"] == "float32"
+    assert plain["rms_error"] != row["rms_error"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fpx.core.formats import FORMATS
 from tests.helpers import call, results
 
 
@@ -47,3 +48,23 @@ def test_overflow_to_nan() -> None:
     code, _, err = call("decode", "70000", "--dtype", "fp4", "--overflow", "nan")
     assert code == 2
     assert "no NaN" in err
+
+
+@pytest.mark.parametrize("command", ["decode", "encode"])
+def test_what_digits_mean(command: str) -> None:
+    for text, meaning, code in (
+        ("16", "auto", "0x4c00"), ("16", "code", "0x0010"), ("16", "value", "0x4c00"),
+        ("0x10", "code", "0x0010"), ("0x10", "value", "0x4c00"),
+    ):  # fmt: skip
+        (entry,) = results(command, text, "--as", meaning, "--dtype", "fp16")
+        assert entry["code"] == code, (text, meaning)
+    assert call(command, "3.14", "--as", "code", "--dtype", "fp16")[0] == 2
+
+
+def test_a_format_named_twice_is_shown_once() -> None:
+    found = results("decode", "1", "--dtype", "bf16", "--dtype", "bfloat16", "--dtype", "e8m7")
+    assert [entry["format"] for entry in found] == ["bfloat16"]
+    found = results("decode", "1", "--dtype", "all", "--dtype", "bf16")
+    assert sorted(entry["format"] for entry in found) == sorted(FORMATS)
+    found = results("decode", "1", "--dtype", "fp16", "--dtype", "bf16", "--dtype", "half")
+    assert [entry["format"] for entry in found] == ["float16", "bfloat16"]

@@ -14,3 +14,12 @@ def test_distance() -> None:
     assert (entry["steps"], entry["difference"]) == (1, None)
     assert len(results("distance", "1", "2")) == 3
     assert call("distance", "1", "-")[0] == 2
+
+
+def test_what_digits_mean() -> None:
+    (entry,) = results("distance", "16", "18", "--as", "code", "--dtype", "fp16")
+    assert entry["steps"] == 2
+    (entry,) = results("distance", "16", "18", "--as", "value", "--dtype", "fp16")
+    assert entry["steps"] == 128
+    (entry,) = results("distance", "0x10", "0x12", "--as", "value", "--dtype", "fp16")
+    assert entry["steps"] == 128

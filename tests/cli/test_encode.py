@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helpers import call
+from tests.helpers import call, results
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,17 @@ from tests.helpers import call
 )  # fmt: skip
 def test_encode(args: list[str], lines: list[str]) -> None:
     assert call("encode", *args) == (0, "\n".join(lines) + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [([], "0x7c00"), (["--overflow", "saturate"], "0x7bff"), (["--overflow", "nan"], "0x7e00"),
+     (["--rounding", "toward_zero"], "0x7bff")],
+)  # fmt: skip
+def test_json_is_what_is_printed(options: list[str], code: str) -> None:
+    args = ["encode", "65520", "--dtype", "fp16", *options]
+    assert call(*args) == (0, f"{code}\n", "")
+    (entry,) = results(*args)
+    assert entry["code"] == code
+    assert entry["rounding"] == (options[1] if "--rounding" in options else "ties_to_even")
+    assert entry["overflow"] == (options[1] if "--overflow" in options else "ieee")

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.helpers import PATIENCE, call, run, running
 
@@ -80,3 +82,13 @@ def test_debug_shows_the_traceback() -> None:
     result = run("decode", "x", env=os.environ | {"FPX_DEBUG": "1"})
     assert "Traceback" in result.stderr
     assert "Traceback" not in run("decode", "x").stderr
+
+
+def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:
+    save_file({"x" * 5000: torch.tensor([1e9])}, tmp_path / "x.safetensors")
+    args = ("cast-compare", tmp_path / "x.safetensors", "--to", "fp16")
+    code, _, err = call(*args, "--fail-if", "overflow_count>0", "--json")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "x" * 100 in err
+    assert "…" in err
+    assert len(err) < 1100

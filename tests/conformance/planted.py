@@ -15,7 +15,7 @@ from fpx.casts.rounding import nans, round_codes
 from fpx.conformance.cast_verify import cast_verify, find_origin
 from fpx.conformance.codes import every_code
 from fpx.conformance.tally import Tally
-from fpx.core.codec import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import VerifyRow
 from fpx.tensors.dtypes import IntegerType
@@ -24,7 +24,7 @@ from tests.helpers import F32
 Fault = Callable[[Tensor, Any, FormatSpec], Tensor]
 
 
-class Planted:
+class Planted(Backend):
     """A backend whose casts are right but for one fault."""
 
     name, version = "planted", "0"
@@ -45,7 +45,7 @@ class Planted:
 
 def verify(source: Any, target: FormatSpec, fault: Fault = round_codes, **more: Any) -> VerifyRow:
     more.setdefault("everything", False)
-    backend: Backend = Planted(fault)
+    backend = Planted(fault)
     return cast_verify([source], [target], backends=[backend], size=4096, **more).rows[0]
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from fpx.casts.backends import BACKENDS, Backend
-from fpx.casts.rounding import round_codes
-from fpx.conformance.cast_verify import ORIGINS, cast_verify, find_origin
+from fpx.casts.rounding import nans, round_codes
+from fpx.conformance.cast_verify import ORIGINS, find_origin
 from fpx.conformance.causes import CAUSES
-from fpx.core.codec import Rounding
 from fpx.core.formats import FORMATS
+from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS
 from fpx.tensors.dtypes import container
+from tests.codes import rounded_by_search
 from tests.conformance.planted import (
     Fault,
-    Planted,
     explained,
     flushing,
     low_end_like_zero,
@@ -99,7 +99,7 @@ def test_a_planted_fault_is_found_and_named(
 def test_a_right_cast_is_not_accused(source: Any, target: FormatSpec) -> None:
     if source is target:
         return
-    row = verify(source, target)
+    row = verify(source, target, rounded_by_search)
     assert row.causes == ()
     assert row.checked_count == row.equal_count > 0
     assert row.verdict == "right"
@@ -129,13 +129,92 @@ def test_what_only_another_implementation_can_expect() -> None:
 
 
 def test_the_reverse_of_saturation() -> None:
-    planted: Backend = Planted(saturating)
-    assert planted.cast(torch.tensor([0x7C00], dtype=torch.int16), F16, E4M3).item() == 0x7E
-    row = cast_verify([F16], [E4M3], backends=[BACKENDS["ml_dtypes"]], against="cpu").rows[0]
-    if row.causes:  # torch from 2.12 on saturates
-        assert {c.cause for c in row.causes} == {"overflows_to_nan"}
+    """Right by the format's own rule, and accused where another that saturates is believed."""
+    assert explained(F16, E4M3, saturating, round_codes) == {"overflows_to_nan"}
+    assert explained(F16, E4M3, round_codes, saturating) == {"saturates"}
 
 
-def test_causes_are_one_table() -> None:
+PLANTED = {
+    "nan_bits", "double_rounding", "saturates", "overflows_to_infinity", "overflows_to_nan",
+    "smallest_value", "drops_sign", "nan_class", "zero_sign", "other_is_wrong", "ties_away",
+    "smallest_as_zero", "flushes_subnormals", "truncates", "other",
+}  # fmt: skip
+"""The causes that a test of this module plants."""
+
+
+def test_every_cause_is_planted_somewhere() -> None:
+    assert {cause.name for cause in CAUSES} == PLANTED
     assert {cause.kind for cause in CAUSES} == set(KINDS)
     assert CAUSES[-1].name == "other"
+    assert all(cause.reason and cause.word for cause in CAUSES)
+
+
+def negated_top(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+    """Overflow becomes the largest value, without the sign that it had."""
+    right, clamped = round_codes(codes, source, target), saturating(codes, source, target)
+    over = (right != clamped) & (codes < 0)
+    return torch.where(over, clamped & target.magnitude_mask, right)
+
+
+def test_the_largest_value_of_the_other_sign_is_no_saturation() -> None:
+    row = verify(F32, F16, negated_top)
+    assert row.causes
+    assert row.count("any") > 0
+    assert {cause.cause for cause in row.causes} == {"other"}
+    assert row.count("wrong_rounding") == row.count("any")
+
+
+def nan_for_negative_zero(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+    """A sign set where it means NaN: what negative numbers too small become."""
+    q = round_codes(codes, source, target)
+    return torch.where((q == 0) & (codes < 0), int(target.nan_code or 0), q)
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fnuz", "float8_e5m2fnuz"])
+def test_a_nan_is_no_zero_of_the_other_sign(name: str) -> None:
+    row = verify(F16, FORMATS[name], nan_for_negative_zero)
+    assert {cause.cause for cause in row.causes} == {"nan_class"}
+    assert row.count("any") > 0
+
+
+def subnormals_are_zero(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+    """Sources that are subnormal count as zeros of their sign (DAZ), whatever they would give."""
+    subnormal = (codes & source.magnitude_mask) >> source.fraction_bits == 0
+    signs = codes & ~torch.full_like(codes, source.magnitude_mask)
+    return round_codes(torch.where(subnormal, signs, codes), source, target)
+
+
+@pytest.mark.parametrize("target", [F32, F64], ids=lambda s: s.name)
+def test_flushed_sources_are_named_where_results_are_normal(target: FormatSpec) -> None:
+    row = verify(F16, target, subnormals_are_zero)
+    assert {cause.cause for cause in row.causes} == {"flushes_subnormals"}
+    assert row.count("any") == 2 * 1023  # every subnormal
+
+
+def five_for_nan(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+    return torch.where(nans(codes, source), 5, round_codes(codes, source, target))
+
+
+@pytest.mark.parametrize("name", ["float6_e3m2fn", "float6_e2m3fn", "float4_e2m1fn"])
+def test_any_result_is_right_for_a_nan_where_there_is_none(name: str) -> None:
+    row = verify(F16, FORMATS[name], five_for_nan)
+    assert row.causes == ()
+    assert row.undefined_count == 2 * 1023
+    assert row.checked_count == row.equal_count == (1 << 16) - 2 * 1023
+    assert row.verdict == "right"
+
+
+@pytest.mark.parametrize("name", ["int8", "int16", "int64"])
+def test_examples_of_negative_integers_have_a_sign(name: str) -> None:
+    source = find_origin(name)
+
+    def zero_for_negative(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+        return torch.where(codes < 0, 0, round_codes(codes, source, target))
+
+    row = verify(source, F32, zero_for_negative)
+    found = [example for cause in row.causes for example in cause.examples]
+    assert found
+    for example in found:
+        assert int(example.value) == int(example.code, 16) - (1 << source.bits) < 0
+        assert Fraction(example.expected) < 0
+        assert example.got == "0"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ml_dtypes
+import numpy as np
 import pytest
+import torch
 
 from tests.helpers import results
 
@@ -49,7 +52,24 @@ def test_the_cast_of_a_number_that_was_rounded_another_way() -> None:
 
 
 def test_saturation_is_named() -> None:
+    """Which libraries saturate depends on their versions: what they do here is what is told."""
+    casts = {
+        "torch": int(torch.tensor(1000.0).to(torch.float8_e4m3fn).view(torch.uint8)),
+        "ml_dtypes": int(np.array([1000.0]).astype(ml_dtypes.float8_e4m3fn).view(np.uint8)[0]),
+    }
     (entry,) = results("decode", "1000", "--dtype", "e4m3fn", "--libraries")
-    for cast in entry["libraries"]:  # which libraries saturate depends on their versions
-        assert cast["code"] in ("0x7e", "0x7f")
-        assert cast["reason"] == ("saturates" if cast["code"] == "0x7e" else "")
+    found = {cast["library"]: (cast["code"], cast["reason"]) for cast in entry["libraries"]}
+    reasons = {0x7E: "saturates", 0x7F: ""}
+    assert found == {name: (f"{code:#04x}", reasons[code]) for name, code in casts.items()}
+
+
+@pytest.mark.parametrize("value", ["-nan", "snan(1)", "nan(0x3)", "-snan"])
+def test_a_nan_with_other_bits_agrees(value: str) -> None:
+    others = 0
+    for dtype in ("bf16", "fp16", "fp32"):
+        (entry,) = results("decode", value, "--dtype", dtype, "--libraries")
+        assert entry["libraries"]
+        for cast in entry["libraries"]:
+            assert (cast["agrees"], cast["reason"]) == (True, "")
+            others += cast["code"] != entry["code"]
+    assert others  # the nearest float64 that a library is given has no payload

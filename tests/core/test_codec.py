@@ -14,10 +14,11 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from fpx.core import codec
-from fpx.core.codec import Classification, Overflow, Rounding
+from fpx.core.codec import Classification
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, parse_literal, to_literal
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -26,8 +27,6 @@ from tests import oracle
 from tests.helpers import BF16, F16, F32, F64, encode, results
 
 SIXTEEN = [F16, BF16]
-
-
 SMALL = [*oracle.SMALL, *oracle.FAMILIES]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from fractions import Fraction
 from typing import Any
 
@@ -84,21 +86,39 @@ def test_constants_are_ml_dtypes(spec: FormatSpec) -> None:
         assert F(float(info.smallest_subnormal)) == spec.smallest_subnormal.fraction
 
 
-@pytest.mark.parametrize("spec", [s for s in FORMATS.values() if s.torch], ids=lambda s: s.name)
-def test_every_code_decodes_as_torch_says(spec: FormatSpec) -> None:
-    dtype = getattr(torch, str(spec.torch))
-    if spec.bits > 16 or spec.name == "float4_e2m1fn":  # torch's packs two codes, casts none
-        assert dtype.itemsize * 8 == max(spec.bits, 8)
-        return
-    storage = {8: torch.uint8, 16: torch.int16}[spec.bits]
-    codes = torch.arange(1 << spec.bits).to(storage)
-    for code, expected in enumerate(codes.view(dtype).to(torch.float64).tolist()):
+TORCH = [spec for spec in FORMATS.values() if spec.torch]
+
+
+@pytest.mark.parametrize("spec", TORCH, ids=lambda s: s.name)
+def test_torchs_elements_are_as_wide(spec: FormatSpec) -> None:
+    """torch packs two codes of four bits into an element."""
+    assert getattr(torch, str(spec.torch)).itemsize * 8 == max(spec.bits, 8)
+
+
+@pytest.mark.parametrize("spec", [s for s in TORCH if s.bits >= 8], ids=lambda s: s.name)
+def test_codes_decode_as_torch_says(spec: FormatSpec) -> None:
+    """Every code of up to 16 bits; of wider ones, those at the edges and random ones."""
+    if spec.bits <= 16:
+        numbers = list(range(1 << spec.bits))
+    else:
+        rng, top = random.Random(spec.name), spec.max_finite_magnitude
+        low = 1 << spec.fraction_bits
+        numbers = [0, 1, low - 1, low, low + 1, top - 1, top, top + 1, top + 2, spec.nan_code or 0]
+        numbers += [rng.getrandbits(spec.bits - 1) for _ in range(20_000)]
+        numbers += [code | spec.sign_mask for code in numbers]
+    storage = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}[spec.bits]
+    signed = np.dtype(f"i{spec.bits // 8}") if spec.bits > 8 else np.uint8
+    codes = torch.from_numpy(np.array(numbers, dtype=storage).view(signed))
+    values = codes.view(getattr(torch, str(spec.torch))).to(torch.float64).tolist()
+    for code, expected in zip(numbers, values, strict=True):
         value = codec.decode(code, spec)
         if value is not None:
             assert value.fraction == F(expected)
+            if spec.signed and (spec.has_negative_zero or value.significand):
+                assert (math.copysign(1, expected) < 0) == bool(code & spec.sign_mask)
         else:
             infinite = codec.classify(code, spec) is Classification.INFINITY
-            assert abs(expected) == float("inf") if infinite else expected != expected
+            assert abs(expected) == math.inf if infinite else math.isnan(expected)
 
 
 def test_libraries_have_what_the_rows_say() -> None:

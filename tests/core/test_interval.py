@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
 
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.dyadic import Dyadic
-from fpx.core.interval import Interval, rounding_interval
+from fpx.core.interval import rounding_interval
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from tests import oracle
@@ -53,7 +54,31 @@ def _check_end(end: Dyadic | None, closed: bool, outward: int, lands: object, ti
     assert not lands(outside)  # type: ignore[operator]
 
 
-def test_interval_type() -> None:
-    assert rounding_interval(0x3C00, F16) == Interval(
-        Dyadic(4095, -12), Dyadic(2049, -11), True, True
-    )
+@pytest.mark.parametrize(
+    ("code", "overflow", "low", "high", "closed"),
+    [
+        (0x3C00, "ieee", "1 - 2^-12", "1 + 2^-11", (True, True)),
+        (0x3C01, "ieee", "1 + 2^-11", "1 + 3 * 2^-11", (False, False)),
+        (0x0001, "ieee", "2^-25", "3 * 2^-25", (False, False)),
+        (0x0000, "ieee", "0", "2^-25", (True, True)),
+        (0x7BFF, "ieee", "65488", "65520", (False, False)),
+        (0x7BFF, "saturate", "65488", None, (False, True)),
+        (0xFBFF, "nan", "-65520", "-65488", (False, False)),
+        (0x7C00, "ieee", "65520", None, (True, True)),
+    ],
+)
+def test_intervals_by_hand(
+    code: int, overflow: str, low: str | None, high: str | None, closed: tuple[bool, bool]
+) -> None:
+    """The ends of float16's: midpoints, which belong to the even code; None is unbounded."""
+    found = rounding_interval(code, F16, Rounding.TIES_TO_EVEN, Overflow(overflow))
+    assert found is not None
+    for end, text in ((found.low, low), (found.high, high)):
+        assert (None if end is None else end.fraction) == (text and _number(text))
+    assert (found.low_closed, found.high_closed) == closed
+
+
+def _number(text: str) -> Fraction:
+    """The value of a sum or product of integers and powers of two."""
+    powers = re.sub(r"2\^-([0-9]+)", lambda power: f"Fraction(1, {2 ** int(power[1])})", text)
+    return Fraction(eval(powers, {"Fraction": Fraction}))

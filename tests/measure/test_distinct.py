@@ -10,7 +10,7 @@ from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.distinct import DistinctValues
 from fpx.tensors.dtypes import cast_dtype
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from tests.measure.definitions import TARGETS, same, taken
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from fpx.core.names import find_format
-from tests.helpers import call
+from tests.helpers import call, cells, results
 
 
 @pytest.mark.parametrize("columns", ["40", "80", "120"])
@@ -24,3 +26,15 @@ def test_grids_hold_every_value_once(
     numbers = [float(cell) for cell in cells if cell[0].isdigit()]
     assert len(set(numbers)) == spec.max_finite_magnitude + 1
     assert cells.count("inf") == int(spec.infinity)
+
+
+@pytest.mark.parametrize("name", ["e2m1fn", "e3m2fn", "e4m3fnuz", "binary4p2se"])
+def test_a_list_has_a_line_for_each_code(name: str) -> None:
+    code, out, _ = call("table", name, "--list")
+    assert code == 0
+    entries = results("table", name)
+    rows = [row for row in cells(out) if row[0].startswith("0x")]
+    assert [row[0] for row in rows] == [entry["code"] for entry in entries]
+    for row, entry in zip(rows, entries, strict=True):
+        special = entry["value"] in ("nan", "inf", "-inf")
+        assert special or Fraction(row[-1]) == Fraction(entry["value"])

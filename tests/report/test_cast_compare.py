@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
+import fpx
 from fpx.measure.cast_compare import cast_compare
 from fpx.report.checks import failures, parse_condition
 from tests.helpers import F16, F32
@@ -19,3 +22,41 @@ def test_worst_rows_first_and_totals() -> None:
     assert failures(report.rows, [parse_condition("overflow_count>=50%")])
     assert not failures(report.rows, [parse_condition("overflow_count>50%")])
     assert not failures(report.rows, [parse_condition("device_mismatch_count>=0")])
+
+
+def worst_of(*tensors: list[float], dtype: torch.dtype = torch.float32) -> list[int]:
+    """Which of several tensors come first where the worst do, cast to float16."""
+    report = fpx.cast_compare([torch.tensor(x, dtype=dtype) for x in tensors], to="fp16")
+    names = [row.tensor for row in report.rows]
+    return [names.index(row.tensor) for row in report.worst_first()]
+
+
+def test_shares_tell_which_is_worse() -> None:
+    """Of all elements, not numbers of them: ten of a thousand are fewer than one of one."""
+    many, one = [1e9] * 10 + [1.0] * 990, [1e9]
+    assert worst_of(many, one) == [1, 0]
+    many, one = [1e-9] * 10 + [1.0] * 990, [1e-9, 1.0]
+    assert worst_of(many, one) == [1, 0]
+    unexpected = 65519.999999999  # float16 by way of float32 is infinity
+    many, one = [unexpected] * 10 + [1.0] * 990, [unexpected, 1.0]
+    assert worst_of(many, one, dtype=torch.float64) == [1, 0]
+
+
+def test_what_hurts_most_comes_first() -> None:
+    """Overflow, infinities that nobody expects, underflow, noise; what has no data comes last."""
+    overflow, unexpected, underflow = [1e9] + [1.0] * 99, [65519.999999999, 1.0], [1e-9] * 3
+    noise, less, none, empty = [1 / 3], [1 + 2**-12, 5.0], [1.0], list[float]()
+    given = [empty, none, less, noise, underflow, unexpected, overflow]
+    order = worst_of(*given, dtype=torch.float64)
+    assert order[:5] == [6, 5, 4, 3, 2]
+    assert set(order[5:]) == {0, 1}
+
+
+def test_differences_from_the_cpu_come_before_underflow() -> None:
+    report = fpx.cast_compare([torch.tensor([x]) for x in (1e-9, 1.0, 1.0)], to="fp16")
+    rows = [
+        replace(row, metrics={**row.metrics, "device_mismatch_count": n})
+        for row, n in zip(report.rows, (0, 1, 2), strict=True)
+    ]
+    found = replace(report, rows=tuple(rows)).worst_first()
+    assert [row.device_mismatch_count for row in found] == [2, 1, 0]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fpx
 from fpx.core.formats import FORMATS
+from tests.helpers import results
 
 
 @given(st.floats(allow_nan=False))
@@ -57,3 +59,19 @@ def test_errors_of_decimals_are_exact(x: Decimal, name: str) -> None:
         return
     assert Fraction(str(report.rounding_error)) == report.value - Fraction(x)
     assert Fraction(str(report.error_ulp)) == (report.value - Fraction(x)) / report.ulp
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "error"),
+    [
+        ("inf", "fp16", "-inf"),
+        ("-inf", "fp16", "inf"),
+        ("inf", "fp4", "-inf"),
+        ("-inf", "fp4", "inf"),
+    ],
+)
+def test_the_error_of_a_saturated_infinity(text: str, dtype: str, error: str) -> None:
+    """The result minus the input: what became of infinity is infinitely too small."""
+    (entry,) = results("decode", text, "--dtype", dtype, "--overflow", "saturate")
+    assert (entry["rounding_error"], entry["error_ulp"]) == (error, error)
+    assert entry["flags"] == ["inexact"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fpx.core.formats import FORMATS
 from fpx.report.ranges import RangeComparison
-from tests.helpers import BF16, call
+from tests.helpers import BF16, call, results
 
 
 def test_comparison_says_what_the_tutorial_says() -> None:
@@ -19,3 +21,25 @@ def test_comparison_says_what_the_tutorial_says() -> None:
     assert code == 0
     assert "112 binades" in out
     assert call("range", "--compare", "fp16", "bf16", "--dtype", "fp16")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [("fp16", "e4m3fn", "infinity"), ("fp16", "fp4", "NaN"), ("fp16", "binary8p4ue", "sign"),
+     ("fp16", "e8m0", "zero")],
+)  # fmt: skip
+def test_what_a_format_has_and_the_other_lacks(old: str, new: str, what: str) -> None:
+    for first, second, change in ((old, new, "lost"), (new, old, "gained"), (old, old, None)):
+        (entry,) = results("range", "--compare", first, second)
+        found = {item["what"]: item["change"] for item in entry["differences"]}
+        assert found.get(what) == change
+
+
+def test_measures_are_gained_and_lost_where_they_grow_and_shrink() -> None:
+    (entry,) = results("range", "--compare", "fp16", "bf16")
+    found = {item["what"]: item["change"] for item in entry["differences"]}
+    assert found == {
+        "size": "same", "largest value": "gained", "smallest normal": "gained",
+        "smallest value": "gained", "precision": "lost", "decimal digits": "lost",
+        "exact integers": "lost",
+    }  # fmt: skip

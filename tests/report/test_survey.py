@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fpx
-from fpx.core.codec import Overflow, Rounding
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
+from fpx.core.policy import Overflow, Rounding
 from fpx.report.survey import survey
 
 

@@ -36,7 +36,7 @@ def test_gguf(tmp_path: Path, version: int, alignment: int) -> None:
     assert torch.equal(found["b"], half)
     assert torch.equal(found["c"], brain.view(-1))
     assert found["d"].item() == 2.5
-    assert notes(path) == ["q: Q4_K is not compared"]
+    assert notes(path) == ["q: Q4_K is not read"]
 
 
 def test_damaged_gguf(tmp_path: Path) -> None:
@@ -63,6 +63,7 @@ def test_damaged_gguf(tmp_path: Path) -> None:
 
 def test_a_vocabulary_is_passed_over(tmp_path: Path) -> None:
     """Many strings, more of them than are read at a time; and one that is longer than that."""
+    tensors: dict[str, tuple[int, tuple[int, ...], bytes]]
     tensors = {"a": (0, (7, 5), X.numpy().tobytes())}
     many = [f"token {n}".encode() * (n % 4) for n in range(200_000)]
     for tokens in (many, [b"x" * (3 << 20)], [b"", b"y" * ((1 << 20) - 8), b"z", b""]):

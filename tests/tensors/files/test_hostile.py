@@ -22,45 +22,51 @@ from tests.helpers import memory_of
 from tests.tensors.reading import rows_of
 from tests.writers import gguf, npy, rewritten, safetensors, tensors, torch_zip
 
-WRITERS: dict[str, Callable[[Path], object]] = {}
+Writer = Callable[[Path], object]
+
+WRITERS: dict[str, tuple[Writer, str]] = {}
 
 
-def hostile(writer: Callable[[Path], object]) -> Callable[[Path], object]:
-    """Registers a writer of a file that must be refused."""
-    WRITERS[writer.__name__] = writer
-    return writer
+def hostile(words: str) -> Callable[[Writer], Writer]:
+    """Registers a writer of a file that must be refused with these words."""
+
+    def register(writer: Writer) -> Writer:
+        WRITERS[writer.__name__] = writer, words
+        return writer
+
+    return register
 
 
-@hostile
+@hostile("a .npy header of 4,294,967,295 bytes")
 def npy_header_of_4_gb(path: Path) -> None:
     with path.open("wb") as file:
         file.write(npy(b"", version=2, claimed=2**32 - 1))
         file.truncate(5 << 30)  # sparse: it takes no room
 
 
-@hostile
+@hostile("a .npy header of 67,108,864 bytes")
 def npz_header_bomb(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", npy(b" " * (64 << 20), version=2))
 
 
-@hostile
+@hostile("is a damaged .npy file")
 def npy_header_that_is_no_literal(path: Path) -> None:
     path.write_bytes(npy(b"(" * 5000))
 
 
-@hostile
+@hostile("is a damaged .npy file")
 def npy_of_deep_arithmetic(path: Path) -> None:
     path.write_bytes(npy(b"{'descr':'<f4','fortran_order':False,'shape':(" + b"-" * 5000 + b"1,)}"))
 
 
-@hostile
+@hostile("has numpy dtype ('<f4', (1000,))")
 def npy_of_arrays(path: Path) -> None:
     header = b"{'descr':('<f4',(1000,)),'fortran_order':False,'shape':(2,)}"
     path.write_bytes(npy(header) + b"\0" * 8000)
 
 
-@hostile
+@hostile("two members of one name")
 def npz_with_a_name_twice(path: Path) -> None:
     data = io.BytesIO()
     np.save(data, np.ones(3))
@@ -70,7 +76,7 @@ def npz_with_a_name_twice(path: Path) -> None:
             archive.writestr("a.npy", data.getvalue())
 
 
-@hostile
+@hostile("'a' cannot be read: Bad CRC-32")
 def npz_with_a_wrong_checksum(path: Path) -> None:
     np.savez(path.with_suffix(".npz"), a=np.ones(200_000))
     data = bytearray(path.with_suffix(".npz").read_bytes())
@@ -78,7 +84,7 @@ def npz_with_a_wrong_checksum(path: Path) -> None:
     path.write_bytes(data)
 
 
-@hostile
+@hostile("is a damaged HDF5 file")
 def hdf5_with_a_wrong_checksum(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=np.arange(2e5), chunks=(10_000,), fletcher32=True)
@@ -87,7 +93,7 @@ def hdf5_with_a_wrong_checksum(path: Path) -> None:
     path.write_bytes(data)
 
 
-@hostile
+@hostile("a chunk of 'x' is not in it")
 def hdf5_with_a_chunk_shorter_than_its_checksum(path: Path) -> None:
     with h5py.File(path, "w") as file:
         dataset = file.create_dataset(
@@ -100,14 +106,14 @@ def hdf5_with_a_chunk_shorter_than_its_checksum(path: Path) -> None:
     path.write_bytes(data.replace(key + struct.pack("<Q", 50), struct.pack("<IIQ", 0, 0, 50)))
 
 
-@hostile
+@hostile("'a.npy' and header b'b.npy' differ")
 def npz_whose_members_have_other_names(path: Path) -> None:
     data = io.BytesIO()
     np.savez(data, a=np.ones(3))
     path.write_bytes(data.getvalue().replace(b"a.npy", b"b.npy", 1))
 
 
-@hostile
+@hostile("is a damaged torch file")
 def old_pickle_of_exabytes(path: Path) -> None:
     data = io.BytesIO()
     torch.save(None, data, _use_new_zipfile_serialization=False)
@@ -115,25 +121,25 @@ def old_pickle_of_exabytes(path: Path) -> None:
     path.write_bytes(head + b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b".")
 
 
-@hostile
+@hostile(r"F\x1b[31mX")
 def safetensors_with_colours_in_a_dtype(path: Path) -> None:
     header = '{"a":{"dtype":"F\\u001b[31mX","shape":[1],"data_offsets":[0,4]}}'
     path.write_bytes(safetensors(header))
 
 
-@hostile
+@hostile("is a damaged safetensors file")
 def safetensors_with_a_long_dtype(path: Path) -> None:
     header = '{"a":{"dtype":"%s","shape":[1],"data_offsets":[0,4]}}' % ("X" * 10**6)
     path.write_bytes(safetensors(header))
 
 
-@hostile
+@hostile("has a header of 23,088,891 bytes")
 def safetensors_with_a_huge_header(path: Path) -> None:
     entries = (f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(400_000))
     path.write_bytes(safetensors("{" + ",".join(entries) + "}"))
 
 
-@hostile
+@hostile("holds more than tensors")
 def pickle_of_lists_that_hold_each_other_twice(path: Path) -> None:
     pickle = b"\x80\x02]q\x00"
     for i in range(1, 60):
@@ -141,17 +147,17 @@ def pickle_of_lists_that_hold_each_other_twice(path: Path) -> None:
     torch_zip(path, pickle + b".")
 
 
-@hostile
+@hostile("is compressed")
 def pickle_bomb(path: Path) -> None:
     torch_zip(path, b"\x80\x02" + b"N0" * (50 << 20) + b"N.", packed=True)
 
 
-@hostile
+@hostile("holds more than tensors")
 def pickle_of_many_lists(path: Path) -> None:
     torch_zip(path, b"\x80\x02(" + b"]" * (20 << 20) + b"l.")
 
 
-@hostile
+@hostile("too large a pickle")
 def old_pickle_of_many_lists(path: Path) -> None:
     data = io.BytesIO()
     torch.save(None, data, _use_new_zipfile_serialization=False)
@@ -159,43 +165,43 @@ def old_pickle_of_many_lists(path: Path) -> None:
     path.write_bytes(head + b"\x80\x02(" + b"]" * (20 << 20) + b"l.")
 
 
-@hostile
+@hostile("'builtins bytearray'")
 def pickle_of_a_bytearray_of_4_gb(path: Path) -> None:
     torch_zip(path, b"\x80\x02cbuiltins\nbytearray\n\x8a\x05\0\0\0\0\1\x85R.")
 
 
-@hostile
+@hostile("'punycode'")
 def pickle_of_a_slow_codec(path: Path) -> None:
     text = "".join(map(chr, range(0x4E00, 0x9000))) * 8
     words = b"X" + struct.pack("<I", len(text.encode())) + text.encode()
     torch_zip(path, b"\x80\x02c_codecs\nencode\n" + words + b"X\x08\0\0\0punycode\x86R.")
 
 
-@hostile
+@hostile("a storage is larger than its record")
 def torch_record_shorter_than_its_storage(path: Path) -> None:
     value = {"x": torch.arange(100.0), "y": torch.arange(100.0)}
     rewritten(path, value, lambda name, data: data[:40] if name.endswith("data/0") else data)
 
 
-@hostile
+@hostile("is a damaged torch file")
 def quantised_view_of_2_to_the_40(path: Path) -> None:
     x = torch.quantize_per_tensor(torch.ones(1), 0.5, 0, torch.qint8)
     torch.save({"x": x.expand(1 << 20, 1 << 20)}, path)
 
 
-@hostile
+@hostile("claims tensors of 8,796,093,022,208")
 def conjugate_view_of_2_to_the_40(path: Path) -> None:
     torch.save({"x": torch.ones(1, dtype=torch.complex64).expand(1 << 20, 1 << 20).conj()}, path)
 
 
-@hostile
+@hostile("'other' overlaps the tensor before it")
 def gguf_with_overlapping_tensors(path: Path) -> None:
     data = gguf({"first": (0, (8,), b"\0" * 32), "other": (0, (8,), b"\0" * 32)})
     before, after = data.rsplit(struct.pack("<IQ", 0, 32), 1)
     path.write_bytes(before + struct.pack("<IQ", 0, 0) + after)
 
 
-@hostile
+@hostile("too many arrays in arrays")
 def gguf_of_arrays_in_arrays(path: Path) -> None:
     inner = struct.pack("<IQ", 0, 0) * 2_000_000
     path.write_bytes(
@@ -204,23 +210,23 @@ def gguf_of_arrays_in_arrays(path: Path) -> None:
     )  # fmt: skip
 
 
+@hostile("it has no weight_map of names")
 def index_of_empty_objects(path: Path) -> Path:
     index = path.with_name("m.safetensors.index.json")
     index.write_text("[" + "{}," * 5_000_000 + "{}]")
     return index
 
 
-WRITERS["index_of_empty_objects"] = index_of_empty_objects
-
-
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
 @pytest.mark.parametrize("name", WRITERS)
 def test_refused_in_a_line_soon_and_in_little_memory(name: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    made = WRITERS[name](path)
+    writer, words = WRITERS[name]
+    made = writer(path)
     found = memory_of("cast-compare", made or path, "--to", "fp16")
     assert (found.code, found.out) == (2, "")
     assert found.err.startswith("fpx: ")
+    assert words in found.err
     assert found.err.count("\n") == 1
     assert found.err.strip().isprintable()
     assert len(found.err) < 500
@@ -281,12 +287,30 @@ def _write_bad(kind: str, path: Path) -> None:
             os.mkfifo(path)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["truncated safetensors", "huge header", "broken header", "object array", "npy that ends early",
-     "npy with a wild shape", "pickle with code", "legacy pickle with code", "plain pickle",
-     "truncated torch", "empty zip member", "junk", "empty", "directory", "fifo", "absent"],
-)  # fmt: skip
+UNKNOWN = "is no tensor file that fpx knows"
+PICKLE = "(a pickle with code), which fpx never runs"
+BAD = {
+    "truncated safetensors": "is a damaged safetensors file",
+    "huge header": UNKNOWN,
+    "broken header": "is a damaged safetensors file",
+    "object array": "holds Python objects (a pickle)",
+    "npy that ends early": "ends too early",
+    "npy with a wild shape": "its shape is (-5,)",
+    "pickle with code": PICKLE,
+    "legacy pickle with code": PICKLE,
+    "plain pickle": UNKNOWN,
+    "truncated torch": "is a damaged archive",
+    "empty zip member": "bad/x' is a damaged .npy file",
+    "junk": UNKNOWN,
+    "empty": UNKNOWN,
+    "directory": "has no tensor files",
+    "fifo": "is not a regular file",
+    "absent": "no such file",
+}
+"""Kind, as `_write_bad` knows it -> words of the refusal."""
+
+
+@pytest.mark.parametrize("kind", BAD)
 def test_hostile_files_are_one_line(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "bad"
     _write_bad(kind, path)
@@ -295,4 +319,5 @@ def test_hostile_files_are_one_line(kind: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert "weights_only" not in str(caught.value)
     assert "bad" in str(caught.value)
+    assert BAD[kind] in str(caught.value)
     assert not (tmp_path / "pwned").exists()

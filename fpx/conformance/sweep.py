@@ -1,0 +1,65 @@
+"""One piece of work after the other, on every core, until all is done or Ctrl-C ends it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+
+from fpx.errors import UnavailableError
+
+
+def sweep(
+    work: Callable[[int], int],
+    count: int,
+    workers: int,
+    done: Callable[[int], None],
+    flush_denormal: bool = False,
+) -> None:
+    """Calls work(0), work(1), … work(count - 1) in threads.
+
+    Args:
+        work: is called in a thread in which torch uses one core: with blocks that fit a cache,
+            waking torch's own threads costs more than it saves.
+        count: of calls.
+        workers: threads.
+        done: is given what `work` returns, in that order, in the caller's thread.
+        flush_denormal: whether the processor's flush-to-zero mode is on in the threads.
+
+    Raises:
+        Exception: what a call raised, when its turn comes.
+        KeyboardInterrupt: the caller was interrupted. Then as always, what is under way is
+            finished, the rest is not begun, and no thread is left.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, initializer=_prepare, initargs=(flush_denormal,))
+    try:
+        under_way: deque[Future[int]] = deque()
+        for number in range(count):
+            if len(under_way) == 2 * workers:  # enough to keep every thread busy
+                done(under_way.popleft().result())
+            under_way.append(pool.submit(work, number))
+        while under_way:
+            done(under_way.popleft().result())
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # what `_prepare` sets holds for threads to come, too
+
+
+def _prepare(flush_denormal: bool) -> None:
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(flush_denormal)
+
+
+def check_flush_denormal() -> None:
+    """Refuses a mode that is not there.
+
+    Raises:
+        UnavailableError: this processor has no flush-to-zero mode.
+    """
+    with ThreadPoolExecutor(1) as pool:  # the mode is a thread's own: the caller keeps its mode
+        able = pool.submit(torch.set_flush_denormal, True).result()
+    if not able:
+        raise UnavailableError("this processor has no flush-to-zero mode for `flush_denormal=True`")

@@ -1,0 +1,130 @@
+"""Rounding and overflow, the choices of a cast, and what they make of a number without a value.
+
+Which code stands for overflow, infinity and invalid numbers is decided here once: the scalar
+rounding (`fpx.core.codec`), the tensor rounding (`fpx.casts.rounding`) and the intervals
+(`fpx.core.interval`) take it from `special_codes`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
+
+
+class Rounding(Enum):
+    """Which neighbour an inexact number becomes.
+
+    IEEE 754-2019, 4.3; `to_odd`: Boldo and Melquiond, "Emulation of FMA and correctly rounded sums
+    using rounding to odd", IEEE Transactions on Computers 57(4), 2008.
+    """
+
+    TIES_TO_EVEN = "ties_to_even"
+    TIES_TO_AWAY = "ties_to_away"
+    TOWARD_ZERO = "toward_zero"
+    TOWARD_POSITIVE = "toward_positive"
+    TOWARD_NEGATIVE = "toward_negative"
+    TO_ODD = "to_odd"
+
+
+class Overflow(Enum):
+    """What becomes of a magnitude beyond the largest finite value."""
+
+    IEEE = "ieee"
+    """IEEE 754-2019, 7.4: infinity, or the largest finite value if the rounding points that way. A
+    format without infinity gives NaN, and one without NaN its largest value."""
+    SATURATE = "saturate"
+    """The largest finite value, for an infinite input too (SAT in OCP OFP8 v1.0, 5.2)."""
+    NAN = "nan"
+    """NaN, whichever way the rounding points; an infinite input keeps the format's infinity."""
+
+
+class Direction(Enum):
+    """A rounding mode seen from zero, where the sign no longer matters."""
+
+    EVEN = "even"
+    AWAY_ON_TIE = "away_on_tie"
+    DOWN = "down"
+    UP = "up"
+    ODD = "odd"
+
+
+def direction_of(rounding: Rounding, negative: bool) -> Direction:
+    """Where a rounding mode takes the magnitude of a number of that sign."""
+    if rounding is Rounding.TIES_TO_EVEN:
+        return Direction.EVEN
+    if rounding is Rounding.TIES_TO_AWAY:
+        return Direction.AWAY_ON_TIE
+    if rounding is Rounding.TO_ODD:
+        return Direction.ODD
+    upward = rounding is (Rounding.TOWARD_NEGATIVE if negative else Rounding.TOWARD_POSITIVE)
+    return Direction.UP if upward else Direction.DOWN
+
+
+class SpecialCodes(NamedTuple):
+    """What a format gives, under a policy, for what none of its values is near.
+
+    All are codes without a sign: `with_sign` gives them that of the number. Only `invalid` is taken
+    as it is. None stands for a NaN that the policy asks for and the format lacks.
+
+    Attributes:
+        beyond: for a finite number that rounds beyond the largest finite value.
+        infinity: for an infinite number.
+        invalid: for a number below all values (negative without a sign, zero without a zero): NaN,
+            as for any invalid operation of IEEE 754-2019, 7.2; where it saturates, or there is no
+            NaN, the smallest value.
+    """
+
+    beyond: int | None
+    infinity: int | None
+    invalid: int
+
+
+def special_codes(
+    spec: FormatSpec, overflow: Overflow = Overflow.IEEE, direction: Direction = Direction.EVEN
+) -> SpecialCodes:
+    """The special codes of a format under an overflow policy and a rounding."""
+    largest, infinity, nan = spec.max_finite_magnitude, spec.infinity_magnitude, spec.nan_code
+    smallest = 0
+    if overflow is Overflow.SATURATE:
+        return SpecialCodes(largest, largest, smallest)
+    invalid = smallest if nan is None else nan
+    if overflow is Overflow.NAN:
+        return SpecialCodes(nan, nan if infinity is None else infinity, invalid)
+    if infinity is None:
+        infinity = largest if nan is None else nan
+    toward_finite = direction in (Direction.DOWN, Direction.ODD)
+    return SpecialCodes(largest if toward_finite else infinity, infinity, invalid)
+
+
+def with_sign(code: int, negative: bool, spec: FormatSpec) -> int:
+    """A code without a sign, as that of a negative number if it is one.
+
+    A format without a sign, and the only zero or NaN of a format, have none.
+    """
+    if not negative or (code == 0 and not spec.has_negative_zero):
+        return code
+    return code | spec.sign_mask
+
+
+def overflow_result(spec: FormatSpec) -> str:
+    """What a positive number beyond the range becomes by the format's own specification.
+
+    `infinity`, `nan`, or `max_finite`: see `Overflow.IEEE`.
+    """
+    beyond = special_codes(spec).beyond
+    if beyond == spec.max_finite_magnitude:
+        return "max_finite"
+    return "infinity" if beyond == spec.infinity_magnitude else "nan"
+
+
+def check_overflow(spec: FormatSpec, overflow: Overflow) -> None:
+    """Refuses a policy that a format has no code for.
+
+    Raises:
+        InputError: overflow to NaN, and the format has none.
+    """
+    if overflow is Overflow.NAN and spec.nan_code is None:
+        raise InputError(f'{spec.name} has no NaN to overflow to: choose overflow="saturate"')
