@@ -44,8 +44,8 @@ OUTSIDE: Mapping[str, set[str]] = {
 }
 # cli and __init__ import these inside functions
 LATE = {"tensors", "casts", "render", "rich", "torch", *STUDIES}
-# but for what loads no library itself: the table that options and help derive from
-LIGHT = {"fpx.casts.backends"}
+# but for tables that load no library themselves: options and help are made of them
+LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 
 
 def violations(room: str, source: str) -> list[str]:
@@ -210,6 +210,11 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
         loaded(f"import sys; sys.argv = ['fpx', *{args!r}]; import fpx.cli; fpx.cli.main()")
         == set()
     )
+
+
+@pytest.mark.parametrize("table", sorted(LIGHT))
+def test_tables_load_no_tensor_library(table: str) -> None:
+    assert loaded(f"import {table}") == set()
 
 
 def test_that_test_can_fail() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,8 @@ from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
 from fpx.errors import CheckError, InputError
+from fpx.tensors.distributions import NAMES, SAYS
+from fpx.tensors.files.kinds import READS
 
 if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
@@ -27,10 +30,9 @@ def cast_compare(
         list[str] | None,
         typer.Argument(
             metavar="SOURCE...",
-            help="A file (.safetensors, .pt, .npy, .npz, .h5, .gguf; - for .npy on stdin), a "
-            "directory or index of a sharded checkpoint, or a distribution: normal, uniform, "
-            "lognormal, gradients, activations, subnormals, boundaries (see above). Without it: "
-            "all distributions.",
+            help=f"A file ({READS}; - for .npy on stdin), a directory or index of a sharded "
+            f"checkpoint, or a distribution: {', '.join(NAMES)} (see above). Without it: all "
+            "distributions.",
             show_default=False,
         ),
     ] = None,
@@ -82,14 +84,7 @@ def cast_compare(
     [bold]Distributions[/bold]
 
     \b
-    normal       N(0, 1)
-    uniform      uniform on [-1, 1)
-    lognormal    exp(N(0, 3^2))
-    gradients    heavy-tailed, median magnitude 1e-6: Student's t with 2
-                 degrees of freedom times exp(N(0, 2^2))
-    activations  N(0, 2^2), every 997th value an outlier from 2e3 to 2e5
-    subnormals   log-uniform from 2^-134 to 2^-13, either sign
-    boundaries   every threshold of the target and both its sides
+    DISTRIBUTIONS
 
     [bold]Examples[/bold]
 
@@ -145,6 +140,20 @@ def cast_compare(
         if more > 0:
             complain(f"and {more} more rows")
         raise typer.Exit(CheckError.exit_code)
+
+
+def _distributions() -> str:
+    """The named sources, a paragraph each."""
+    width = max(map(len, NAMES)) + 2
+    return "\n".join(
+        textwrap.fill(
+            says, 76, initial_indent=f"    {name:{width}}", subsequent_indent=" " * (width + 4)
+        )
+        for name, says in SAYS.items()
+    )
+
+
+cast_compare.__doc__ = (cast_compare.__doc__ or "").replace("    DISTRIBUTIONS", _distributions())
 
 
 def _show(report: CastReport, top: int, json: bool) -> None:

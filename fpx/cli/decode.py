@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,14 +15,9 @@ from fpx.core.numbers import Code, Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import Report
+from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import listed, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from fpx.report.survey import Survey
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
@@ -86,35 +81,32 @@ def decode(
     modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
     surveyed = len(modes) > 1 or options.ALL in (dtype or ())
 
-    def reports(literal: Literal) -> Iterable[Report]:
-        """What there is to show of one number, in the order in which it is shown."""
+    def report(literal: Literal) -> Report:
+        """All there is to show of one number."""
         if libraries:
             from fpx.conformance.libraries import compare_libraries
 
-            return [
-                compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
-                for spec in _wide_enough(literal, formats)
-                for mode in modes
-            ]
+            return Reports(
+                tuple(
+                    compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
+                    for spec in _wide_enough(literal, formats)
+                    for mode in modes
+                )
+            )
         if surveyed:
             from fpx.report.survey import survey
 
             found = survey(literal, formats, modes, overflow)
-            return [found] if how == "text" else _with_notes(found)
+            if how != "text":  # which says so itself
+                for name, reason in found.refused:
+                    note(f"{name} is left out: {reason}")
+            return found
         chosen = formats if dtype else _wide_enough(literal, formats)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        return items if dtype or how != "text" or len(items) == 1 else [Comparison(items)]
+        return Reports(items) if dtype or len(items) == 1 else Comparison(items)
 
-    literals = read_values(values, read_as)
-    stream = (report for literal in literals for report in reports(literal))
-    show(collected(stream) if how == "json" else stream, how)
-
-
-def _with_notes(found: Survey) -> Iterable[Report]:
-    """The reports of a survey; who refused the number is said on stderr."""
-    for name, reason in found.refused:
-        note(f"{name} is left out: {reason}")
-    return found.items
+    reports = (report(literal) for literal in read_values(values, read_as))
+    show(collected(reports) if how == "json" else reports, how)
 
 
 def _rounding(name: str) -> Rounding:

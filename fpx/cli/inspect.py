@@ -11,7 +11,7 @@ from fpx.cli.failures import complain, note
 from fpx.cli.output import print_json, print_report
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
-from fpx.report.base import Report
+from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
 
 
@@ -20,7 +20,8 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="Tensor files, directories or indexes of sharded checkpoints.",
+            help=f"Tensor files ({READS}; - for .npy on stdin), directories or indexes of sharded "
+            "checkpoints.",
             show_default=False,
         ),
     ],
@@ -33,7 +34,8 @@ def inspect(
         typer.Option(
             "--tensor",
             metavar="NAME",
-            help="One tensor: how size, offset and stride map to its storage.",
+            help="One tensor: how size, offset and stride map to its storage; with --stats, its "
+            "values too.",
             show_default=False,
         ),
     ] = None,
@@ -72,45 +74,31 @@ def inspect(
     fpx inspect model.safetensors --tensor lm_head.weight --index 3,4
     fpx inspect model.safetensors --tensor lm_head.weight --top 10
     """
-    if tensor is None and (index is not None or top is not None):
-        raise InputError("--index and --top look into one tensor: name it with --tensor")
-    if index is not None and top is not None:
-        raise InputError("--index and --top exclude each other: choose one")
+    from fpx.measure.inspect import inspect as look
+    from fpx.report.inspect import InspectReport
 
-    from fpx.measure import inspect as harness
-
-    report: Report
-    if tensor is None:
-        with ProgressBar("reading") as progress:
-            found = harness.inspect_files(
-                files,
-                include=include or (),
-                exclude=exclude or (),
-                stats=stats,
-                progress=progress,
-            )
-        for line in found.notes:
-            note(line)
-        _show(found, json)
-        for error in found.errors:
-            complain(error)
-        if found.errors:
-            raise typer.Exit(InputError.exit_code)
-        return
-    if index is not None:
-        report = harness.element(files, tensor, _index(index))
-    elif top is not None:
-        report = harness.extremes(files, tensor, top)
-    else:
-        report = harness.layout(files, tensor)
-    _show(report, json)
-
-
-def _show(report: Report, json: bool) -> None:
+    with ProgressBar("reading") as progress:
+        report = look(
+            files,
+            tensor=tensor,
+            index=None if index is None else _index(index),
+            top=top,
+            stats=stats,
+            include=include or (),
+            exclude=exclude or (),
+            progress=progress,
+        )
+    whole = report if isinstance(report, InspectReport) else InspectReport(())
+    for line in whole.notes:
+        note(line)
     if json:
         print_json(report)
     else:
         print_report(report)
+    for error in whole.errors:
+        complain(error)
+    if whole.errors:
+        raise typer.Exit(InputError.exit_code)
 
 
 def _index(text: str) -> tuple[int, ...]:

@@ -84,7 +84,7 @@ class Differences:
     def negative(self) -> Tensor:
         """Inputs with a sign."""
         if isinstance(self.origin, IntegerType):
-            return self.codes < 0
+            return (self.codes < 0) & self.origin.signed
         return (self.codes.to(torch.int64) & self.origin.sign_mask) != 0
 
     @cached_property

@@ -16,7 +16,6 @@ from fpx.core.numbers import Code, Literal
 from fpx.core.policy import Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.report.decode import DecodeReport
 from fpx.report.libraries import LibraryCast, LibraryReport
 from fpx.tensors.dtypes import wrapped
@@ -49,9 +48,9 @@ def compare_libraries(exact: DecodeReport) -> LibraryReport:
 
 def _nearest_float64(exact: DecodeReport) -> int:
     """The code of the float64 nearest to the number: what a user would hand to a library."""
-    literal: Literal = exact.literal
+    literal: Literal = exact.number or exact.literal
     if isinstance(literal, Code):
-        literal = parse_literal(exact_text(exact.dyadic, exact.sign) or exact.shortest)
+        literal = parse_literal(exact.value_text)
     return codec.encode(literal, _FLOAT64).code
 
 

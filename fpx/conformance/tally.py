@@ -10,10 +10,8 @@ from torch import Tensor
 
 from fpx.casts.rounding import nans
 from fpx.conformance.causes import Cause, Differences, explain
-from fpx.core import codec
-from fpx.core.shortest import shortest_decimal
+from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
 from fpx.tensors.dtypes import IntegerType, Origin
 
@@ -96,8 +94,7 @@ def _named(code: int, type_: Origin) -> tuple[str, str]:
     if isinstance(type_, IntegerType):
         negative = type_.signed and code >> (type_.bits - 1)
         return digits, str(code - (1 << type_.bits) if negative else code)
-    sign = int(bool(code & type_.sign_mask))
-    return digits, exact_text(codec.decode(code, type_), sign) or shortest_decimal(code, type_)
+    return digits, value_text(code, type_)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

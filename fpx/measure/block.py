@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,9 +13,6 @@ from torch import Tensor
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.measure.squares import ScaledSquares
-
-Locate = Callable[[int], tuple[str, tuple[int, ...]]]
-"""Position in a block -> (tensor, multi-index)."""
 
 
 class Measure(NamedTuple):
@@ -33,8 +30,6 @@ class Measure(NamedTuple):
 
 WIDE = Measure(torch.float64, torch.int64, FORMATS["float64"])
 NARROW = Measure(torch.float32, torch.int32, FORMATS["float32"])
-EXPONENT_BINS = 2048
-"""Bins of an exponent histogram: the biased exponents of float64."""
 
 
 class SourceBlock:
@@ -42,7 +37,6 @@ class SourceBlock:
 
     Args:
         x: 1-D tensor of any real dtype, on any device, not empty.
-        locate: where its elements are in the tensor they come from.
         weights: float64, how many elements of the tensor each element of `x` stands for; None is
             one each.
         measure: in what it is measured; by default what holds `x` exactly.
@@ -51,12 +45,10 @@ class SourceBlock:
     def __init__(
         self,
         x: Tensor,
-        locate: Locate,
         weights: Tensor | None = None,
         measure: Measure | None = None,
     ) -> None:
         self.x = x
-        self.locate = locate
         self.weights = weights
         narrow = x.is_floating_point() and x.dtype is not torch.float64
         self.measure = measure or (NARROW if narrow else WIDE)
@@ -66,13 +58,11 @@ class SourceBlock:
         """The same, measured in float64."""
         if self.measure is WIDE:
             return self
-        return SourceBlock(self.x, self.locate, self.weights, WIDE)
+        return SourceBlock(self.x, self.weights, WIDE)
 
     def at(self, positions: Tensor) -> SourceBlock:
         """Some of its elements, measured in float64."""
-        return SourceBlock(
-            self.x[positions], lambda i: self.locate(int(positions[i])), measure=WIDE
-        )
+        return SourceBlock(self.x[positions], measure=WIDE)
 
     def count(self, mask: Tensor | None) -> int:
         """How many elements a mask (or, of numbers, those that are not zero) stands for."""
@@ -163,26 +153,18 @@ class SourceBlock:
         return self.squares(self.rounded, self.extremes[1])
 
     @cached_property
-    def exponents(self) -> Tensor:
-        """Count of each biased exponent among non-zero x: int64 of shape (2048,), on the CPU.
-
-        float64's subnormals are in bin 0, infinities and NaNs in bin 2047.
-        """
+    def exponents(self) -> Mapping[int, int]:
+        """Unbiased exponent -> count of finite non-zero x; float64's subnormals count as -1023."""
         spec = self.measure.spec
-        narrow = self.measure is NARROW
         field = self.exponent_field >> spec.fraction_bits
-        if narrow:
+        if self.measure is NARROW:
             field = field.to(torch.uint8)  # which bincount takes fastest
         bins = torch.bincount(field, self.weights, minlength=1 << spec.exponent_bits)
-        counts = bins.to("cpu", torch.int64)
+        counts = bins[:-1].to("cpu", torch.int64)  # the last are infinities and NaNs
         if counts[0]:
             counts[0] -= self.count(self.zero)
-        if not narrow:
-            return counts
-        if counts[0]:  # float32's subnormals have exponents of their own in float64
-            return self.wide.exponents
-        wide = torch.zeros(EXPONENT_BINS, dtype=torch.int64)
-        shift = WIDE.spec.bias - spec.bias
-        wide[shift : shift + len(counts) - 1] = counts[:-1]
-        wide[-1] = counts[-1]
-        return wide
+            if counts[0] and self.measure is NARROW:
+                return self.wide.exponents  # float32's subnormals have exponents of their own there
+        present = counts.nonzero().view(-1)
+        exponents = (present - spec.bias).tolist()
+        return dict(zip(exponents, counts[present].tolist(), strict=True))

@@ -3,78 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import torch
-from torch import Tensor
 
-from fpx.casts.backends import BACKENDS, Backend
+from fpx.casts.backends import Backend
 from fpx.casts.device import Device, find_device
-from fpx.casts.values import values
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.measure.block import Locate, SourceBlock
-from fpx.measure.distinct import DistinctValues, has_few_codes
+from fpx.measure.block import SourceBlock
+from fpx.measure.casting import Casting, Choice, Where
+from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
+from fpx.measure.measurement import Measurer
+from fpx.measure.metrics import locations_of, measure, metrics_of
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import CastReport, CastRow, Location
+from fpx.report.cast_compare import CastReport, CastRow
 from fpx.report.checks import Check
-from fpx.tensors.distributions import NAMES, named_source
-from fpx.tensors.dtypes import cast_dtype, container, dtype_name, origin_of, widened_dtype
-from fpx.tensors.entry import Source, TensorEntry, entry_of
-from fpx.tensors.opening import as_tensor, open_files
+from fpx.tensors.distributions import NAMES
+from fpx.tensors.draws import Sample
+from fpx.tensors.dtypes import cast_dtype, origin_of
+from fpx.tensors.entry import TensorEntry
+from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.tensors.select import select
-from fpx.words import escape
 
 TOTAL = "(total)"
+"""The source and the tensor of a row over all of them."""
 
 
-@dataclass
-class DeviceDifferences:
-    """Results that differ between a device's cast and the CPU's."""
-
-    count: int = 0
-    nan_bits_count: int = 0
-    first: Location | None = None
-
-    def add(self, source: SourceBlock, on_device: Tensor, on_cpu: Tensor) -> None:
-        """Takes in one block; both results are on the CPU, of one dtype and shape (n,)."""
-        bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[on_cpu.itemsize]
-        differs = on_device.view(bits) != on_cpu.view(bits)
-        if not differs.any():
-            return
-        nans = on_device.to(torch.float64).isnan() & on_cpu.to(torch.float64).isnan()
-        self.nan_bits_count += int((differs & nans).count_nonzero())
-        differs &= ~nans
-        self.count += int(differs.count_nonzero())
-        if self.first is None and differs.any():
-            at = int(differs.to(torch.uint8).argmax())
-            tensor, index = source.locate(at)
-            value = float(on_device[at].to(torch.float64))
-            self.first = Location(tensor, index, source.x[at].item(), value)
-
-    def merge(self, other: DeviceDifferences) -> DeviceDifferences:
-        """Both together; `self` comes first."""
-        return DeviceDifferences(
-            self.count + other.count,
-            self.nan_bits_count + other.nan_bits_count,
-            self.first or other.first,
-        )
-
-
-@dataclass
-class _Cast:
-    """What is known of one tensor (or of all) cast to one target."""
-
-    stats: CastStats = field(default_factory=CastStats)
-    differences: DeviceDifferences = field(default_factory=DeviceDifferences)
-
-    def merge(self, other: _Cast) -> _Cast:
-        return _Cast(self.stats.merge(other.stats), self.differences.merge(other.differences))
+MIXED = "mixed"
+"""The format of tensors of several, and the backend of casts by several."""
 
 
 def cast_compare(
@@ -82,7 +43,7 @@ def cast_compare(
     targets: Iterable[FormatSpec],
     *,
     from_: FormatSpec,
-    device: str = "cpu",
+    device: str | Device = "cpu",
     size: int = 1 << 20,
     seed: int = 0,
     backend: Backend | None = None,
@@ -91,59 +52,52 @@ def cast_compare(
     exclude: Sequence[str] = (),
     keep_partial: bool = False,
     checks: Sequence[Check[CastRow]] = (),
+    measurer: Measurer = measure,
+    worthwhile: int = WORTHWHILE,
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
     Args:
-        sources: names of distributions, paths of files, torch tensors or numpy arrays; none means
-            every distribution.
+        sources: what `fpx.tensors.opening.open_all` takes; none means every distribution.
         targets: formats to cast to.
         from_: dtype in which distributions are drawn; files and tensors keep their own.
-        device: `cpu`, `cuda`, `cuda:N` or `auto`; the casts run there.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`, or a device found before; the casts run there.
         size: number of values of a random distribution.
         seed: of the random distributions.
-        backend: who casts; torch by default.
+        backend: who casts; without it torch, or where torch has no such cast, exact rounding.
         progress: hears how far the work is.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
             far, marked `partial`.
         checks: what is asked of every row; the report tells which fail.
+        measurer: who measures what a cast did to a block.
+        worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
 
     Raises:
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
             one becomes a line of the report's `errors`.
-        UnavailableError: no such device or dtype here.
+        UnavailableError: no such device or dtype here, or the backend lacks one of the casts.
     """
-    backend = backend or BACKENDS["torch"]
-    where = find_device(device)
+    where = device if isinstance(device, Device) else find_device(device)
+    choice = Choice(backend, where)
     specs = list(dict.fromkeys(targets))
-    for spec in specs:
-        cast_dtype(spec)
-    if size < 1:
-        raise InputError(f"--size must be at least 1, not {size}")
-    opened: list[Source] = []
-    errors: list[str] = []
-    for number, source in enumerate(sources or NAMES):
-        try:
-            opened += _open(source, number, from_, size, seed, specs, errors)
-        except InputError as error:
-            if len(sources) == 1:
-                raise
-            errors.append(str(error))
-    if include or exclude:
-        opened = select(opened, include, exclude)
+    sample = Sample(cast_dtype(from_), size, seed, specs)
+    opened = open_all(sources or NAMES, include, exclude, sample=sample)
+    errors = list(opened.errors)
     progress = progress or Silent()
-    progress.start(sum(entry.count for source in opened for entry in source.entries))
+    progress.start(opened.count)
+    work = [(source.name, entry) for source in opened.sources for entry in source.entries]
+    for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
+        _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
     rows: list[CastRow] = []
-    totals = {spec: _Cast() for spec in specs}
-    origins: set[str] = set()
+    totals = {spec: _Total() for spec in specs}
     partial = False
-    for holder, entry in [(item, entry) for item in opened for entry in item.entries]:
-        casts = {spec: _Cast() for spec in specs if entry.only_for in (None, spec.name)}
+    for name, entry in work:
+        casts = _casts(entry.dtype, entry.only_for, specs, choice)
         try:
-            _cast_entry(entry, casts, backend, where, progress)
+            _cast_entry(entry, casts, where, progress, measurer, worthwhile)
         except InputError as error:
-            if len(sources) == 1 and len(holder.entries) == 1:
+            if len(sources) == len(work) == 1:
                 raise
             errors.append(str(error))
             continue
@@ -151,127 +105,106 @@ def cast_compare(
             if not keep_partial:
                 raise
             partial = True
-        origin = dtype_name(entry.dtype)
-        origins.add(origin)
-        for spec, cast in casts.items():
-            rows.append(_row(holder.name, entry.name, origin, spec, backend, where, cast))
-            totals[spec] = totals[spec].merge(cast)
+        for cast in casts:
+            own = _Total()
+            for total in (own, totals[cast.target]):
+                total.add(cast)
+            rows.append(_row(name, entry.name, cast.target, own, where))
         if partial:
             break
-    origin = origins.pop() if len(origins) == 1 else "mixed"
     return CastReport(
         rows=tuple(rows),
         totals=tuple(
-            _row(TOTAL, TOTAL, origin, spec, backend, where, cast)
-            for spec, cast in totals.items()
-            if rows
+            _row(TOTAL, TOTAL, spec, total, where) for spec, total in totals.items() if rows
         ),
         details=_environment(where, seed),
         errors=tuple(errors),
         partial=partial,
         checks=tuple(checks),
-        notes=tuple(
-            f"{escape(source.name)}: {escape(note)}" for source in opened for note in source.notes
-        ),
+        notes=opened.notes,
     )
 
 
-def _open(
-    source: object,
-    number: int,
-    from_: FormatSpec,
-    size: int,
-    seed: int,
-    specs: list[FormatSpec],
-    errors: list[str],
-) -> list[Source]:
-    if isinstance(source, str):
-        if source in NAMES:
-            return [named_source(source, cast_dtype(from_), size, seed, specs)]
-        return open_files(source, errors)
-    if hasattr(source, "__fspath__"):
-        return open_files(str(source), errors)
-    name = f"tensor{number}" if number else "tensor"
-    return [Source(name, [entry_of(name, as_tensor(source))])]
+def _casts(
+    dtype: torch.dtype, only_for: str | None, targets: Sequence[FormatSpec], choice: Choice
+) -> list[Casting]:
+    """The casts of a tensor of that dtype to the one target that it is for, or to all."""
+    origin = origin_of(dtype)
+    wanted = [spec for spec in targets if only_for in (None, spec.name)]
+    return [Casting(choice.of(origin, spec), origin, spec) for spec in wanted]
 
 
 def _cast_entry(
     entry: TensorEntry,
-    casts: dict[FormatSpec, _Cast],
-    backend: Backend,
+    casts: Sequence[Casting],
     device: Device,
     progress: Progress,
+    measurer: Measurer,
+    worthwhile: int,
 ) -> None:
     """Reads a tensor once and takes its casts to every target in."""
-    if device.is_cpu and has_few_codes(entry):
+    few = device.is_cpu and has_few_codes(entry, worthwhile)
+    if few and all(cast.backend.elementwise for cast in casts):
         seen = DistinctValues(entry)
         try:
             seen.read(progress.advance)
         finally:  # whoever interrupts is told of what was read
-            read = seen.block()
-            if read is not None:
-                for spec, cast in casts.items():
-                    cast.stats.add(read, _cast(backend, read.x, spec), spec)
+            found = seen.distinct()
+            if found is not None:
+                where = _where(entry, found.first.__getitem__)
+                for cast in casts:
+                    cast.take(found.block, cast.codes(found.block.x), where, measurer)
         return
-    at = 0
+    start = 0
     for block in entry.blocks(device.block):
-        source = SourceBlock(block.to(device.torch), _locator(entry, at))
-        for spec, cast in casts.items():
-            q = _cast(backend, source.x, spec)
-            cast.stats.add(source, q, spec)
+        source = SourceBlock(block.to(device.torch))
+        where = _where(entry, start.__add__)
+        for cast in casts:
+            codes = cast.codes(source.x)
+            cast.take(source, codes, where, measurer)
             if not device.is_cpu:
-                cast.differences.add(source, q.cpu(), _cast(BACKENDS["torch"], block, spec))
-        at += block.numel()
+                cast.take_mismatches(block, codes, cast.codes(block), where)
+        start += block.numel()
         progress.advance(block.numel())
 
 
-def _cast(backend: Backend, x: Tensor, target: FormatSpec) -> Tensor:
-    """`x` (1-D) in the target's dtype, or where torch has none, its values in float64."""
-    origin = origin_of(x.dtype)
-    codes = backend.cast(x.view(container(origin)), origin, target)
-    held = widened_dtype(target)
-    return codes.view(held) if held is not None else values(codes, target)
+def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:
+    """Where elements of a block are whose position in the tensor is that."""
+    return lambda at: (entry.name, entry.index(position(at)))
 
 
-def _locator(entry: TensorEntry, start: int) -> Locate:
-    return lambda position: (entry.name, entry.index(start + position))
+@dataclass
+class _Total:
+    """What is known of all casts to one target."""
+
+    stats: CastStats = field(default_factory=CastStats)
+    origins: set[str] = field(default_factory=set)
+    backends: set[str] = field(default_factory=set)
+
+    def add(self, cast: Casting) -> None:
+        """Takes in the cast of one more tensor."""
+        self.stats.add(cast.stats)
+        self.origins.add(cast.origin.name)
+        self.backends.add(cast.backend.name)
 
 
-def _row(
-    source: str,
-    tensor: str,
-    origin: str,
-    spec: FormatSpec,
-    backend: Backend,
-    device: Device,
-    cast: _Cast,
-) -> CastRow:
-    stats, differences = cast.stats, cast.differences
-    compared = not device.is_cpu
-    metrics = {
-        **stats.counters,
-        **{name: error for name, (error, _) in stats.errors.items()},
-        "rms_error": stats.rms_error,
-        "sqnr_db": stats.sqnr_db,
-        "device_mismatch_count": differences.count if compared else None,
-        "device_nan_bits_mismatch_count": differences.nan_bits_count if compared else None,
-    }
-    locations = {
-        **{f"{name}_at": at for name, (_, at) in stats.errors.items()},
-        "first_overflow": stats.first_overflow,
-        "first_device_mismatch": differences.first,
-    }
+def _row(source: str, tensor: str, target: FormatSpec, total: _Total, device: Device) -> CastRow:
     return CastRow(
         source=source,
         tensor=tensor,
-        from_=origin,
-        to=spec.name,
-        backend=backend.name,
+        from_=_common(total.origins),
+        to=target.name,
+        backend=_common(total.backends),
         device=str(device.torch),
-        metrics=metrics,
-        locations=locations,
-        exponent_histogram=stats.exponent_histogram(),
+        metrics=metrics_of(total.stats, on_device=not device.is_cpu),
+        locations=locations_of(total.stats),
+        exponent_histogram=total.stats.exponent_histogram(),
     )
+
+
+def _common(names: Collection[str]) -> str:
+    """The name that all have."""
+    return next(iter(names)) if len(names) == 1 else MIXED
 
 
 def _environment(device: Device, seed: int) -> dict[str, Any]:

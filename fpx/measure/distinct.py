@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from fpx.measure.block import SourceBlock
+from fpx.tensors.dtypes import codes_of, container, origin_of
 from fpx.tensors.entry import TensorEntry
 
+WORTHWHILE = 1 << 17
+"""Elements below which a histogram costs more than it saves."""
+
+
 _BLOCK = 1 << 19  # elements; much longer than the histogram is wide
-_WORTHWHILE = 1 << 17  # elements, below which a histogram costs more than it saves
-_CODES = {1: (torch.uint8, 1 << 8), 2: (torch.int16, 1 << 16)}
+_FEW = 2  # bytes of a dtype that has at most 65,536 codes
 
 
-def has_few_codes(entry: TensorEntry) -> bool:
-    """Whether a tensor has more elements than its dtype has codes, and by far."""
-    return entry.dtype.itemsize in _CODES and entry.count >= _WORTHWHILE
+def has_few_codes(entry: TensorEntry, worthwhile: int = WORTHWHILE) -> bool:
+    """Whether a tensor is of 8 or 16 bits, and has so many elements that codes recur."""
+    return entry.dtype.itemsize <= _FEW and entry.count >= worthwhile
+
+
+class Distinct(NamedTuple):
+    """The distinct values of a tensor, in the order of their first occurrence.
+
+    Attributes:
+        block: the values, weighted by how often each occurs.
+        first: where each occurs first: position in the order of the tensor's blocks.
+    """
+
+    block: SourceBlock
+    first: list[int]
 
 
 class DistinctValues:
-    """The distinct values of a tensor, with their counts.
+    """Reads a tensor and keeps its distinct values, with their counts.
 
     Every elementwise statistic of a cast follows from these. Equal codes are cast once, where the
     tensor's own elements would be cast each on its own.
 
     Args:
         entry: a tensor for which `has_few_codes`.
+        block: elements to read at a time.
     """
 
-    def __init__(self, entry: TensorEntry) -> None:
+    def __init__(self, entry: TensorEntry, block: int = _BLOCK) -> None:
         self._entry = entry
-        self._bits, self._size = _CODES[entry.dtype.itemsize]
+        self._block = block
+        self._size = 1 << 8 * entry.dtype.itemsize
         self._counts = torch.zeros(self._size, dtype=torch.int64)
         self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
 
     def read(self, advance: Callable[[int], None]) -> None:
         """Reads the tensor; `advance` hears how many more elements were read."""
         start = 0
-        for block in self._entry.blocks(_BLOCK):
-            codes = block.view(self._bits).to(torch.int32) & (self._size - 1)
+        for block in self._entry.blocks(self._block):
+            codes = codes_of(block).to(torch.int32) & (self._size - 1)
             here = torch.bincount(codes, minlength=self._size)
             new = (here > 0) & (self._counts == 0)
             if new.any():
@@ -49,18 +68,17 @@ class DistinctValues:
             start += len(codes)
             advance(len(codes))
 
-    def block(self) -> SourceBlock | None:
-        """What was read, in the order of first occurrence; None if nothing was."""
+    def distinct(self) -> Distinct | None:
+        """What was read; None if nothing was."""
         present = self._counts.nonzero().view(-1)
         if not len(present):
             return None
         present = present[self._first[present].argsort()]
-        where = self._first[present].tolist()
-        return SourceBlock(
-            present.to(self._bits).view(self._entry.dtype),
-            lambda i: (self._entry.name, self._entry.index(where[i])),
+        block = SourceBlock(
+            present.to(container(origin_of(self._entry.dtype))).view(self._entry.dtype),
             weights=self._counts[present].to(torch.float64),
         )
+        return Distinct(block, self._first[present].tolist())
 
 
 def _note_first(first: Tensor, codes: Tensor, new: Tensor, start: int) -> None:

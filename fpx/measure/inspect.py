@@ -1,4 +1,4 @@
-"""What is in tensor files: layouts from their headers, and values where those are asked for."""
+"""What is in sources: layouts from their headers, and values where those are asked for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fpx.core.formats import FORMATS
 from fpx.core.numbers import Code
 from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
-from fpx.measure.block import WIDE, SourceBlock
+from fpx.report.base import Report
 from fpx.report.decode import DecodeReport
 from fpx.report.inspect import (
     Element,
@@ -22,68 +23,106 @@ from fpx.report.inspect import (
 )
 from fpx.tensors.dtypes import dtype_name, spec_of
 from fpx.tensors.entry import Source, TensorEntry
-from fpx.tensors.opening import open_files
-from fpx.tensors.progress import Progress
-from fpx.tensors.select import select
-from fpx.words import escape, quoted
+from fpx.tensors.opening import open_all
+from fpx.tensors.progress import Progress, Silent
+from fpx.words import quoted
 
 _BLOCK = 1 << 16
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_WIDE = FORMATS["float64"]
 
 
-def inspect_files(
-    names: Sequence[str],
+def inspect(
+    sources: Sequence[object],
+    *,
+    tensor: str | None = None,
+    index: tuple[int, ...] | None = None,
+    top: int | None = None,
+    stats: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """What is in sources, or what one tensor of them is.
+
+    Args:
+        sources: what `fpx.tensors.opening.open_all` takes, distributions aside.
+        tensor: the name of one tensor: how it lies in its storage.
+        index: of that tensor, one element down to its bits.
+        top: of that tensor, so many of the largest, the smallest and the closest to zero.
+        stats: whether to read the values, of all tensors or of that one.
+        include, exclude: patterns of tensor names, see `fpx.tensors.select`.
+        progress: hears how far the reading of values is.
+
+    Returns:
+        An `InspectReport`; with `tensor` a `LayoutReport`, with `index` a `DecodeReport`, with
+        `top` an `ExtremesReport`.
+
+    Raises:
+        InputError: a source cannot be read and is the only one or asked for one tensor, there is no
+            such tensor or element, or arguments exclude each other.
+        UnavailableError: a kind of file needs a package that is not installed.
+    """
+    if tensor is None and (index is not None or top is not None):
+        raise InputError("`index` and `top` look into one tensor: name it with `tensor`")
+    asked = {"index": index is not None, "top": top is not None, "stats": stats}
+    chosen = [f"`{name}`" for name, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        raise InputError(f"{' and '.join(chosen)} exclude each other: choose one")
+    if tensor is None:
+        return inspect_all(
+            sources, include=include, exclude=exclude, stats=stats, progress=progress
+        )
+    if index is not None:
+        return element(sources, tensor, index, include=include, exclude=exclude)
+    if top is not None:
+        return extremes(sources, tensor, top, include=include, exclude=exclude)
+    return layout(sources, tensor, include=include, exclude=exclude, stats=stats, progress=progress)
+
+
+def inspect_all(
+    sources: Sequence[object],
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     stats: bool = False,
     progress: Progress | None = None,
 ) -> InspectReport:
-    """The tensors of files; their data is read only for `stats`.
+    """The tensors of sources; their values are read only for `stats`. Arguments as of `inspect`.
 
     Raises:
-        InputError: the only file cannot be read. Of several, a bad one becomes a line of `errors`.
+        InputError: the only source cannot be read. Of several, a bad one becomes a line of
+            `errors`.
     """
-    opened: list[Source] = []
-    errors: list[str] = []
-    for name in names:
-        try:
-            opened += open_files(name, errors)
-        except InputError as error:
-            if len(names) == 1:
-                raise
-            errors.append(str(error))
-    if include or exclude:
-        opened = select(opened, include, exclude)
-    if progress is not None and stats:
-        progress.start(sum(entry.count for source in opened for entry in source.entries))
-    tensors = []
-    for source in opened:
-        sharing: dict[str, list[str]] = {}
-        for entry in source.entries:
-            if entry.layout is not None:
-                sharing.setdefault(entry.layout.storage, []).append(entry.name)
-        for entry in source.entries:
-            shared = sharing.get(entry.layout.storage, []) if entry.layout else []
-            others = tuple(other for other in shared if other != entry.name)
-            values = tensor_stats(entry, progress) if stats else None
-            tensors.append(_info(source, entry, others, values))
-    notes = tuple(
-        f"{escape(source.name)}: {escape(note)}" for source in opened for note in source.notes
-    )
-    return InspectReport(tuple(tensors), notes, tuple(errors))
+    opened = open_all(sources, include, exclude)
+    progress = progress or Silent()
+    if stats:
+        progress.start(opened.count)
+    tensors = [
+        info
+        for source in opened.sources
+        for info in _described(source, source.entries, stats, progress)
+    ]
+    return InspectReport(tuple(tensors), opened.notes, opened.errors)
 
 
-def find_tensor(names: Sequence[str], tensor: str) -> tuple[Source, TensorEntry]:
-    """The tensor of that name in the files.
+def find_tensor(
+    sources: Sequence[object],
+    tensor: str,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> tuple[Source, TensorEntry]:
+    """The tensor of that name in the sources.
 
     Raises:
-        InputError: none has it, or several have.
+        InputError: none has it, several have, or one of the sources cannot be read.
     """
+    opened = open_all(sources, include, exclude)
+    if opened.errors:  # who knows what is in that one
+        raise InputError(opened.errors[0])
     found = [
         (source, entry)
-        for name in names
-        for source in open_files(name)
+        for source in opened.sources
         for entry in source.entries
         if entry.name == tensor
     ]
@@ -94,13 +133,20 @@ def find_tensor(names: Sequence[str], tensor: str) -> tuple[Source, TensorEntry]
     return found[0]
 
 
-def element(names: Sequence[str], tensor: str, index: tuple[int, ...]) -> DecodeReport:
-    """One element, down to its bits.
+def element(
+    sources: Sequence[object],
+    tensor: str,
+    index: tuple[int, ...],
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> DecodeReport:
+    """One element, down to its bits; negative indexes count from the end.
 
     Raises:
         InputError: no such tensor or element, or its dtype is no floating-point format.
     """
-    _, entry = find_tensor(names, tensor)
+    _, entry = find_tensor(sources, tensor, include, exclude)
     spec = spec_of(entry.dtype)
     if spec is None:
         raise InputError(f"{quoted(tensor)} is {dtype_name(entry.dtype)}, no floating-point format")
@@ -124,33 +170,58 @@ def element(names: Sequence[str], tensor: str, index: tuple[int, ...]) -> Decode
     raise InputError(f"{quoted(tensor)} ends before {list(index)}")
 
 
-def layout(names: Sequence[str], tensor: str) -> LayoutReport:
-    """How a tensor lies in its storage.
+def layout(
+    sources: Sequence[object],
+    tensor: str,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    stats: bool = False,
+    progress: Progress | None = None,
+) -> LayoutReport:
+    """How a tensor lies in its storage; its values are read only for `stats`.
 
     Raises:
         InputError: no such tensor.
     """
-    source, entry = find_tensor(names, tensor)
-    return LayoutReport(_info(source, entry, (), None))
+    source, entry = find_tensor(sources, tensor, include, exclude)
+    progress = progress or Silent()
+    if stats:
+        progress.start(entry.count)
+    (info,) = _described(source, (entry,), stats, progress)
+    return LayoutReport(info)
 
 
-def extremes(names: Sequence[str], tensor: str, count: int) -> ExtremesReport:
+def extremes(
+    sources: Sequence[object],
+    tensor: str,
+    count: int,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    block: int = _BLOCK,
+) -> ExtremesReport:
     """The largest, the smallest, and the non-zero elements closest to zero of a tensor.
 
+    Args:
+        sources, tensor, include, exclude: as of `inspect`.
+        count: elements of each.
+        block: elements to read at a time.
+
     Raises:
-        InputError: no such tensor.
+        InputError: no such tensor, or `count` is not positive.
     """
     if count < 1:
-        raise InputError(f"--top must be at least 1, not {count}")
-    source, entry = find_tensor(names, tensor)
+        raise InputError(f"`top` must be at least 1, not {count}")
+    source, entry = find_tensor(sources, tensor, include, exclude)
     largest, smallest, closest = (_Top(count) for _ in range(3))
     start = 0
-    for block in entry.blocks(_BLOCK):
-        values = SourceBlock(block, lambda i: ("", (i,)), measure=WIDE).rounded
+    for part in entry.blocks(block):
+        values = part.to(torch.float64)
         largest.add(values, values, start)
         smallest.add(values, -values, start)
         closest.add(values, torch.where(values == 0, torch.nan, -values.abs()), start)
-        start += len(block)
+        start += len(part)
 
     def elements(top: _Top) -> tuple[Element, ...]:
         return tuple(Element(entry.index(at), value) for _, at, value in top.items)
@@ -183,34 +254,36 @@ class _Top:
         self.items = merged[: self._count]
 
 
-def tensor_stats(entry: TensorEntry, progress: Progress | None = None) -> TensorStats:
-    """Counts and extremes of a tensor's values, from one pass over it."""
+def tensor_stats(
+    entry: TensorEntry, progress: Progress | None = None, *, block: int = _BLOCK
+) -> TensorStats:
+    """Counts and extremes of a tensor's values, from one pass over it, `block` elements a time."""
     spec = spec_of(entry.dtype)
     normal = float(spec.smallest_normal.fraction) if spec is not None else 0.0
     lows: list[float] = []
     highs: list[float] = []
     zeros = subnormals = nans = infinities = 0
-    exponents = torch.zeros(2048, dtype=torch.int64)
-    for block in entry.blocks(_BLOCK):
-        values = SourceBlock(block, lambda i: ("", (i,)), measure=WIDE)
-        rounded, magnitude = values.rounded, values.magnitude
-        zeros += int(values.zero.count_nonzero())
-        if values.finite is not None:
-            nans += int(rounded.isnan().count_nonzero())
-            infinities += int(rounded.isinf().count_nonzero())
-            rounded = rounded[~rounded.isnan()]
-        if len(rounded):
-            lows.append(float(rounded.amin()))
-            highs.append(float(rounded.amax()))
-        if values.extremes[0] < normal or values.finite is not None:
-            below = (magnitude < normal) & (magnitude > 0)
-            subnormals += int(below.count_nonzero())
-        exponents += values.exponents
+    exponents = torch.zeros(1 << _WIDE.exponent_bits, dtype=torch.int64)
+    for part in entry.blocks(block):
+        values = part.to(torch.float64)
+        magnitude = values.abs()
+        zero, nan = magnitude == 0, values.isnan()
+        zeros += int(zero.count_nonzero())
+        nans += int(nan.count_nonzero())
+        infinities += int(values.isinf().count_nonzero())
+        subnormals += int(((magnitude < normal) & ~zero).count_nonzero())
+        fields = magnitude.view(torch.int64)[~zero] >> _WIDE.fraction_bits
+        exponents += torch.bincount(fields, minlength=len(exponents))
+        numbers = values[~nan]
+        if len(numbers):
+            low, high = torch.aminmax(numbers)
+            lows.append(float(low))
+            highs.append(float(high))
         if progress is not None:
-            progress.advance(len(block))
+            progress.advance(len(part))
     histogram = {
-        biased - WIDE.spec.bias: count
-        for biased, count in enumerate(exponents[:-1].tolist())
+        biased - _WIDE.bias: count
+        for biased, count in enumerate(exponents[:-1].tolist())  # the last: infinities and NaNs
         if count
     }
     return TensorStats(
@@ -219,26 +292,38 @@ def tensor_stats(entry: TensorEntry, progress: Progress | None = None) -> Tensor
     )  # fmt: skip
 
 
-def _info(
-    source: Source, entry: TensorEntry, others: tuple[str, ...], stats: TensorStats | None
-) -> TensorInfo:
-    place = entry.layout
-    return TensorInfo(
-        source=source.name,
-        kind=source.kind,
-        tensor=entry.name,
-        dtype=dtype_name(entry.dtype),
-        shape=entry.shape,
-        stride=entry.stride,
-        storage_offset=place.offset if place else 0,
-        contiguous=_is_contiguous(entry.shape, entry.stride),
-        count=entry.count,
-        bytes=entry.nbytes,
-        storage=place.storage if place else entry.name,
-        storage_bytes=place.storage_bytes if place else entry.nbytes,
-        shares_with=others,
-        stats=stats,
-    )
+def _described(
+    source: Source, entries: Sequence[TensorEntry], stats: bool, progress: Progress
+) -> list[TensorInfo]:
+    """Some tensors of a source, with the names of those that share their storage."""
+    sharing: dict[int, list[str]] = {}  # in the order of first use, of which names are made
+    for entry in source.entries:
+        if entry.layout is not None and entry.layout.storage_bytes:
+            sharing.setdefault(entry.layout.storage, []).append(entry.name)
+    names = {storage: f"#{number}" for number, storage in enumerate(sharing, 1)}
+    infos = []
+    for entry in entries:
+        place = entry.layout
+        shared = sharing.get(place.storage, []) if place and place.storage_bytes else []
+        infos.append(
+            TensorInfo(
+                source=source.name,
+                kind=source.kind,
+                tensor=entry.name,
+                dtype=dtype_name(entry.dtype),
+                shape=entry.shape,
+                stride=entry.stride,
+                storage_offset=place.offset if place else 0,
+                contiguous=_is_contiguous(entry.shape, entry.stride),
+                count=entry.count,
+                bytes=entry.nbytes,
+                storage=names[place.storage] if place and shared else entry.name,
+                storage_bytes=place.storage_bytes if place else entry.nbytes,
+                shares_with=tuple(name for name in shared if name != entry.name),
+                stats=tensor_stats(entry, progress) if stats else None,
+            )
+        )
+    return infos
 
 
 def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:

@@ -52,7 +52,7 @@ class Pair:
     def of(cls, source: SourceBlock, q: Tensor, target: FormatSpec) -> Pair:
         """A pair whose errors are exact, whatever the cast made of the block."""
         pair = cls(source, q, target)
-        if pair.is_narrow and float(pair.error_in_ulps.amax()) > 1:
+        if pair.is_narrow and pair.largest_error_in_ulps > 1:
             return cls(source.wide, q, target)
         return pair
 
@@ -122,6 +122,11 @@ class Pair:
         """|q - x|; 0 where either is not finite."""
         return self.signed_error.abs()
 
+    @cached_property
+    def largest_error(self) -> float:
+        """The largest |q - x|."""
+        return float(self.error.amax())
+
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
         error = self.error / self.source.divisor
@@ -138,6 +143,11 @@ class Pair:
         # 2^(1 - exponent) first: it is in range wherever 2^-exponent would not be
         scale = field.neg_().add_((2 * bias + 1) << shift).view(measure.dtype)
         return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
+
+    @cached_property
+    def largest_error_in_ulps(self) -> float:
+        """The largest of `error_in_ulps`."""
+        return float(self.error_in_ulps.amax())
 
 
 @lru_cache(maxsize=256)

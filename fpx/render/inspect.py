@@ -45,7 +45,6 @@ def _plain_layouts(tensors: list[TensorInfo]) -> Table:
 
 def _layouts(tensors: list[TensorInfo]) -> Table:
     table = _table("tensor", "dtype", "shape", "stride", "offset", "contiguous", "bytes", "storage")
-    names = _storage_names(tensors)
     for item in tensors:
         table.add_row(
             escape(item.tensor),
@@ -55,16 +54,9 @@ def _layouts(tensors: list[TensorInfo]) -> Table:
             str(item.storage_offset),
             "yes" if item.contiguous else Text("no", WARNING_STYLE),
             f"{item.bytes:,}",
-            names[item.storage],
+            item.storage if item.shares_with else "own",
         )
     return table
-
-
-def _storage_names(tensors: list[TensorInfo]) -> dict[str, str]:
-    """A letter for each storage that several tensors share; nothing for the others."""
-    shared = dict.fromkeys(item.storage for item in tensors if item.shares_with)
-    letters = {storage: f"#{number}" for number, storage in enumerate(shared, 1)}
-    return {item.storage: letters.get(item.storage, "own") for item in tensors}
 
 
 def _values(tensors: list[TensorInfo]) -> Table:
@@ -164,8 +156,10 @@ def layout_drawing(report: LayoutReport) -> RenderableType:
             index = (*lead, row, column) if len(info.shape) > 1 else (column,) * len(info.shape)
             cells.append(str(report.place(index)))
         table.add_row(*cells, *(["…"] if columns > _DRAWN else []))
-    more = Text("…") if rows > _DRAWN else Text()
-    return Group(head, table, more)
+    parts: list[RenderableType] = [head, table, Text("…") if rows > _DRAWN else Text()]
+    if info.stats is not None:
+        parts += [_values([info]), *_histogram([info])]
+    return Group(*parts)
 
 
 def _table(*columns: str) -> Table:

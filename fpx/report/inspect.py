@@ -44,11 +44,11 @@ class TensorStats:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """One tensor of a file.
+    """One tensor of a source.
 
     Attributes:
-        source: the file.
-        kind: what kind of file it is.
+        source: where it is: a file, or what reports call something in memory.
+        kind: what kind of source that is.
         tensor: the tensor's name.
         dtype: torch's name of its dtype.
         shape: elements along each axis.
@@ -57,7 +57,8 @@ class TensorInfo:
         contiguous: whether the elements lie one after the other in row-major order.
         count: elements.
         bytes: of its elements.
-        storage: the storage's name in this file, shared by the tensors that share it.
+        storage: the storage's name in its source, the same for the tensors that share it: `#1`,
+            `#2`, … in the order of their first use, where tensors can share one; else the tensor's.
         storage_bytes: of the whole storage.
         shares_with: names of the other tensors in that storage.
         stats: its values; None where they were not asked for.

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 import torch
 from torch import Tensor
 
-Blocks = Callable[[int], Iterator[Tensor]]
-"""Longest block -> the tensor's elements, in storage order of the entry, as 1-D CPU tensors.
-
-A block is only valid until the next one is asked for.
-"""
-
+from fpx.errors import InputError
+from fpx.tensors.rows import SLAB, Read, ReadBox, in_groups, reordered
 
 COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
 
@@ -26,13 +22,14 @@ class Layout:
     Attributes:
         stride: elements of the storage between neighbours along each axis.
         offset: the storage's element that index 0, … is.
-        storage: which storage, unique in the source; tensors that share one have the same.
+        storage: which storage; in one source, tensors have the same if they share one, and no
+            others do. It means nothing beyond that: an address, which changes from run to run.
         storage_bytes: size of the whole storage.
     """
 
     stride: tuple[int, ...]
     offset: int
-    storage: str
+    storage: int
     storage_bytes: int
 
 
@@ -44,20 +41,53 @@ class TensorEntry:
         name: its name in the source, as found there (not escaped).
         dtype: torch's dtype of the blocks.
         shape: its shape; () for a scalar.
-        blocks: reads it.
-        order: the axes in the order of the blocks, the slowest first; None is row-major.
+        read: reads it in storage order.
+        order: the axes in storage order, the slowest first; None is row-major.
         only_for: the one target format it was made for, or None.
         layout: how it lies in a storage that it may share or be a view of; None where it has one of
             its own, without gaps.
+        read_box: reads a part of it in storage order, without the rest; None where only all of it
+            can be read.
     """
 
     name: str
     dtype: torch.dtype
     shape: tuple[int, ...]
-    blocks: Blocks = field(repr=False)
+    read: Read = field(repr=False)
     order: tuple[int, ...] | None = None
     only_for: str | None = None
     layout: Layout | None = None
+    read_box: ReadBox | None = field(default=None, repr=False)
+
+    def blocks(
+        self, limit: int, *, row_major: bool = False, multiple_of: int = 1, slab: int = SLAB
+    ) -> Iterator[Tensor]:
+        """Its elements, as 1-D CPU tensors of `dtype`; each is only valid until the next is asked.
+
+        Args:
+            limit: elements of a block, at most.
+            row_major: whether in row-major order; else in storage order, in which every part of a
+                file is read once.
+            multiple_of: elements of a group: a block holds whole groups, which are cut along the
+                last axis, from the beginning of each row on; the last group of a row has what is
+                left (of 10 elements in groups of 4: 4, 4, 2). Row-major, if more than 1.
+            slab: bytes to hold where the storage is not row-major; of a kind of file that can only
+                be read from its beginning to its end, all of it is read once per slab.
+
+        Raises:
+            InputError: damage that shows only here, or a group has no room in a block.
+        """
+        if multiple_of < 1:
+            raise InputError(f"`multiple_of` must be at least 1, not {multiple_of}")
+        if self.order is None or not (row_major or multiple_of > 1):
+            blocks = self.read(limit)
+        else:
+            blocks = reordered(
+                self.read, self.read_box, self.shape, self.order, self.dtype, limit, slab
+            )
+        if multiple_of == 1:
+            return blocks
+        return in_groups(blocks, self.shape[-1] if self.shape else 1, multiple_of, limit)
 
     @property
     def count(self) -> int:
@@ -85,17 +115,17 @@ class TensorEntry:
     def _axes(self) -> Sequence[int]:
         return range(len(self.shape)) if self.order is None else self.order
 
-    def index(self, position: int) -> tuple[int, ...]:
+    def index(self, position: int, *, row_major: bool = False) -> tuple[int, ...]:
         """Multi-index of the element at a position in the order of the blocks."""
         index = [0] * len(self.shape)
-        for axis in reversed(self._axes):
+        for axis in reversed(range(len(self.shape)) if row_major else self._axes):
             position, index[axis] = divmod(position, self.shape[axis])
         return tuple(index)
 
-    def position(self, index: tuple[int, ...]) -> int:
+    def position(self, index: tuple[int, ...], *, row_major: bool = False) -> int:
         """The inverse of `index`."""
         position = 0
-        for axis in self._axes:
+        for axis in range(len(self.shape)) if row_major else self._axes:
             position = position * self.shape[axis] + index[axis]
         return position
 
@@ -112,51 +142,6 @@ class Source:
     """
 
     name: str
-    entries: list[TensorEntry]
-    notes: list[str] = field(default_factory=list)
+    entries: tuple[TensorEntry, ...]
+    notes: tuple[str, ...] = ()
     kind: str = "tensor"
-
-
-def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
-    """A strided tensor in row-major order, in 1-D blocks of at most `limit` elements.
-
-    Copies a block at a time at most, whatever the strides.
-    """
-    if tensor.numel() == 0:
-        return
-    if tensor.is_contiguous():
-        flat = tensor.view(-1)
-        for start in range(0, flat.numel(), limit):
-            yield flat[start : start + limit]
-    elif tensor.numel() <= limit:
-        yield tensor.reshape(-1)
-    else:
-        rows = limit // (tensor.numel() // tensor.shape[0])
-        if rows:
-            for start in range(0, tensor.shape[0], rows):
-                yield tensor[start : start + rows].reshape(-1)
-        else:
-            for row in tensor:
-                yield from row_major_blocks(row, limit)
-
-
-def layout_of(tensor: Tensor) -> Layout:
-    """How a strided tensor lies in its storage."""
-    storage = tensor.untyped_storage()
-    return Layout(
-        tuple(tensor.stride()),
-        int(tensor.storage_offset()),
-        f"{storage.data_ptr():#x}",
-        storage.nbytes(),
-    )
-
-
-def entry_of(name: str, tensor: Tensor) -> TensorEntry:
-    """An entry that reads a strided tensor in memory."""
-    return TensorEntry(
-        name,
-        tensor.dtype,
-        tuple(tensor.shape),
-        lambda limit: (block.cpu() for block in row_major_blocks(tensor.detach(), limit)),
-        layout=layout_of(tensor),
-    )

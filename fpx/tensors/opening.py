@@ -1,112 +1,163 @@
-"""Named tensors from what a user names: files, directories, tensors in memory."""
+"""Whatever a user names, opened: files, directories, stdin, distributions, tensors in memory."""
 
 from __future__ import annotations
 
+import os
 import stat
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ParamSpec
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.distributions import NAMES
-from fpx.tensors.dtypes import _ML_DTYPES, is_compared
-from fpx.tensors.entry import Blocks, Source, TensorEntry
-from fpx.tensors.files import numpy_file as numpy
+from fpx.tensors.draws import Sample, named_source
+from fpx.tensors.dtypes import is_compared
+from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
 from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
+from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.files.prefetch import prefetched
+from fpx.tensors.late import load
+from fpx.tensors.memory import source_of
+from fpx.tensors.select import select
 from fpx.words import escape, quoted, quoted_path, reason
 
 
-def as_tensor(data: object) -> Tensor:
-    """A torch tensor or numpy array (of ml_dtypes' types too) as a strided real torch tensor.
+@dataclass(frozen=True)
+class Opened:
+    """Sources that were opened.
+
+    Attributes:
+        sources: those that can be read, in the order in which they were named.
+        errors: a line for each that cannot.
+    """
+
+    sources: tuple[Source, ...]
+    errors: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the readers say of the sources, a line each, their names first."""
+        return tuple(
+            f"{escape(source.name)}: {escape(note)}"
+            for source in self.sources
+            for note in source.notes
+        )
+
+    @property
+    def count(self) -> int:
+        """Elements of all tensors."""
+        return sum(entry.count for source in self.sources for entry in source.entries)
+
+
+def open_all(
+    sources: Sequence[object],
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    sample: Sample | None = None,
+) -> Opened:
+    """Opens sources, of which a user chose some tensors.
+
+    Args:
+        sources: paths (text, or anything with `__fspath__`) of tensor files, of directories of them
+            or of indexes of sharded checkpoints; `-` for .npy on stdin; names of distributions; and
+            what `fpx.tensors.memory.source_of` takes: tensors, arrays, dicts of them, modules.
+        include, exclude: patterns of tensor names, see `fpx.tensors.select`.
+        sample: how distributions are drawn; without it, their names mean nothing.
 
     Raises:
-        InputError: neither, or one whose elements are no plain real numbers.
+        InputError: the only source cannot be read, or no tensor is left. Of several, one that
+            cannot be read becomes a line of `errors`.
+        UnavailableError: a kind of file needs a package that is not installed.
     """
-    if isinstance(data, np.generic):
-        data = np.asarray(data)
-    if isinstance(data, np.ndarray):
-        twin = _ML_DTYPES.get(data.dtype)
-        array = data.astype(data.dtype.newbyteorder("="), copy=False)
+    opened: list[Source] = []
+    refused: list[InputError] = []
+    for number, source in enumerate(sources):
         try:
-            if twin is not None:
-                bits = np.ascontiguousarray(array).view(f"u{array.itemsize}")
-                signed = bits.view(f"i{array.itemsize}").reshape(data.shape)
-                data = torch.from_numpy(signed.copy()).view(getattr(torch, twin))
-            else:
-                data = torch.from_numpy(np.array(array, order="K"))
-        except TypeError:
-            raise InputError(f"torch has no dtype for numpy's {array.dtype}: convert it") from None
-    if not isinstance(data, Tensor):
-        raise InputError(
-            f"a {type(data).__name__} cannot be compared: pass a torch tensor, a numpy array, the "
-            f"name of a distribution ({', '.join(NAMES)}) or the path of a file"
-        )
-    plain = data.layout is torch.strided and not data.is_quantized
-    if not (plain and is_compared(data.dtype)):
-        raise InputError(f"{data.dtype} tensors of layout {data.layout} are not compared")
-    return data.detach()
+            found, bad = _open(source, number, sample)
+        except InputError as error:
+            if len(sources) == 1:
+                raise
+            refused.append(error)
+        else:
+            opened += found
+            refused += bad
+    if include or exclude:
+        opened = select(opened, include, exclude)
+    return Opened(tuple(opened), tuple(map(str, refused)))
+
+
+def open_files(name: str) -> tuple[Source, ...]:
+    """The tensors of a file, of a directory of files, or of an index with its shards: all of them.
+
+    Raises:
+        InputError: no such file, no tensor file, or a damaged or dangerous one; also of several.
+        UnavailableError: the kind needs a package that is not installed.
+    """
+    opened, refused = _open_path(name, f"{quoted_path(name)}: no such file")
+    if refused:
+        raise refused[0]
+    return tuple(opened)
+
+
+_Found = tuple[list[Source], list[InputError]]  # what can be read of a source, and what cannot
+
+
+def _open(source: object, number: int, sample: Sample | None) -> _Found:
+    if isinstance(source, os.PathLike):
+        source = os.fspath(source)
+    if isinstance(source, str):
+        absent = f"{quoted_path(source)}: no such file"
+        if sample is not None:
+            if source in NAMES:
+                return [named_source(source, sample)], []
+            absent += f", and no distribution has that name ({', '.join(NAMES)})"
+        return _open_path(source, absent)
+    return [source_of(source, f"tensor{number}" if number else "tensor")], []
+
+
+def _open_path(name: str, absent: str) -> _Found:
+    """A path; `absent` says that there is nothing at it."""
+    if name == "-":
+        return [open_stdin()], []
+    try:
+        path = Path(name)
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(absent) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{quoted_path(name)} cannot be read: {_why(error)}") from None
+    if stat.S_ISDIR(mode):
+        return _open_shards(sharded.in_directory(path, SUFFIXES))
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
+    if sharded.is_index(path):
+        return _open_shards(sharded.of_index(path))
+    return [_open_file(path, None)], []
+
+
+def _open_shards(shards: list[sharded.Shard]) -> _Found:
+    opened: list[Source] = []
+    refused: list[InputError] = []
+    for path, tensors in shards:
+        try:
+            opened.append(_open_file(path, tensors))
+        except InputError as error:
+            refused.append(error)
+    if refused and not opened:
+        raise refused[0]
+    return opened, refused
 
 
 _EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
 _SMALL = 1 << 30  # bytes of tensors that no file is refused for
 
 
-def open_files(name: str, errors: list[str] | None = None) -> list[Source]:
-    """The tensors of a file, of a directory of files, or of an index with its shards.
-
-    Args:
-        name: its path, or `-` for .npy on stdin.
-        errors: takes a line for each of several files that cannot be read, if another one can;
-            without it, the first such file is an error.
-
-    Raises:
-        InputError: no such file, no tensor file, or a damaged or dangerous one.
-        UnavailableError: the kind needs a package that is not installed.
-    """
-    if name == "-":
-        return [numpy.open_stdin()]
-    try:
-        path = Path(name)
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise InputError(
-            f"{quoted_path(name)}: no such file, and no distribution has that name (see --help)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{quoted_path(name)} cannot be read: {_why(error)}") from None
-    if stat.S_ISDIR(mode):
-        return _open_all(sharded.in_directory(path, SUFFIXES), errors)
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
-    if sharded.is_index(path):
-        return _open_all(sharded.of_index(path), errors)
-    return [_open(path, None)]
-
-
-def _open_all(shards: list[sharded.Shard], errors: list[str] | None) -> list[Source]:
-    opened: list[Source] = []
-    refused: list[InputError] = []
-    for path, tensors in shards:
-        try:
-            opened.append(_open(path, tensors))
-        except InputError as error:
-            if errors is None:
-                raise
-            refused.append(error)
-    if refused and not opened:
-        raise refused[0]
-    if errors is not None:
-        errors += map(str, refused)
-    return opened
-
-
-def _open(path: Path, tensors: frozenset[str] | None) -> Source:
+def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
     """One file; of a shard, the tensors that its index names."""
     shown = quoted_path(path)
     try:
@@ -114,8 +165,8 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
             raise InputError(f"{shown} is not a regular file: fpx reads only those")
         size = path.stat().st_size
         with path.open("rb") as file:
-            kind, reader = kind_of(file, size)
-        source = reader(path)
+            kind = kind_of(file, size)
+        source: Source = load(kind.open)(path)
     except (InputError, UnavailableError):
         raise
     except FileNotFoundError:
@@ -127,13 +178,16 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
         missing = tensors - {entry.name for entry in entries}
         if missing:
             raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
-        entries = [entry for entry in entries if entry.name in tensors]
-    for entry in entries:
-        if not is_compared(entry.dtype):
-            source.notes.append(f"{entry.name}: {entry.dtype} is not compared")
-    entries = [entry for entry in entries if is_compared(entry.dtype)]
+        entries = tuple(entry for entry in entries if entry.name in tensors)
+    passed_over = tuple(
+        f"{entry.name}: {entry.dtype} is not read"
+        for entry in entries
+        if not is_compared(entry.dtype)
+    )
+    notes = source.notes + passed_over
+    entries = tuple(entry for entry in entries if is_compared(entry.dtype))
     if not entries:
-        why = f" that fpx reads ({escape(source.notes[0])})" if source.notes else ""
+        why = f" that fpx reads ({escape(notes[0])})" if notes else ""
         raise InputError(f"{shown} holds no tensors{why}")
     claimed = sum(entry.nbytes for entry in entries)
     if claimed > max(_SMALL, _EXPANSION * size):
@@ -141,21 +195,31 @@ def _open(path: Path, tensors: frozenset[str] | None) -> Source:
             f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
             f"{_EXPANSION} times a file's size"
         )
-    guarded = [replace(entry, blocks=_guarded(entry, shown)) for entry in entries]
-    read = [replace(entry, blocks=prefetched(entry)) for entry in guarded]
-    return replace(source, entries=read, kind=kind)
+    safe = tuple(_safe(entry, shown) for entry in entries)
+    return replace(source, entries=safe, notes=notes, kind=kind.name)
 
 
-def _guarded(entry: TensorEntry, shown: str) -> Blocks:
-    """The entry's blocks; damage that shows only in its data is an error of the input too."""
+def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
+    """The entry, read ahead; damage that shows only in its data is an error of the input too."""
+    guarded = replace(
+        entry,
+        read=_guarded(entry.read, entry.name, shown),
+        read_box=_guarded(entry.read_box, entry.name, shown) if entry.read_box else None,
+    )
+    return replace(guarded, read=prefetched(guarded))
 
-    def blocks(limit: int) -> Iterator[Tensor]:
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def _guarded(
+    read: Callable[_Arguments, Iterator[Tensor]], name: str, shown: str
+) -> Callable[_Arguments, Iterator[Tensor]]:
+    def blocks(*args: _Arguments.args, **kinds: _Arguments.kwargs) -> Iterator[Tensor]:
         try:
-            yield from entry.blocks(limit)
+            yield from read(*args, **kinds)
         except DAMAGE as error:
-            raise InputError(
-                f"{shown}: {quoted(entry.name)} cannot be read: {reason(error)}"
-            ) from None
+            raise InputError(f"{shown}: {quoted(name)} cannot be read: {reason(error)}") from None
 
     return blocks
 

@@ -38,12 +38,12 @@ def select(
         )
 
     left = [
-        replace(source, entries=[entry for entry in source.entries if chosen(entry.name)])
+        replace(source, entries=tuple(entry for entry in source.entries if chosen(entry.name)))
         for source in sources
     ]
     if not any(source.entries for source in left):
         total = sum(len(source.entries) for source in sources)
-        raise InputError(f"none of the {total:,} tensors is left: check --include and --exclude")
+        raise InputError(f"none of the {total:,} tensors is left: check `include` and `exclude`")
     return left
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -10,18 +11,28 @@ import numpy as np
 import pytest
 import torch
 
+from fpx.casts.device import Device
 from fpx.core.interval import rounding_interval
 from fpx.core.spec import FormatSpec
+from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare
+from fpx.measure.measurement import Measurer
+from fpx.measure.metrics import measure, metrics_of
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import CastRow
+from fpx.report.cast_compare import CastRow, Location
 from tests.helpers import BF16, F16, F32, F64, FP8
 
 TARGETS = [F16, BF16, F32, F64, *FP8]
 
 
-def row_of(x: Any, target: FormatSpec) -> CastRow:
-    return cast_compare([x], [target], from_=F32).rows[0]
+def row_of(x: Any, target: FormatSpec, **kinds: Any) -> CastRow:
+    """The row of one tensor."""
+    return cast_compare([x], [target], from_=F32, **kinds).rows[0]
+
+
+def cpu(block: int) -> Device:
+    """The CPU, with blocks of so many elements."""
+    return Device(torch.device("cpu"), "cpu", block)
 
 
 def reference_row(
@@ -85,14 +96,39 @@ def integer_reference(x: Any, q: np.ndarray[Any, Any], spec: FormatSpec) -> dict
     return expected
 
 
+def block_of(x: torch.Tensor, q: torch.Tensor, target: FormatSpec, start: int = 0) -> CastStats:
+    """The statistics of one block of a tensor, which begins at `start` there."""
+    return taken(SourceBlock(x), q, target, start.__add__)
+
+
+def taken(
+    source: SourceBlock,
+    q: torch.Tensor,
+    target: FormatSpec,
+    index: Callable[[int], int] = int,
+    measurer: Measurer = measure,
+) -> CastStats:
+    """The statistics of one block of a tensor called x; `index` takes positions in the block."""
+
+    def locate(at: int) -> Location:
+        value, result = source.x[at].item(), float(q[at].to(torch.float64))
+        return Location("x", (index(at),), value, result)
+
+    stats = CastStats()
+    stats.take(measurer(source, q, target, {}), locate)
+    return stats
+
+
 def same(one: CastStats, other: CastStats) -> None:
-    assert one.counters == other.counters
-    assert one.errors == other.errors
-    assert repr(one.first_overflow) == repr(other.first_overflow)  # its result may be NaN
-    assert one.exponent_histogram() == other.exponent_histogram()
-    assert one.finite_count == other.finite_count
-    assert one.rms_error == pytest.approx(other.rms_error, rel=1e-12, nan_ok=True)
-    assert one.sqnr_db == pytest.approx(other.sqnr_db, rel=1e-12, nan_ok=True)
+    """Equal, but for the last bits of sums."""
+    assert one.counts == other.counts
+    assert one.maxima == other.maxima
+    shown = [{name: repr(at) for name, at in stats.locations.items()} for stats in (one, other)]
+    assert shown[0] == shown[1]  # as text, because a result may be NaN
+    assert one.exponents == other.exponents
+    for name, value in metrics_of(one, on_device=True).items():
+        expected = metrics_of(other, on_device=True)[name]
+        assert value == pytest.approx(expected, rel=1e-12, nan_ok=True), name
 
 
 def adversarial(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:

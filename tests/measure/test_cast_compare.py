@@ -15,15 +15,18 @@ from fpx.casts.backends import TorchBackend
 from fpx.casts.device import Device
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
-from fpx.measure.cast_compare import DeviceDifferences, cast_compare
+from fpx.measure.cast_compare import cast_compare
 from fpx.measure.distinct import has_few_codes
-from fpx.measure.stats import COUNTERS
 from fpx.report.cast_compare import Location
+from fpx.report.metrics import METRICS
 from fpx.tensors.dtypes import Origin, torch_dtype
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
 from tests.helpers import BF16, F16, F32, F64, FP8, results
-from tests.measure.definitions import first_largest, integer_reference, reference_row, row_of
+from tests.measure.definitions import cpu, first_largest, integer_reference, reference_row, row_of
+
+NEVER = 1 << 62
+"""Elements that no tensor has."""
 
 
 def test_counts_by_hand() -> None:
@@ -107,13 +110,11 @@ def test_random_tensors_of_every_dtype(dtype: torch.dtype, target: FormatSpec) -
         assert getattr(row, name) == pytest.approx(value, rel=1e-12), name
 
 
-def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_block_size_does_not_matter() -> None:
     x = torch.randn(300, 7).t()
     rows = []
     for block in (1, 13, 1 << 16):
-        cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
-        row = row_of(x, BF16)
+        row = row_of(x, BF16, device=cpu(block))
         rows.append((row.max_abs_error_at, row.exact_count, row.max_error_ulp_at))
     assert rows[0] == rows[1] == rows[2]
     at = rows[0][0]
@@ -132,7 +133,7 @@ def test_block_size_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=str,
 )
 def test_blocks_of_every_kind_against_fractions(
-    dtype: torch.dtype, target: FormatSpec, by_code: bool, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, target: FormatSpec, by_code: bool
 ) -> None:
     """Short blocks, some tame and some with specials, so that every way of measuring is merged."""
     rng = np.random.default_rng(7)
@@ -142,10 +143,7 @@ def test_blocks_of_every_kind_against_fractions(
     parts[1][::3] = 0.0
     parts += [torch.tensor(specials, dtype=torch.float64), torch.arange(-20, 20) * 2.0**-11 + 1]
     x = torch.cat(parts).to(dtype)
-    monkeypatch.setattr("fpx.measure.cast_compare.has_few_codes", lambda _: by_code)
-    cpu = Device(torch.device("cpu"), "cpu", 30)
-    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: cpu)
-    row = row_of(x, target)
+    row = row_of(x, target, device=cpu(30), worthwhile=0 if by_code else NEVER)
     values = x.to(torch.float64).numpy()
     result = x.to(torch_dtype(target)).to(torch.float64).numpy()
     expected = reference_row(values, result, target)
@@ -158,7 +156,7 @@ def test_blocks_of_every_kind_against_fractions(
     assert row.exponent_histogram == {e: exponents.count(e) for e in sorted(set(exponents))}
 
 
-def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_errors_that_look_alike_in_float32() -> None:
     x = torch.from_numpy(np.random.default_rng(5).standard_normal(100_000)).to(torch.float32)
     error = (x.to(torch.float16).double() - x.double()).abs()
     exact = error / x.double().abs()
@@ -169,11 +167,9 @@ def test_relative_errors_that_look_alike_in_float32(monkeypatch: pytest.MonkeyPa
     chosen = [*alike.nonzero()[:20].view(-1), *(alike & down).nonzero()[:20].view(-1)]
     assert len(chosen) > 30
     for block in (1, 2):  # in blocks of their own, the larger must not be passed over either
-        cpu = Device(torch.device("cpu"), "cpu", block)
-        monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _, cpu=cpu: cpu)
         for at in chosen:
             pair = order[at : at + 2]  # the smaller error first
-            row = row_of(x[pair], F16)
+            row = row_of(x[pair], F16, device=cpu(block))
             assert row.max_rel_error == exact[pair[1]].item()
             assert row.max_rel_error_at is not None
             assert row.max_rel_error_at.index == (1,)
@@ -187,15 +183,21 @@ def test_long_16_bit_tensors_are_taken_by_code() -> None:
     assert not has_few_codes(entry_of("x", x.float()))
     assert not has_few_codes(entry_of("x", x[:1000]))
     by_code, direct = row_of(x, F16), row_of(x.float(), F16)
-    for name in (*COUNTERS, "max_abs_error", "max_abs_error_at", "max_rel_error_at",
+    counts = [name for name, metric in METRICS.items() if metric.is_count]
+    for name in (*counts, "max_abs_error", "max_abs_error_at", "max_rel_error_at",
                  "max_error_ulp", "max_error_ulp_at", "exponent_histogram"):  # fmt: skip
         assert getattr(by_code, name) == getattr(direct, name), name
+    assert by_code.max_error_ulp_at == row_of(x, F16, worthwhile=NEVER).max_error_ulp_at
     assert by_code.rms_error == pytest.approx(direct.rms_error, rel=1e-12)
     assert by_code.sqnr_db == pytest.approx(direct.sqnr_db, rel=1e-12)
 
 
 class _Faulty(TorchBackend):
-    """Truncates, and sets other NaN bits: what a device could do."""
+    """On the device it truncates and sets other NaN bits; the CPU, asked next, rounds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_cpu_next = False
 
     def cast(
         self,
@@ -205,23 +207,40 @@ class _Faulty(TorchBackend):
         layout: str = "contiguous",
         compiled: bool = False,
     ) -> torch.Tensor:
+        if self.on_cpu_next or origin is not F32 or len(codes) == 1:
+            self.on_cpu_next = False
+            return super().cast(codes, origin, target)
+        self.on_cpu_next = True
         q = (codes >> 16).to(torch.int16)
         nan = codes.view(torch.float32).isnan()
         return torch.where(nan, torch.tensor(0x7FFF, dtype=torch.int16), q)
 
 
-def test_results_that_differ_from_the_cpu_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = Device(torch.device("cpu"), "a device", 2)
-    monkeypatch.setattr(Device, "is_cpu", property(lambda self: self.label != "a device"))
-    monkeypatch.setattr("fpx.measure.cast_compare.find_device", lambda _: other)
+class _Card(Device):
+    """A device that is not the CPU, though it runs there."""
+
+    @property
+    def is_cpu(self) -> bool:
+        return False
+
+
+def test_results_that_differ_from_the_cpu_are_counted() -> None:
+    card = _Card(torch.device("cpu"), "a card", 2)
     x = torch.tensor([1.0, 1.999, math.nan, -1.999])
-    row = cast_compare([x], [BF16], from_=F32, backend=_Faulty()).rows[0]
-    assert row.device_mismatch_count == 2
-    assert row.device_nan_bits_mismatch_count == 1
-    assert row.first_device_mismatch == Location("tensor", (1,), x[1].item(), 1.9921875)
-    same = cast_compare([x], [BF16], from_=F32).rows[0]
-    assert same.device_mismatch_count == 0
-    assert DeviceDifferences(1).merge(DeviceDifferences(2, 3)) == DeviceDifferences(3, 3)
+    report = cast_compare([x, x], [BF16], from_=F32, backend=_Faulty(), device=card)
+    first, second = report.rows
+    assert first.device_mismatch_count == 2
+    assert first.device_nan_bits_mismatch_count == 1
+    assert first.first_device_mismatch == Location("tensor", (1,), x[1].item(), 1.9921875)
+    assert second.first_device_mismatch.tensor == "tensor1"
+    (total,) = report.totals
+    assert (total.device_mismatch_count, total.device_nan_bits_mismatch_count) == (4, 2)
+    assert total.first_device_mismatch == first.first_device_mismatch
+    same = cast_compare([x], [BF16], from_=F32, device=card).rows[0]
+    assert (same.device_mismatch_count, same.device_nan_bits_mismatch_count) == (0, 0)
+    assert same.first_device_mismatch is None
+    here = cast_compare([x], [BF16], from_=F32).rows[0]
+    assert here.device_mismatch_count is here.device_nan_bits_mismatch_count is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -261,13 +280,6 @@ def test_the_totals_of_several_formats_are_mixed() -> None:
     assert total.from_ == "float32"
     (total,) = fpx.cast_compare([other], to="fp16").totals
     assert total.from_ == "bfloat16"
-
-
-def test_of_merged_differences_the_first_comes_first() -> None:
-    here, there = Location("a", (1,), 1.0, 2.0), Location("b", (2,), 3.0, 4.0)
-    merged = DeviceDifferences(1, 0, here).merge(DeviceDifferences(1, 0, there))
-    assert merged == DeviceDifferences(2, 0, here)
-    assert DeviceDifferences().merge(DeviceDifferences(1, 0, there)).first == there
 
 
 def test_of_equal_errors_the_first_tensor_has_the_largest() -> None:

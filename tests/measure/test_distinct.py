@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,10 +9,9 @@ import torch
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.distinct import DistinctValues
-from fpx.measure.stats import CastStats
 from fpx.tensors.dtypes import cast_dtype
-from fpx.tensors.entry import entry_of
-from tests.measure.definitions import TARGETS, same
+from fpx.tensors.memory import entry_of
+from tests.measure.definitions import TARGETS, same, taken
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
@@ -30,17 +27,23 @@ def test_distinct_codes_tell_the_same(dtype: torch.dtype, target: FormatSpec) ->
     x = (raw % 2).bool() if dtype is torch.bool else raw.view(dtype)
     entry = entry_of("x", x[: len(x) // 3 * 3].view(-1, 3))
     read: list[int] = []
-    seen = DistinctValues(replace(entry, blocks=lambda limit: entry.blocks(min(limit, 100))))
-    assert seen.block() is None
+    seen = DistinctValues(entry, block=100)
+    assert seen.distinct() is None
     seen.read(read.append)
-    source = seen.block()
-    assert source is not None
+    found = seen.distinct()
+    assert found is not None
     assert sum(read) == entry.count
-    assert max(read) <= 100
-    assert len(source.x) <= 1 << (8 * dtype.itemsize)
-    by_code, direct = CastStats(), CastStats()
-    by_code.add(source, source.x.to(cast_dtype(target)), target)
+    assert len(found.block.x) <= 1 << (8 * dtype.itemsize)
     flat = next(iter(entry.blocks(1 << 20)))
-    whole = SourceBlock(flat, lambda i: ("x", entry.index(i)))
-    direct.add(whole, flat.to(cast_dtype(target)), target)
-    same(by_code, direct)
+    codes = flat.view(container_of(dtype)).tolist()
+    own = found.block.x.view(container_of(dtype)).tolist()
+    assert found.first == [codes.index(code) for code in own] == sorted(found.first)
+    assert found.block.weights is not None
+    assert found.block.weights.tolist() == [codes.count(code) for code in own]
+    q = found.block.x.to(cast_dtype(target))
+    by_code = taken(found.block, q, target, found.first.__getitem__)
+    same(by_code, taken(SourceBlock(flat), flat.to(cast_dtype(target)), target))
+
+
+def container_of(dtype: torch.dtype) -> torch.dtype:
+    return torch.uint8 if dtype.itemsize == 1 else torch.int16

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from fpx.measure.inspect import extremes, tensor_stats
-from fpx.tensors.entry import entry_of
+from fpx.tensors.memory import entry_of
 from tests.helpers import call, document, results, run
 
 

@@ -9,11 +9,11 @@ import torch
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
-from fpx.measure.block import SourceBlock
+from fpx.measure.metrics import metrics_of
 from fpx.measure.stats import CastStats
 from fpx.tensors.dtypes import cast_dtype
 from tests.helpers import E8M0, F16, F32
-from tests.measure.definitions import TARGETS, row_of
+from tests.measure.definitions import TARGETS, block_of, row_of, same
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
@@ -21,41 +21,31 @@ def test_split_anywhere_and_merged_is_the_whole(target: FormatSpec) -> None:
     x = torch.cat([torch.randn(5000) * 1e4, torch.tensor([1e30, math.nan, 0.0])])
 
     def stats(start: int, end: int) -> CastStats:
-        one = CastStats()
-        block = SourceBlock(x[start:end], lambda i: ("x", (start + i,)))
-        one.add(block, block.x.to(cast_dtype(target)), target)
-        return one
+        return block_of(x[start:end], x[start:end].to(cast_dtype(target)), target, start)
 
-    whole, merged = (
-        stats(0, len(x)),
-        stats(0, 700).merge(stats(700, 4000).merge(stats(4000, len(x)))),
-    )
-    assert merged.counters == whole.counters
-    assert merged.errors == whole.errors
-    assert merged.first_overflow == whole.first_overflow
-    assert merged.exponent_histogram() == whole.exponent_histogram()
-    assert merged.rms_error == pytest.approx(whole.rms_error, rel=1e-12)
-    assert merged.sqnr_db == pytest.approx(whole.sqnr_db, rel=1e-12)
+    whole = stats(0, len(x))
+    same(stats(0, 700).merge(stats(700, 4000).merge(stats(4000, len(x)))), whole)
+    same(stats(0, 700).merge(stats(700, 4000)).merge(stats(4000, len(x))), whole)
+    same(CastStats().merge(whole).merge(CastStats()), whole)
 
 
 def test_a_backend_that_is_far_off_is_measured_exactly() -> None:
     x = torch.tensor([1 + 2**-23, 2.0**-20 + 2**-43, 3.0, 0.0])
     q = torch.tensor([2.0, 1.0, -(2.0**-20), 2.0**-14], dtype=torch.float16)
-    stats = CastStats()
-    stats.add(SourceBlock(x, lambda i: ("x", (i,))), q, F16)
+    stats = block_of(x, q, F16)
     errors = (q.double() - x.double()).abs()
-    assert stats.errors["max_abs_error"][0] == errors.max().item() == 3 + 2.0**-20
-    assert stats.errors["max_rel_error"][0] == (errors[:3] / x[:3].double()).max().item()
-    assert stats.rms_error == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
+    assert stats.maxima["max_abs_error"] == errors.max().item() == 3 + 2.0**-20
+    assert stats.maxima["max_rel_error"] == (errors[:3] / x[:3].double()).max().item()
+    rms = metrics_of(stats, on_device=False)["rms_error"]
+    assert rms == pytest.approx(math.sqrt((errors**2).mean().item()), rel=1e-15, abs=0)
 
 
 def test_a_lost_nan_is_one_that_became_a_number() -> None:
     row = row_of(torch.tensor([math.inf, 1e9, math.nan, 1.0]), FORMATS["float8_e4m3fnuz"])
     assert (row.nan_input_count, row.nan_lost_count) == (1, 0)  # though three results are NaN
-    stats = CastStats()
     x = torch.tensor([math.nan, math.inf, 1.0])
-    stats.add(SourceBlock(x, lambda i: ("x", (i,))), torch.tensor([0.0, math.nan, 1.0]).half(), F16)
-    assert stats.counters["nan_lost_count"] == 1
+    stats = block_of(x, torch.tensor([0.0, math.nan, 1.0]).half(), F16)
+    assert stats.counts["nan_lost_count"] == 1
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-300])

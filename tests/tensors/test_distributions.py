@@ -9,12 +9,13 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
-from fpx.tensors.distributions import DISTRIBUTIONS, NAMES, named_source
+from fpx.tensors.distributions import DISTRIBUTIONS, NAMES
+from fpx.tensors.draws import Sample, named_source
 from tests.helpers import BF16, F16, F32
 
 
 def drawn(name: str, size: int = 20_000, seed: int = 0) -> torch.Tensor:
-    (entry,) = named_source(name, torch.float32, size, seed, [F16]).entries
+    (entry,) = named_source(name, Sample(torch.float32, size, seed, [F16])).entries
     return torch.cat([block.clone() for block in entry.blocks(1000)])
 
 

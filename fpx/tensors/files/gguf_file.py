@@ -125,7 +125,8 @@ def open_gguf(path: Path) -> Source:
         InputError: damaged, or of another version.
     """
     shown, size = quoted_path(path), path.stat().st_size
-    source = Source(str(path), [])
+    entries: list[TensorEntry] = []
+    notes: list[str] = []
     described: list[tuple[str, tuple[int, ...], int, int]] = []
     with path.open("rb") as file:
         header = _Header(file, size, shown)
@@ -158,7 +159,7 @@ def open_gguf(path: Path) -> Source:
         known = _TENSOR_TYPES.get(kind)
         if known is None:
             what = _QUANTISED.get(kind, f"ggml type {kind}")
-            source.notes.append(f"{name}: {what} is not compared")
+            notes.append(f"{name}: {what} is not read")
             continue
         dtype: torch.dtype = getattr(torch, known)
         count = prod(shape)
@@ -168,5 +169,5 @@ def open_gguf(path: Path) -> Source:
             raise header.damaged(f"{quoted(name)} overlaps the tensor before it")
         end = max(end, offset + count * dtype.itemsize)
         blocks = file_blocks(path, start + offset, dtype, count)
-        source.entries.append(TensorEntry(name, dtype, shape, blocks))
-    return source
+        entries.append(TensorEntry(name, dtype, shape, blocks))
+    return Source(str(path), tuple(entries), tuple(notes))

@@ -13,50 +13,45 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
-from fpx.tensors.entry import COMPLEX_NOTE, Blocks, Source, TensorEntry
-from fpx.tensors.files.raw import record_start
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
+from fpx.tensors.files.kinds import KERAS_WEIGHTS
+from fpx.tensors.files.raw import ends_early, record_start
+from fpx.tensors.rows import Read
 from fpx.words import quoted_path, reason
 
-KERAS_WEIGHTS = "model.weights.h5"
-"""The member of a .keras archive that holds them."""
+READER = Path(__file__).with_name("hdf5_reader.py")
+"""The program that reads."""
 
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
+PATIENCE = 30
+"""Seconds without an answer from it, after which libhdf5 is taken to loop."""
 
 
-_READER = Path(__file__).with_name("hdf5_reader.py")
 _FAILED = (1 << 64) - 1
 _LONGEST_LISTING = 64 << 20  # bytes
 _PIPE = 1 << 20  # bytes between the processes, where the system lets one choose
-_PATIENCE = 30  # seconds without an answer: libhdf5 loops
 
 
-def has_user_block(file: IO[bytes], size: int) -> bool:
-    """Whether HDF5 begins after a block of the user's, as in MATLAB's files: at 512, 1024, …"""
-    at = 512
-    while at < size:
-        file.seek(at)
-        if file.read(len(MAGIC)) == MAGIC:
-            return True
-        at *= 2
-    return False
-
-
-def open_hdf5(path: Path) -> Source:
+def open_hdf5(path: Path, *, program: Path = READER, patience: float = PATIENCE) -> Source:
     """The numeric datasets of an HDF5 file, named by their path in it.
+
+    Args:
+        path: the file.
+        program: reads it, and talks as `hdf5_reader` does.
+        patience: seconds that it may take for an answer.
 
     Raises:
         InputError: damaged.
         UnavailableError: h5py is not installed.
     """
-    return _open(path, _Readers(path))
+    return _open(path, _Readers(path, program=program, patience=patience))
 
 
 def open_keras(path: Path) -> Source:
@@ -72,6 +67,8 @@ def open_keras(path: Path) -> Source:
             raise InputError(f"{quoted_path(path)} is compressed, which Keras's files never are")
         with path.open("rb") as file:
             start = record_start(file, info)
+        if info.compress_size != info.file_size or start + info.file_size > archive.start_dir:
+            raise ends_early(f"{path}/{KERAS_WEIGHTS}")
     return _open(path, _Readers(path, start, info.file_size))
 
 
@@ -81,22 +78,23 @@ def _open(path: Path, readers: _Readers) -> Source:
             f"{quoted_path(path)} is HDF5, which needs h5py: install fpx-cli[hdf5]"
         )
     found = readers.listing()
-    source = Source(str(path), [], notes=found["notes"])
+    entries: list[TensorEntry] = []
+    notes: list[str] = found["notes"]
     for row in found["datasets"]:
         name, shape, dtype = row["name"], tuple(row["shape"]), np.dtype(row["dtype"])
         try:
             kind = torch.from_numpy(np.empty(0, dtype)).dtype
         except TypeError:
-            source.notes.append(f"{name}: dtype {dtype} is not compared")
+            notes.append(f"{name}: dtype {dtype} is not read")
             continue
         if kind.is_complex:
-            source.notes.append(f"{name}: {COMPLEX_NOTE}")
+            notes.append(f"{name}: {COMPLEX_NOTE}")
             kind, shape = kind.to_real(), (*shape, 2)
-        source.entries.append(TensorEntry(name, kind, shape, _blocks(readers, name, kind, dtype)))
-    return source
+        entries.append(TensorEntry(name, kind, shape, _blocks(readers, name, kind, dtype)))
+    return Source(str(path), tuple(entries), tuple(notes))
 
 
-def _blocks(readers: _Readers, name: str, kind: torch.dtype, dtype: np.dtype[Any]) -> Blocks:
+def _blocks(readers: _Readers, name: str, kind: torch.dtype, dtype: np.dtype[Any]) -> Read:
     parts = dtype.itemsize // kind.itemsize
 
     def blocks(limit: int) -> Iterator[Tensor]:
@@ -112,9 +110,17 @@ def _blocks(readers: _Readers, name: str, kind: torch.dtype, dtype: np.dtype[Any
 class _Readers:
     """The processes that read one file: one, or as many as there are reads at a time."""
 
-    def __init__(self, path: Path, start: int = 0, size: int = -1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: int = 0,
+        size: int = -1,
+        program: Path = READER,
+        patience: float = PATIENCE,
+    ) -> None:
         self._path = path
-        self._command = [sys.executable, "-P", str(_READER), str(path), str(start), str(size)]
+        self._command = [sys.executable, "-P", str(program), str(path), str(start), str(size)]
+        self._patience = patience
         self._idle: list[_Reader] = []
         self._listing: dict[str, Any] = {}
         weakref.finalize(self, _end_all, self._idle)
@@ -141,7 +147,7 @@ class _Readers:
                 reader.end()
 
     def _start(self) -> _Reader:
-        reader = _Reader(self._command, quoted_path(self._path))
+        reader = _Reader(self._command, quoted_path(self._path), self._patience)
         try:
             self._listing = json.loads(reader.frame(_LONGEST_LISTING))
         except BaseException:
@@ -153,8 +159,9 @@ class _Readers:
 class _Reader:
     """A process of `hdf5_reader`."""
 
-    def __init__(self, command: list[str], shown: str) -> None:
+    def __init__(self, command: list[str], shown: str, patience: float) -> None:
         self._shown = shown
+        self._patience = patience
         # numpy starts a thread for each core, and each takes memory: nothing here computes
         env = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         env["HDF5_PLUGIN_PRELOAD"] = "::"  # libhdf5's word for: load no plugins
@@ -179,7 +186,7 @@ class _Reader:
         Raises:
             InputError: what went wrong there.
         """
-        patience = threading.Timer(_PATIENCE, self._process.kill)
+        patience = threading.Timer(self._patience, self._process.kill)
         patience.start()
         try:
             size = int.from_bytes(self._exactly(8), "little")

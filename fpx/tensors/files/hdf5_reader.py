@@ -4,7 +4,7 @@ libhdf5 crashes on some damaged files, loops on others, and takes the memory tha
 for: here that ends this process, and the user gets one line. So this file is run by its path, and
 imports neither fpx nor torch.
 
-`python -P hdf5_reader.py PATH START SIZE` answers on stdout, in frames: eight bytes of length, then
+`python hdf5_reader.py PATH START SIZE` answers on stdout, in frames: eight bytes of length, then
 as many bytes. The first frame is JSON, `{"datasets": [{"name", "dtype", "shape"}], "notes": []}`.
 Then each line `{"name", "limit"}` on stdin is answered by that dataset's elements, row-major and in
 this machine's byte order, in frames of up to `limit` elements, and by an empty frame. A length of
@@ -13,6 +13,9 @@ FAILED announces one last frame: what went wrong, in words.
 HDF5 can point elsewhere in many ways (external and soft links, external storage, virtual datasets)
 and can load code for filters. Links are looked at before they are followed, and of what h5py would
 need for a dataset only what is built in is used.
+
+Of a chunk that unpacks to fewer bytes than it should have, libhdf5 shows whatever lay in memory
+behind them: so the length of each is worked out here before libhdf5 reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import os
 import resource
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -32,14 +36,17 @@ import h5py
 import numpy as np
 
 FAILED = (1 << 64) - 1
-_BUILT_IN_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # HDF5's own, and h5py's LZF
 
-
-_CHECKSUM, _CHECKSUM_BYTES = 3, 4  # the filter fletcher32, and what it adds to a chunk
+# filters that are built in: HDF5's own, and h5py's LZF
+_GZIP, _SHUFFLE, _CHECKSUM, _SZIP, _NBIT, _SCALE_OFFSET, _LZF = 1, 2, 3, 4, 5, 6, 32000
+_READ_FILTERS = frozenset((_GZIP, _SHUFFLE, _CHECKSUM, _NBIT, _SCALE_OFFSET, _LZF))
+_CHECKSUM_BYTES = 4  # that fletcher32 adds to a chunk
+_SCALE_OFFSET_HEAD = 21  # bytes before the packed numbers
 
 
 _LARGEST_CHUNK = 32 << 20  # bytes, unpacked
 _CHUNKS_AT_ONCE = 4096  # in one read: libhdf5 takes about 5 kB for each
+_SLACK = 64  # bytes that packing may add to a chunk
 _CACHE = 32 << 20  # bytes of chunks that h5py keeps
 _MEMORY = 256 << 20  # bytes that this process may take beyond what it starts with
 _MOST_OBJECTS = 1 << 18
@@ -69,11 +76,18 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """As of any file."""
-        wanted = memoryview(buffer).cast("B")[: max(self._size - self._at, 0)]
+        wanted = memoryview(buffer).cast("B")
+        if len(wanted) > self._size - self._at:
+            raise EOFError("it ends too early")
         self._file.seek(self._start + self._at)
-        count = self._file.readinto(wanted)
-        self._at += count
-        return count
+        filled = 0
+        while filled < len(wanted):  # h5py takes the buffer for full, whatever is returned
+            count = self._file.readinto(wanted[filled:])
+            if not count:
+                raise EOFError("it ends too early")
+            filled += count
+        self._at += filled
+        return filled
 
     def close(self) -> None:
         """Closes the file."""
@@ -84,8 +98,8 @@ class Window(io.RawIOBase):
 # -- what is in the file ---------------------------------------------------------------------------
 
 
-def listing(file: Any) -> dict[str, Any]:
-    """The datasets that can be read, and notes on the rest.
+def listing(file: Any, size: int) -> dict[str, Any]:
+    """The datasets that can be read, and notes on the rest; `size` is that of the file in bytes.
 
     Raises:
         ValueError: damaged.
@@ -97,8 +111,7 @@ def listing(file: Any) -> dict[str, Any]:
         if reason:
             notes.append(f"{name}: {reason}")
             continue
-        if dataset.chunks:
-            _check_chunks(dataset, name)
+        _check_places(dataset, name, size)
         dtype = dataset.dtype.newbyteorder("=").str
         datasets.append({"name": name, "dtype": dtype, "shape": list(map(int, dataset.shape))})
     return {"datasets": datasets, "notes": notes}
@@ -145,39 +158,156 @@ def _refusal(dataset: Any) -> str:
     try:
         dtype = dataset.dtype
     except TypeError:
-        return "its dtype is not compared"
+        return "its dtype is not read"
     if dtype.subdtype is not None:
-        return "elements that are arrays are not compared"
+        return "elements that are arrays are not read"
     if dtype.kind not in "fiubc":
-        return f"dtype {dtype} is not compared"
-    filters = _filters(dataset)
-    if not filters <= _BUILT_IN_FILTERS:
-        return f"filter {max(filters - _BUILT_IN_FILTERS)} is not built in, and none are loaded"
+        return f"dtype {dtype} is not read"
+    filters = {number for number, _ in _filters(dataset)}
+    if _SZIP in filters:
+        return "szip does not tell where its data ends, and is not read"
+    if not filters <= _READ_FILTERS:
+        return f"filter {max(filters - _READ_FILTERS)} is not built in, and none are loaded"
     if dataset.chunks and prod(dataset.chunks) * dtype.itemsize > _LARGEST_CHUNK:
         return f"chunks of more than {_LARGEST_CHUNK >> 20} MiB are not unpacked"
     return ""
 
 
-def _filters(dataset: Any) -> set[int]:
+def _filters(dataset: Any) -> list[tuple[int, tuple[int, ...]]]:
+    """(number, parameters) of each filter, in the order in which they packed a chunk."""
     plist = dataset.id.get_create_plist()
-    return {plist.get_filter(number)[0] for number in range(plist.get_nfilters())}
+    found = (plist.get_filter(at) for at in range(plist.get_nfilters()))
+    return [(number, values) for number, _, values, *_ in found]
 
 
-def _check_chunks(dataset: Any, name: str) -> None:
-    """Looks at where the chunks are: libhdf5 2.0 crashes on one shorter than its checksum.
+def _bytes_of(lengths: Any, dataset: Any) -> int:
+    return int(prod(lengths)) * int(dataset.id.get_type().get_size())
+
+
+def _check_places(dataset: Any, name: str, end: int) -> None:
+    """Looks at where the data is: libhdf5 2.0 crashes on a chunk shorter than its checksum.
 
     Raises:
-        ValueError: a chunk has no room for its checksum, or is not in the file.
+        ValueError: data is not in the file, a chunk has no room for its checksum, or too few bytes
+            were set apart for the elements.
     """
-    least = _CHECKSUM_BYTES if _CHECKSUM in _filters(dataset) else 1
-    end = dataset.file.id.get_filesize()
+    if not dataset.chunks:
+        place, size = dataset.id.get_offset(), _bytes_of(dataset.shape, dataset)
+        if place is not None and not (
+            dataset.id.get_storage_size() >= size and place + size <= end
+        ):
+            raise ValueError(f"the data of {name!r} is not in it")
+        return
+    filters = _filters(dataset)
+    whole = _bytes_of(dataset.chunks, dataset)
+    every = (1 << len(filters)) - 1  # as a mask, in which a bit says that a filter was left out
+    checked = any(number == _CHECKSUM for number, _ in filters)
 
     def damaged(chunk: Any) -> bool | None:
+        least = _CHECKSUM_BYTES if checked else 1
         sound = chunk.size >= least and 0 <= chunk.byte_offset <= end - chunk.size
+        if chunk.filter_mask & every == every and chunk.size != whole:
+            sound = False
         return None if sound else True  # anything but None ends the walk
 
     if dataset.id.chunk_iter(damaged):
         raise ValueError(f"a chunk of {name!r} is not in it")
+
+
+# -- what chunks unpack to -------------------------------------------------------------------------
+
+
+def check_lengths(dataset: Any, file: Any) -> None:
+    """Unpacks every chunk of a dataset as far as is needed to know its length.
+
+    Args:
+        dataset: one that is read.
+        file: the bytes of the file, open.
+
+    Raises:
+        ValueError: one of them has another length than the dataset's chunks.
+    """
+    filters = _filters(dataset) if dataset.chunks else []
+    if not filters:
+        return
+    whole = _bytes_of(dataset.chunks, dataset)
+
+    def damaged(chunk: Any) -> bool | None:
+        file.seek(chunk.byte_offset)
+        packed = file.read(chunk.size)
+        used = [row for at, row in enumerate(filters) if not chunk.filter_mask >> at & 1]
+        sound = len(packed) == chunk.size and _unpacked_size(packed, used, whole) == whole
+        return None if sound else True
+
+    if dataset.id.chunk_iter(damaged):
+        raise ValueError(f"a chunk of {dataset.name[1:]!r} does not unpack to its length")
+
+
+def _unpacked_size(data: bytes, filters: list[tuple[int, tuple[int, ...]]], whole: int) -> int:
+    """Bytes of an unpacked chunk, -1 where its packing is damaged; `whole` is what it should be."""
+    size = len(data)
+    for at, (number, values) in reversed(list(enumerate(filters))):
+        if number == _CHECKSUM:
+            size -= _CHECKSUM_BYTES
+            data = data[: max(size, 0)]
+        elif number == _GZIP:
+            data = zlib.decompressobj().decompress(data, whole + _SLACK)
+            size = len(data)
+        elif number == _SHUFFLE:
+            data = _unshuffled(data, values[0]) if at else data  # nothing else looks into it
+        elif number == _LZF:
+            size = _lzf_size(data, whole)
+            if at and filters[:at] != [row for row in filters[:at] if row[0] == _SHUFFLE]:
+                return -1  # nobody packs twice with it
+        else:
+            needed, size = (_nbit if number == _NBIT else _scale_offset)(data, values)
+            if len(data) < needed:
+                return -1
+    return size
+
+
+def _unshuffled(data: bytes, width: int) -> bytes:
+    """Bytes that were sorted by their place in elements of `width` bytes, in order again."""
+    count = len(data) // max(width, 1)
+    if width < 2 or count < 2:
+        return data
+    sorted_ = np.frombuffer(data, np.uint8, count * width).reshape(width, count)
+    return sorted_.T.tobytes() + data[count * width :]
+
+
+def _lzf_size(data: bytes, most: int) -> int:
+    """Bytes that LZF data unpacks to: -1 if it ends inside an item, more than `most` if it does."""
+    at = size = 0
+    end = len(data)
+    while at < end and size <= most:
+        control = data[at]
+        if control < 32:  # so many bytes follow, and one more
+            at += control + 2
+            size += control + 1
+        elif control < 224:  # bytes from before again
+            at += 2
+            size += (control >> 5) + 2
+        elif at + 1 < end:  # more of them
+            size += data[at + 1] + 9
+            at += 3
+        else:
+            return -1
+    return size if at == end or size > most else -1
+
+
+def _nbit(data: bytes, values: tuple[int, ...]) -> tuple[int, int]:
+    """(bytes that it needs, bytes that they become) of the filter that packs bits."""
+    _, as_it_is, count, kind, width, _, precision, _ = values[:8]
+    if kind != 1:  # of numbers, which is all that is read
+        raise ValueError("bits of other things than numbers")
+    return count * width if as_it_is else (count * precision + 7) // 8, count * width
+
+
+def _scale_offset(data: bytes, values: tuple[int, ...]) -> tuple[int, int]:
+    """(bytes that it needs, bytes that they become) of the filter that packs differences."""
+    count, width = values[2], values[4]
+    bits = int.from_bytes(data[:4], "little")
+    return _SCALE_OFFSET_HEAD + (count * bits + 7) // 8, count * width
 
 
 # -- the elements ----------------------------------------------------------------------------------
@@ -245,14 +375,22 @@ def main(path: str, start: str, size: str) -> None:
     """Lists the file, then answers until stdin ends; SIZE -1 is the whole file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks is told, and ends this
     _limit_memory()
+    checked: set[str] = set()
     try:
-        where = Window(Path(path), int(start), int(size)) if int(size) >= 0 else path
+        whole = int(size) < 0
+        length = Path(path).stat().st_size if whole else int(size)
+        bytes_ = Window(Path(path), int(start), length)
+        where = path if whole else Window(Path(path), int(start), length)
         with h5py.File(where, "r", rdcc_nbytes=_CACHE) as file:
-            _send(json.dumps(listing(file)).encode())
+            _send(json.dumps(listing(file, length)).encode())
             sys.stdout.buffer.flush()
             for line in sys.stdin:
                 wanted = json.loads(line)
-                for block in elements(file[wanted["name"]], wanted["limit"]):
+                dataset = file[wanted["name"]]
+                if dataset.name not in checked:
+                    check_lengths(dataset, bytes_)
+                    checked.add(dataset.name)
+                for block in elements(dataset, wanted["limit"]):
                     _send(memoryview(block).cast("B"))
                 _send(b"")
                 sys.stdout.buffer.flush()

@@ -1,4 +1,7 @@
-"""The kinds of tensor files: how each is recognised, and who reads it."""
+"""The kinds of tensor files: a row says how one is called and recognised, and who reads it.
+
+The table alone, so that the command line can name the kinds without loading torch.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,10 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import IO
 
 from fpx.errors import InputError
-from fpx.tensors.entry import Source
-from fpx.tensors.files import gguf_file as gguf
-from fpx.tensors.files import hdf5_file as hdf5
-from fpx.tensors.files import numpy_file as numpy
-from fpx.tensors.files import safetensors_file as safetensors
-from fpx.tensors.files import torch_file as torch
 from fpx.words import quoted_path, reason
 
 DAMAGE = (
@@ -24,51 +21,170 @@ DAMAGE = (
 """What the readers and the libraries under them raise of a damaged file."""
 
 
-Reader = Callable[[Path], Source]
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
-def _starts(magic: bytes) -> Callable[[bytes, int], bool]:
-    return lambda start, size: start.startswith(magic)
+KERAS_WEIGHTS = "model.weights.h5"
+"""The member of a .keras archive that holds them."""
 
 
-KINDS: tuple[tuple[str, Callable[[bytes, int], bool], Reader], ...] = (
-    ("npy", _starts(b"\x93NUMPY"), numpy.open_npy),
-    ("torch (legacy)", _starts(torch.LEGACY_MAGIC), torch.open_torch),
-    ("hdf5", _starts(hdf5.MAGIC), hdf5.open_hdf5),
-    ("gguf", _starts(b"GGUF"), gguf.open_gguf),
-    ("safetensors", safetensors.looks_right, safetensors.open_safetensors),
-)
-"""Kind -> whether a file's first bytes (and size) are of it, and who reads it. Zip archives, which
-hold torch's and numpy's files, are told apart by their members."""
+_TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save, before zip archives
+_ZIP_MAGIC = b"PK\x03\x04"
+STREAM_HEAD = 1 << 10
+"""Bytes of a file's beginning that are looked at."""
 
 
-SUFFIXES = (
-    ".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".h5", ".hdf5", ".keras", ".gguf"
+@dataclass(frozen=True)
+class Look:
+    """What a file looks like from outside.
+
+    Attributes:
+        head: its first bytes.
+        size: all its bytes.
+        members: names of the members, of a zip archive.
+        at: bytes at a place -> as many bytes from there.
+    """
+
+    head: bytes
+    size: int
+    members: tuple[str, ...] = ()
+    at: Callable[[int, int], bytes] = lambda place, count: b""
+
+    def starts(self, magic: bytes) -> bool:
+        """Whether it begins with these bytes."""
+        return self.head.startswith(magic)
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of tensor files.
+
+    Attributes:
+        name: what reports call it.
+        suffixes: names under which such files are looked for in a directory.
+        says: what files those are, in words.
+        matches: whether a file is one; kinds are asked in the order of the rows.
+        open: `module:function` that reads one: its path -> its `Source`.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    says: str
+    matches: Callable[[Look], bool]
+    open: str
+
+
+def _is_safetensors(look: Look) -> bool:
+    """It begins with the length of a header that it can hold, and a brace."""
+    length = int.from_bytes(look.head[:8], "little")
+    return look.head[8:9] == b"{" and 2 <= length <= look.size - 8
+
+
+def _is_hdf5(look: Look) -> bool:
+    """HDF5 begins at once or, as in MATLAB's files, after a block of the user's: at 512, 1024, …"""
+    if look.starts(HDF5_MAGIC):
+        return True
+    place = 512
+    while place < look.size:
+        if look.at(place, len(HDF5_MAGIC)) == HDF5_MAGIC:
+            return True
+        place *= 2
+    return False
+
+
+KINDS = (
+    FileKind(
+        "safetensors", (".safetensors",), ".safetensors",
+        _is_safetensors, "fpx.tensors.files.safetensors_file:open_safetensors",
+    ),
+    FileKind(
+        "torch", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
+        lambda look: any(name.endswith("/data.pkl") for name in look.members),
+        "fpx.tensors.files.torch_file:open_torch",
+    ),
+    FileKind(
+        "torch (legacy)", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
+        lambda look: look.starts(_TORCH_MAGIC), "fpx.tensors.files.torch_file:open_torch",
+    ),
+    FileKind(
+        "npy", (".npy",), ".npy",
+        lambda look: look.starts(b"\x93NUMPY"), "fpx.tensors.files.numpy_file:open_npy",
+    ),
+    FileKind(
+        "npz", (".npz",), ".npz",
+        lambda look: any(name.endswith(".npy") for name in look.members),
+        "fpx.tensors.files.numpy_file:open_npz",
+    ),
+    FileKind(
+        "keras", (".keras",), ".keras",
+        lambda look: KERAS_WEIGHTS in look.members, "fpx.tensors.files.hdf5_file:open_keras",
+    ),
+    FileKind(
+        "gguf", (".gguf",), ".gguf",
+        lambda look: look.starts(b"GGUF"), "fpx.tensors.files.gguf_file:open_gguf",
+    ),
+    FileKind(
+        "hdf5", (".h5", ".hdf5"), "HDF5 (.h5, .hdf5)",
+        _is_hdf5, "fpx.tensors.files.hdf5_file:open_hdf5",
+    ),
 )  # fmt: skip
-"""Names under which such files are looked for in a directory."""
+"""Every kind of tensor file. Whatever fpx says of kinds derives from these rows."""
 
 
-def kind_of(file: IO[bytes], size: int) -> tuple[str, Reader]:
-    start = file.read(16)
-    for kind, matches, reader in KINDS:
-        if matches(start, size):
-            return kind, reader
-    if start.startswith(b"PK\x03\x04"):
+SUFFIXES = tuple(dict.fromkeys(suffix for kind in KINDS for suffix in kind.suffixes))
+"""Names under which tensor files are looked for in a directory."""
+
+
+_SAYS = tuple(dict.fromkeys(kind.says for kind in KINDS))
+
+
+READS = f"{', '.join(_SAYS[:-1])} and {_SAYS[-1]}"
+"""The kinds in words, for help and messages."""
+
+
+def kind_of(file: IO[bytes], size: int) -> FileKind:
+    """The kind of an open file.
+
+    Raises:
+        InputError: none of KINDS, or a damaged archive.
+    """
+
+    def at(place: int, count: int) -> bytes:
+        file.seek(place)
+        return file.read(count)
+
+    head = at(0, STREAM_HEAD)
+    members: tuple[str, ...] = ()
+    if head.startswith(_ZIP_MAGIC):
         try:
             with zipfile.ZipFile(file) as archive:
-                names = archive.namelist()
+                members = tuple(archive.namelist())
         except DAMAGE as error:
             raise InputError(
                 f"{quoted_path(file.name)} is a damaged archive: {reason(error)}"
             ) from None
-        if any(name.endswith("/data.pkl") for name in names):
-            return "torch", torch.open_torch
-        if hdf5.KERAS_WEIGHTS in names:
-            return "keras", hdf5.open_keras
-        return "npz", numpy.open_npz
-    if hdf5.has_user_block(file, size):
-        return "hdf5", hdf5.open_hdf5
-    raise InputError(
-        f"{quoted_path(file.name)} is no tensor file that fpx knows: it reads .safetensors, "
-        "torch's .pt/.pth/.bin, .npy, .npz, HDF5, Keras archives and GGUF"
-    )
+    kind = _match(Look(head, size, members, at))
+    if kind is None:
+        raise InputError(
+            f"{quoted_path(file.name)} is no tensor file that fpx knows: it reads {READS}"
+        )
+    return kind
+
+
+def kind_of_stream(head: bytes) -> str:
+    """What kind of file the first bytes of a stream are of, in words; "" if they tell nothing.
+
+    Of a zip archive they show the first member alone.
+    """
+    members: tuple[str, ...] = ()
+    if head.startswith(_ZIP_MAGIC) and len(head) >= 30:
+        length = int.from_bytes(head[26:28], "little")
+        members = (head[30 : 30 + length].decode("utf-8", "replace"),)
+    kind = _match(Look(head, 1 << 62 if len(head) == STREAM_HEAD else len(head), members))
+    if kind is not None:
+        return kind.name
+    return "zip" if members else ""
+
+
+def _match(look: Look) -> FileKind | None:
+    return next((kind for kind in KINDS if kind.matches(look)), None)

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from torch import Tensor
 
 from fpx.errors import InputError
 from fpx.tensors.entry import Source, TensorEntry
-from fpx.tensors.files.raw import Stream, fill, raw_blocks
+from fpx.tensors.files.kinds import STREAM_HEAD, kind_of_stream
+from fpx.tensors.files.raw import Stream, ends_early, fill, raw_blocks
 from fpx.words import escape, quoted_path, reason
 
 
@@ -25,13 +26,49 @@ def open_stdin() -> Source:
     """The array of a .npy file that comes on stdin; it can be read once.
 
     Raises:
-        InputError: as `open_npy`.
+        InputError: as `open_npy`, or what comes is another kind of file.
+    """
+    stdin = _Stdin(sys.stdin.buffer)
+    kind = kind_of_stream(stdin.head)
+    if kind != "npy":
+        what = f"this is {kind}" if kind else "this is none" if stdin.head else "nothing came"
+        raise InputError(
+            f"stdin takes one .npy file, and {what}: pass other kinds of files by their path"
+        )
+    return Source("stdin", (_npy_entry("stdin", "stdin", lambda: stdin, rewinds=False),), kind=kind)
+
+
+class _Stdin(io.RawIOBase):
+    """Standard input, of which the first bytes were looked at; from its beginning on, once.
+
+    Attributes:
+        head: those bytes.
     """
 
-    def stream() -> Stream:
-        return sys.stdin.buffer  # type: ignore[return-value]
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.head = file.read(STREAM_HEAD)
+        self._left = memoryview(self.head)
 
-    return Source("stdin", [_npy_entry("stdin", "stdin", stream, rewinds=False)], kind="npy")
+    def __enter__(self) -> Self:
+        if self.closed:
+            raise InputError("stdin can be read only once: save it to a file")
+        return self
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As of any file."""
+        target = memoryview(buffer).cast("B")
+        if not self._left:
+            read = self._file.readinto(target)  # type: ignore[attr-defined]
+            return int(read or 0)
+        count = min(len(self._left), len(target))
+        target[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
 
 
 def open_npy(path: Path) -> Source:
@@ -44,7 +81,7 @@ def open_npy(path: Path) -> Source:
     def stream() -> Stream:
         return path.open("rb")
 
-    return Source(str(path), [_npy_entry(path.stem, str(path), stream)])
+    return Source(str(path), (_npy_entry(path.stem, str(path), stream, path.stat().st_size),))
 
 
 def open_npz(path: Path) -> Source:
@@ -57,14 +94,15 @@ def open_npz(path: Path) -> Source:
     members = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len({info.filename for info in members}) < len(members):
         raise InputError(f"{quoted_path(path)} has two members of one name")
-    source = Source(str(path), [])
+    entries: list[TensorEntry] = []
+    notes: list[str] = []
     for info in members:
         if not info.filename.endswith(".npy"):
-            source.notes.append(f"{info.filename}: not an .npy member")
+            notes.append(f"{info.filename}: not an .npy member")
             continue
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # numpy writes no others, and they cannot be unpacked in bounded pieces
-            source.notes.append(f"{info.filename}: its kind of compression is not read")
+            notes.append(f"{info.filename}: its kind of compression is not read")
             continue
 
         def stream(member: zipfile.ZipInfo = info) -> Stream:
@@ -72,10 +110,10 @@ def open_npz(path: Path) -> Source:
 
         name = info.filename.removesuffix(".npy")
         try:
-            source.entries.append(_npy_entry(name, f"{path}/{name}", stream))
+            entries.append(_npy_entry(name, f"{path}/{name}", stream))
         except _NoNumbersError:
-            source.notes.append(f"{name}: no numbers that torch has, not compared")
-    return source
+            notes.append(f"{name}: no numbers that torch has, not read")
+    return Source(str(path), tuple(entries), tuple(notes))
 
 
 class _NoNumbersError(InputError):
@@ -124,9 +162,21 @@ def _npy_header(file: Stream, name: str) -> tuple[tuple[int, ...], bool, np.dtyp
 
 
 def _npy_entry(
-    name: str, shown: str, stream: Callable[[], Stream], rewinds: bool = True
+    name: str,
+    shown: str,
+    stream: Callable[[], Stream],
+    size: int | None = None,
+    rewinds: bool = True,
 ) -> TensorEntry:
-    """An array; `rewinds` says whether each stream begins at the header."""
+    """An array.
+
+    Args:
+        name: how it is called in its source.
+        shown: how messages call it.
+        stream: opens the file that it is.
+        size: bytes of that file, where they are known.
+        rewinds: whether each stream begins at the header.
+    """
     file = stream()
     try:
         shape, fortran, dtype, header_bytes = _npy_header(file, shown)
@@ -155,6 +205,8 @@ def _npy_entry(
         native = dtype.newbyteorder("=")
         count *= 2
         shape = (*shape, 2)
+    if size is not None and header_bytes + count * dtype.itemsize > size:
+        raise ends_early(shown)
     axes = range(len(shape))
     order = None
     if fortran and part is torch_dtype:
@@ -162,11 +214,11 @@ def _npy_entry(
     elif fortran:
         order = (*reversed(axes[:-1]), axes[-1])
 
-    def blocks(limit: int) -> Iterator[Tensor]:
+    def read(limit: int) -> Iterator[Tensor]:
         with stream() as file:
             if rewinds:
                 fill(file, memoryview(bytearray(header_bytes)), shown)
             for raw in raw_blocks(file, count, dtype.itemsize, limit, shown):
                 yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
 
-    return TensorEntry(name, part, shape, blocks, order=order)
+    return TensorEntry(name, part, shape, read, order=order)

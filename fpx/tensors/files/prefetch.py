@@ -9,20 +9,21 @@ from itertools import islice
 
 from torch import Tensor
 
-from fpx.tensors.entry import Blocks, TensorEntry
+from fpx.tensors.entry import TensorEntry
+from fpx.tensors.rows import Read
 
 _AHEAD = 2  # reads in flight
 _READ = 1 << 19  # elements of one read
 
 
-def prefetched(entry: TensorEntry) -> Blocks:
-    """The entry's blocks, read by a thread of their own; small tensors are read at once."""
+def prefetched(entry: TensorEntry) -> Read:
+    """Reads the entry by a thread of its own; small tensors are read at once."""
     if entry.count <= _READ:
-        return entry.blocks
+        return entry.read
 
     def blocks(limit: int) -> Iterator[Tensor]:
         # a whole number of blocks, so that none is cut short
-        source = entry.blocks(max(_READ // limit, 1) * limit)
+        source = entry.read(max(_READ // limit, 1) * limit)
         # a block is only valid until the next is asked for, so each is copied
         with ThreadPoolExecutor(1, "fpx-read") as reader:
             waiting: deque[Future[list[Tensor]]] = deque()

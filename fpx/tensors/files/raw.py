@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fpx.errors import InputError
-from fpx.tensors.entry import Blocks
+from fpx.tensors.rows import Read
 from fpx.words import quoted_path
 
 Stream: TypeAlias = io.BufferedIOBase | io.RawIOBase
@@ -44,10 +44,13 @@ def fill(file: Stream, buffer: memoryview, name: str) -> None:
     while filled < len(buffer):
         chunk = file.readinto(buffer[filled:])
         if not chunk:
-            raise InputError(
-                f"{quoted_path(name)} ends too early: it is damaged or still being written"
-            )
+            raise ends_early(name)
         filled += chunk
+
+
+def ends_early(name: str) -> InputError:
+    """What is said of a file that has fewer bytes than it should."""
+    return InputError(f"{quoted_path(name)} ends too early: it is damaged or still being written")
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def file_blocks(path: Path, at: int, dtype: torch.dtype, count: int) -> Blocks:
+def file_blocks(path: Path, at: int, dtype: torch.dtype, count: int) -> Read:
     """Reads `count` little-endian elements that begin at a byte of a file."""
 
     def blocks(limit: int) -> Iterator[torch.Tensor]:

@@ -26,11 +26,6 @@ _COMPLEX = {"C64": "float32"}
 _LARGEST_HEADER = 16 << 20  # bytes: some 100,000 tensors, each of which takes memory
 
 
-def looks_right(start: bytes, size: int) -> bool:
-    """Whether a file begins with the length of a header that it can hold, and a brace."""
-    return start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8
-
-
 def open_safetensors(path: Path) -> Source:
     """The tensors of a .safetensors file.
 
@@ -50,22 +45,23 @@ def open_safetensors(path: Path) -> Source:
     with path.open("rb") as file:
         file.seek(8)
         header = json.loads(file.read(length), object_pairs_hook=unique)
-    source = Source(str(path), [])
+    entries: list[TensorEntry] = []
+    notes: list[str] = []
     for name in names:
         described = header[name]
         stored = described["dtype"]
         shape = tuple(described["shape"])
         if stored in _COMPLEX:
             shape = (*shape, 2)
-            source.notes.append(f"{name}: {COMPLEX_NOTE}")
+            notes.append(f"{name}: {COMPLEX_NOTE}")
         dtype = _dtype(stored)
         if dtype is None or dtype.itemsize * prod(shape) != _bytes(described):
-            source.notes.append(f"{name}: dtype {stored} is not compared")
+            notes.append(f"{name}: dtype {stored} is not read")
             continue
         at = 8 + length + described["data_offsets"][0]
         blocks = file_blocks(path, at, dtype, prod(shape))
-        source.entries.append(TensorEntry(name, dtype, shape, blocks))
-    return source
+        entries.append(TensorEntry(name, dtype, shape, blocks))
+    return Source(str(path), tuple(entries), tuple(notes))
 
 
 def _dtype(stored: str) -> torch.dtype | None:

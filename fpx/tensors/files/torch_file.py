@@ -11,28 +11,25 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from fpx.errors import InputError
-from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry, layout_of, row_major_blocks
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.files.raw import record_start
+from fpx.tensors.memory import TooManyPlacesError, layout_of, named_leaves
+from fpx.tensors.rows import Box, row_major_blocks
 from fpx.words import quoted, quoted_path, reason
-
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-
 
 _LOADED_LIMIT = 256 << 20  # bytes of a file that is loaded, not mapped
 _PICKLE_LIMIT = 1 << 20  # bytes of the pickle beside the tensors
 _PICKLE_PER_RECORD = 1 << 10  # and for each record that it can describe
 _MOST_STEPS = 1 << 20  # of an old file's pickles; a tensor takes about 30
-_MOST_PLACES = 1 << 18  # tensors and other things in a file
-_DEEPEST = 64  # nesting of containers
 
 
 def open_torch(path: Path) -> Source:
@@ -57,8 +54,14 @@ def open_torch(path: Path) -> Source:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layouts that torch calls prototypes, too
             loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-            named = _named_tensors(loaded, shown)
+            named = [
+                (name, Tensor.detach(item))
+                for name, item in named_leaves(loaded)
+                if isinstance(item, Tensor)
+            ]
             found = [(name, *_stored_values(tensor)) for name, tensor in named]
+    except TooManyPlacesError as error:
+        raise InputError(f"{shown} holds more than tensors: {error}") from None
     except InputError:
         raise
     except pickle.UnpicklingError:
@@ -68,21 +71,30 @@ def open_torch(path: Path) -> Source:
         ) from None
     except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
         raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
-    source = Source(str(path), [])
+    entries: list[TensorEntry] = []
+    notes: list[str] = []
     pages = _Pages(path) if archive is not None and not archive.swapped else None
     storages: dict[int, int] = {}
     for name, stored, note in found:
         if note:
-            source.notes.append(f"{name}: {note}")
+            notes.append(f"{name}: {note}")
         if stored is not None:
             storage = stored.untyped_storage()
             storages[storage.data_ptr()] = max(
                 storage.nbytes(), storages.get(storage.data_ptr(), 0)
             )
-            source.entries.append(_torch_entry(name or "tensor", stored, pages))
+            entries.append(_torch_entry(name or "tensor", stored, pages))
     if archive is not None and not archive.holds(storages):
         raise InputError(f"{shown} is a damaged torch file: a storage is larger than its record")
-    return source
+    return Source(str(path), tuple(entries), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A member of a zip archive, not packed: where in the file it begins, and its bytes."""
+
+    start: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -90,27 +102,114 @@ class _Archive:
     """What the directory of a zip archive says.
 
     Attributes:
-        records: where in the file each record begins -> its bytes.
+        records: those with the numbers of storages, by the key of the storage.
+        pickle: what describes the tensors.
         swapped: whether numbers are in the other byte order than this machine's.
     """
 
-    records: dict[int, int]
+    records: Mapping[str, _Record]
+    pickle: bytes
     swapped: bool
 
     def holds(self, storages: dict[int, int]) -> bool:
-        """Whether storages (address -> bytes) are records, mapped, and no larger than they are.
+        """Whether every storage is in its record, and no larger than that.
 
         torch takes the size of a storage from the pickle: nothing else keeps one from reaching into
         the next.
+
+        Args:
+            storages: where in memory each begins -> bytes.
         """
+        claimed = _claims(self.pickle)
+        if claimed is None:
+            return False
+        for key, size in claimed.items():
+            if size and (key not in self.records or size > self.records[key].size):
+                return False
+        if self.swapped:  # in memory of their own
+            return True
+        # torch finds records by a directory that it reads itself: it must have found the same ones
+        used = {self.records[key].start: size for key, size in claimed.items() if size}
         placed = sorted((at, size) for at, size in storages.items() if size)
-        if not placed or self.swapped:
+        if not placed:
             return True
         first = placed[0][0]
         return any(
-            all(size <= self.records.get(at - first + start, -1) for at, size in placed)
-            for start in self.records
+            (first - start) % mmap.PAGESIZE == 0
+            and all(size <= used.get(at - first + start, -1) for at, size in placed)
+            for start in used
         )
+
+
+class _Inert:
+    """Stands for every class and function that a pickle names: takes all, and does nothing."""
+
+    name = ""
+
+    def __init__(self, *args: object, **kinds: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def append(self, item: object) -> None:
+        """Takes it."""
+
+    def extend(self, items: object) -> None:
+        """Takes them."""
+
+    def add(self, item: object) -> None:
+        """Takes it."""
+
+
+class _Storages(pickle.Unpickler):
+    """Reads what a pickle says of its storages, and runs nothing that it names."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.claims: dict[str, int] = {}
+        self.sound = True
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A class that does nothing."""
+        return type("_Inert", (_Inert,), {"name": name})
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Notes (`storage`, its type, key, device, elements)."""
+        match pid:
+            case (_, type() as kind, str() | int() as key, _, int() as count) if (
+                issubclass(kind, _Inert) and count >= 0
+            ):
+                size = count * _itemsize(kind.name)
+                self.claims[str(key)] = max(size, self.claims.get(str(key), 0))
+            case _:
+                self.sound = False
+        return _Inert()
+
+
+def _itemsize(storage: str) -> int:
+    """Bytes of an element of a class of storages, by its name."""
+    dtype = getattr(getattr(torch, storage, None), "dtype", torch.uint8)
+    return dtype.itemsize if isinstance(dtype, torch.dtype) else 1
+
+
+def _claims(description: bytes) -> dict[str, int] | None:
+    """Bytes of each storage that a pickle claims, by its key; None where it cannot be told.
+
+    Args:
+        description: a pickle that `_check_pickles` let pass.
+    """
+    reader = _Storages(io.BytesIO(description))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of classes of storages, which torch means to drop
+            reader.load()
+    except Exception:  # noqa: BLE001 - a hostile pickle can raise anything
+        return None
+    return reader.claims if reader.sound else None
 
 
 def _archive_of(path: Path, shown: str) -> _Archive:
@@ -119,7 +218,8 @@ def _archive_of(path: Path, shown: str) -> _Archive:
     Raises:
         InputError: TorchScript, or nothing that torch.save wrote.
     """
-    records = {}
+    records: dict[str, _Record] = {}
+    description: tuple[str, bytes] | None = None
     swapped = False
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         infos = archive.infolist()
@@ -129,19 +229,35 @@ def _archive_of(path: Path, shown: str) -> _Archive:
             )
         if len({info.filename for info in infos}) < len(infos):
             raise InputError(f"{shown} is a damaged torch file: two records of one name")
-        for info in infos:
+        end = archive.start_dir
+        for info in sorted(infos, key=lambda item: item.header_offset, reverse=True):
             if info.compress_type != zipfile.ZIP_STORED:
                 raise InputError(f"{shown} is compressed, which torch's files never are")
-            records[record_start(file, info)] = info.file_size
+            record = _Record(record_start(file, info), info.file_size)
+            if info.compress_size != record.size or record.start + record.size > end:
+                raise InputError(f"{shown} is a damaged torch file: a record has no room in it")
+            end = info.header_offset
+            records[info.filename] = record
             if info.filename.endswith("/data.pkl"):
+                if description is not None:
+                    raise InputError(f"{shown} is a damaged torch file: it has two pickles")
                 if info.file_size > _PICKLE_LIMIT + _PICKLE_PER_RECORD * len(infos):
                     raise InputError(
                         f"{shown} holds more than tensors: {info.file_size:,} bytes of other things"
                     )
-                _check_pickles(io.BytesIO(archive.read(info)), 1, info.file_size, shown)
+                description = info.filename.removesuffix("data.pkl"), archive.read(info)
+                _check_pickles(io.BytesIO(description[1]), 1, info.file_size, shown)
             elif info.filename.endswith("/byteorder"):
                 swapped = archive.read(info).decode("ascii", "replace") != sys.byteorder
-    return _Archive(records, swapped)
+    if description is None:
+        raise InputError(f"{shown} is a damaged torch file: it has no pickle")
+    prefix = f"{description[0]}data/"
+    of_storages = {
+        name.removeprefix(prefix): record
+        for name, record in records.items()
+        if name.startswith(prefix)
+    }
+    return _Archive(of_storages, description[1], swapped)
 
 
 def _check_pickles(file: IO[bytes], count: int, most: int, shown: str) -> None:
@@ -171,6 +287,8 @@ def _check_pickles(file: IO[bytes], count: int, most: int, shown: str) -> None:
                 if isinstance(argument, str) and _is_costly(argument):
                     raise InputError(f"{shown} holds more than tensors: {quoted(argument)}")
                 if name in ("BINPUT", "LONG_BINPUT", "PUT"):
+                    if int(argument or 0) > most:  # memory for all below it would be taken
+                        raise InputError(f"{shown} holds more than tensors: too large a pickle")
                     texts.discard(argument)
                     eager.discard(argument)
                     if "UNICODE" in last or "STRING" in last:
@@ -211,26 +329,26 @@ _INTEGERS_OF = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32
 
 
 def _stored_values(tensor: Tensor) -> tuple[Tensor | None, str]:
-    """What of a tensor is compared, and a note where that is not simply all of it."""
+    """What of a tensor is read, and a note where that is not simply all of it."""
     if tensor.is_meta:
         return None, "on the meta device: the file has no data of it"
     if tensor.is_nested:
-        return None, "nested tensors are not compared"
+        return None, "nested tensors are not read"
     if tensor.is_quantized:
         integers = _INTEGERS_OF.get(tensor.dtype)
         if integers is None:
-            return None, f"{tensor.dtype} is not compared"
+            return None, f"{tensor.dtype} is not read"
         plain = torch.empty(0, dtype=integers).set_(
             tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride()
         )
-        return plain, "quantised: its stored integers are compared"
+        return plain, "quantised: its stored integers are read"
     if tensor.layout is torch.sparse_coo:
         values = tensor._values()  # as stored: coalescing would add some up
-        note = "sparse: its stored values are compared"
+        note = "sparse: its stored values are read"
     elif tensor.layout is not torch.strided:
         if not hasattr(tensor, "values") or tensor.is_mkldnn:
-            return None, f"layout {tensor.layout} is not compared"
-        values, note = tensor.values(), "sparse: its stored values are compared"
+            return None, f"layout {tensor.layout} is not read"
+        values, note = tensor.values(), "sparse: its stored values are read"
     else:
         values, note = tensor, ""
     if values.dtype.is_complex:
@@ -238,81 +356,64 @@ def _stored_values(tensor: Tensor) -> tuple[Tensor | None, str]:
     return values, note
 
 
-def _named_tensors(loaded: object, shown: str) -> Iterator[tuple[str, Tensor]]:
-    """Tensors in nested dicts, lists and tuples, named by their path.
-
-    Raises:
-        InputError: more places than any checkpoint has, as where one list holds another twice, and
-            that one a third twice, and so on.
-    """
-    visited = 0
-
-    def walk(item: object, name: str, inside: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
-        nonlocal visited
-        visited += 1
-        if visited > _MOST_PLACES:
-            raise InputError(f"{shown} holds more than tensors: over {_MOST_PLACES:,} other things")
-        if isinstance(item, Tensor):
-            yield name, torch.Tensor.detach(item)
-            return
-        if id(item) in inside or len(inside) > _DEEPEST:
-            return
-        if isinstance(item, dict):
-            children = (
-                (_key_text(key, at), child) for at, (key, child) in enumerate(dict.items(item))
-            )
-        elif isinstance(item, (list, tuple)):
-            children = ((str(at), child) for at, child in enumerate(item))
-        else:
-            return
-        for key, child in children:
-            yield from walk(child, f"{name}.{key}" if name else key, (*inside, id(item)))
-
-    return walk(loaded, "", ())
-
-
-def _key_text(key: object, at: int) -> str:
-    """A key as part of a name; of one that could be of any size, its type and place."""
-    if isinstance(key, tuple) and len(key) < 8:
-        return f"({', '.join(_key_text(item, at) for item in key if not isinstance(item, tuple))})"
-    if isinstance(key, str):
-        return key
-    if key is None or isinstance(key, (bool, float)) or (isinstance(key, int) and abs(key) < 1e30):
-        return str(key)
-    return f"<{type(key).__name__} {at}>"
-
-
 def _torch_entry(name: str, tensor: Tensor, pages: _Pages | None) -> TensorEntry:
     """An entry that reads in the order of the storage: of a mapped file, each page once."""
-    is_complex = tensor.dtype.is_complex
     axes = tuple(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
-    inner = tensor.permute(axes)
     shape, order, dtype, place = tuple(tensor.shape), axes, tensor.dtype, layout_of(tensor)
-    if is_complex:
+    whole = tuple(map(range, shape))
+    if dtype.is_complex:
         shape, order, dtype = (*shape, 2), (*axes, len(axes)), dtype.to_real()
         strides = (*(2 * stride for stride in place.stride), 1)
         place = replace(place, stride=strides, offset=2 * place.offset)
-    # of a view with gaps, fewer elements at a time: what is between them is mapped too
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    span = 1 + sum((length - 1) * stride for length, stride in steps)
-    gaps = max(span // max(tensor.numel(), 1), 1)
 
-    def blocks(limit: int) -> Iterator[Tensor]:
-        parts = 2 if is_complex else 1
-        most = max(limit // parts, 1)
-        if gaps > 1:
-            most = min(most, max(_RELEASE_EVERY // (gaps * tensor.itemsize), 1))
-        since = 0
-        for block in row_major_blocks(inner, most):
-            whole = block.resolve_conj().resolve_neg()
-            yield torch.view_as_real(whole).reshape(-1) if is_complex else whole
-            since += block.nbytes * gaps
-            if pages is not None and since >= _RELEASE_EVERY:
-                pages.release()
-                since = 0
+    def read(limit: int) -> Iterator[Tensor]:
+        return _stored_order(tensor, axes, whole, limit, pages)
+
+    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
+        return _stored_order(tensor, axes, box, limit, pages)
 
     in_rows = order == tuple(range(len(order)))
-    return TensorEntry(name, dtype, shape, blocks, None if in_rows else order, layout=place)
+    return TensorEntry(
+        name, dtype, shape, read, None if in_rows else order, layout=place, read_box=read_box
+    )
+
+
+def _stored_order(
+    tensor: Tensor, axes: tuple[int, ...], box: Box, limit: int, pages: _Pages | None
+) -> Iterator[Tensor]:
+    """A part of a tensor in the order of its storage.
+
+    Args:
+        tensor: of a complex one, the box may have an axis for real and imaginary parts.
+        axes: the tensor's axes, the slowest first.
+        box: the part.
+        limit: elements of a block, at most.
+        pages: given back as they are read.
+    """
+    part = tensor[tuple(slice(along.start, along.stop) for along in box[: tensor.dim()])]
+    if part.numel() == 0:
+        return
+    # of a view with gaps, fewer elements at a time: what is between them is mapped too
+    steps = zip(part.shape, part.stride(), strict=True)
+    span = 1 + sum((length - 1) * stride for length, stride in steps)
+    gaps = max(span // part.numel(), 1)
+    halves = slice(None) if len(box) == tensor.dim() else slice(box[-1].start, box[-1].stop)
+    most = max(limit // 2, 1) if tensor.dtype.is_complex else limit
+    if gaps > 1:
+        most = min(most, max(_RELEASE_EVERY // (gaps * tensor.itemsize), 1))
+    since = 0
+    for block in row_major_blocks(part.permute(axes), most):
+        plain = block.resolve_conj().resolve_neg()
+        if not tensor.dtype.is_complex:
+            yield plain
+        elif limit > 1:
+            yield torch.view_as_real(plain)[:, halves].reshape(-1)
+        else:
+            yield from torch.view_as_real(plain)[:, halves].reshape(-1, 1)
+        since += block.nbytes * gaps
+        if pages is not None and since >= _RELEASE_EVERY:
+            pages.release()
+            since = 0
 
 
 _RELEASE_EVERY = 64 << 20  # bytes read between two releases of mapped pages

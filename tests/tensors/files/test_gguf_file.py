@@ -36,7 +36,7 @@ def test_gguf(tmp_path: Path, version: int, alignment: int) -> None:
     assert torch.equal(found["b"], half)
     assert torch.equal(found["c"], brain.view(-1))
     assert found["d"].item() == 2.5
-    assert notes(path) == ["q: Q4_K is not compared"]
+    assert notes(path) == ["q: Q4_K is not read"]
 
 
 def test_damaged_gguf(tmp_path: Path) -> None:

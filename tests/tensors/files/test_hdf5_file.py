@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from fpx.errors import InputError
+from fpx.tensors.files.hdf5_file import open_hdf5
 from fpx.tensors.opening import open_files
 from tests.helpers import call
 from tests.tensors.reading import notes, read
@@ -84,23 +85,20 @@ def test_hdf5_without_h5py_says_what_to_install(
     assert getattr(error.value, "exit_code", None) == 3
 
 
-def test_a_crash_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_libhdf5_is_a_line(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
-    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "crash.py")
     with pytest.raises(InputError, match=r"x\.h5' is a damaged HDF5 file: libhdf5 gave up"):
-        open_files(str(tmp_path / "x.h5"))
+        open_hdf5(tmp_path / "x.h5", program=tmp_path / "crash.py")
 
 
-def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_of_libhdf5_is_a_line(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = np.ones(3)
     (tmp_path / "loop.py").write_text("while True: pass")
-    monkeypatch.setattr("fpx.tensors.files.hdf5_file._READER", tmp_path / "loop.py")
-    monkeypatch.setattr("fpx.tensors.files.hdf5_file._PATIENCE", 1)
     with pytest.raises(InputError, match="libhdf5 gave up"):
-        open_files(str(tmp_path / "x.h5"))
+        open_hdf5(tmp_path / "x.h5", program=tmp_path / "loop.py", patience=1)
 
 
 def test_hdf5_names_are_no_paths(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_complex_in_fortran_order(tmp_path: Path) -> None:
 def test_text_beside_numbers_and_python_2(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.ones(3), words=np.array(["x"]))
     assert set(read(tmp_path / "x.npz")) == {"a"}
-    assert notes(tmp_path / "x.npz") == ["words: no numbers that torch has, not compared"]
+    assert notes(tmp_path / "x.npz") == ["words: no numbers that torch has, not read"]
     header = b"{'descr':'<f4','fortran_order':False,'shape':(2L,)}"
     (tmp_path / "old.npy").write_bytes(npy(header) + struct.pack("<2f", 1, 2))
     assert read(tmp_path / "old.npy")["old"].tolist() == [1, 2]

@@ -131,7 +131,7 @@ def test_types_that_torch_only_stores(tmp_path: Path) -> None:
 
     rewritten(tmp_path / "x.pt", value, swap)
     assert list(read(tmp_path / "x.pt")) == ["x"]
-    assert notes(tmp_path / "x.pt") == ["four: torch.int4 is not compared"]
+    assert notes(tmp_path / "x.pt") == ["four: torch.int4 is not read"]
 
 
 def test_other_byte_order_in_a_torch_file(tmp_path: Path) -> None:

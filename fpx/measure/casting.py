@@ -1,0 +1,107 @@
+"""One cast of a tensor: who casts it, and what is known so far of what that did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from fpx.casts.backends import BACKENDS, Backend
+from fpx.casts.device import Device
+from fpx.casts.values import values
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError, UnavailableError
+from fpx.measure.block import SourceBlock
+from fpx.measure.measurement import Measurer
+from fpx.measure.metrics import measure_mismatches
+from fpx.measure.stats import CastStats, Locate
+from fpx.report.cast_compare import Location
+from fpx.tensors.dtypes import Origin, container, widened_dtype
+
+Where = Callable[[int], tuple[str, tuple[int, ...]]]
+"""Position in a block -> (tensor, multi-index)."""
+
+
+class Choice:
+    """Who casts: always the one backend, or torch, and what it does not cast, exact rounding.
+
+    Args:
+        backend: the one backend, or None.
+        device: where the casts run.
+    """
+
+    def __init__(self, backend: Backend | None, device: Device) -> None:
+        self._backend = backend
+        self._device = device
+        self.of = cache(self._of)  # a checkpoint asks the same of every tensor
+
+    def _of(self, origin: Origin, target: FormatSpec) -> Backend:
+        """Who casts this.
+
+        Raises:
+            InputError: float64, in which casts are measured, lacks values of the target.
+            UnavailableError: the one backend does not cast this.
+        """
+        if not FORMATS["float64"].holds(target):
+            raise InputError(
+                f"{target.name} has values that float64 lacks, in which errors are measured: "
+                "choose a narrower target"
+            )
+        if self._backend is None:
+            torch_ = BACKENDS["torch"]
+            return torch_ if self._offers(torch_, origin, target) else BACKENDS["exact"]
+        if not self._offers(self._backend, origin, target):
+            raise UnavailableError(
+                f"{self._backend.name} {self._backend.version} does not cast {origin.name} to "
+                f"{target.name} on {self._device.torch.type}: take another backend, or none, which "
+                "falls to exact where torch has no cast"
+            )
+        return self._backend
+
+    def _offers(self, backend: Backend, origin: Origin, target: FormatSpec) -> bool:
+        return backend.offers(origin, target, self._device.torch)
+
+
+@dataclass
+class Casting:
+    """One cast of a tensor and its statistics.
+
+    Attributes:
+        backend: who casts.
+        origin, target: from what, to what.
+        stats: what the blocks so far showed.
+    """
+
+    backend: Backend
+    origin: Origin
+    target: FormatSpec
+    stats: CastStats = field(default_factory=CastStats)
+
+    def codes(self, x: Tensor) -> Tensor:
+        """The codes that it makes of numbers: 1-D, in the target's `container`."""
+        return self.backend.cast(x.view(container(self.origin)), self.origin, self.target)
+
+    def take(self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer) -> None:
+        """Takes in what it made of a block."""
+        q = _numbers(codes, self.target)
+        found = measure(source, q, self.target, self.stats.maxima)
+        self.stats.take(found, _locator(source.x, q, where))
+
+    def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:
+        """Takes in how codes from a device differ from those that the CPU makes of the same x."""
+        found = measure_mismatches(codes.cpu(), on_cpu, self.target)
+        self.stats.take(found, _locator(x, _numbers(codes, self.target), where))
+
+
+def _numbers(codes: Tensor, target: FormatSpec) -> Tensor:
+    """What codes stand for: as torch has the format, which is a view, else in float64."""
+    held = widened_dtype(target)
+    return codes.view(held) if held is not None else values(codes, target)
+
+
+def _locator(x: Tensor, q: Tensor, where: Where) -> Locate:
+    return lambda at: Location(*where(at), x[at].item(), float(q[at].to(torch.float64)))

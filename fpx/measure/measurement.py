@@ -1,0 +1,62 @@
+"""What a measurer tells of one block and its cast: plain numbers, and positions in the block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from fpx.core.spec import FormatSpec
+from fpx.measure.block import SourceBlock
+from fpx.measure.squares import ScaledSquares
+
+Sum = float | ScaledSquares
+"""What adds up over blocks."""
+
+
+class Maximum(NamedTuple):
+    """The largest of some numbers of a block, and the position of the first that is so large."""
+
+    value: float
+    position: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a cast did to one block.
+
+    Two measurers of a block give equal ones, but for the last bits of sums.
+
+    Attributes:
+        counts: name -> elements of the block.
+        maxima: name -> the largest, of those that are above what the measurer was told is known.
+        sums: name -> sum over the block.
+        firsts: name of a count -> position of the first such element; none where there is none.
+        exponents: unbiased exponent -> count of finite non-zero elements before the cast; float64's
+            subnormals count as -1023.
+    """
+
+    counts: Mapping[str, int]
+    maxima: Mapping[str, Maximum] = field(default_factory=dict)
+    sums: Mapping[str, Sum] = field(default_factory=dict)
+    firsts: Mapping[str, int] = field(default_factory=dict)
+    exponents: Mapping[int, int] = field(default_factory=dict)
+
+
+class Measurer(Protocol):
+    """Who measures what a cast did to a block."""
+
+    def __call__(
+        self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Mapping[str, float]
+    ) -> Measurement:
+        """Measures a block.
+
+        Args:
+            source: the block before the cast, not empty.
+            q: the numbers after it: 1-D, of a float dtype that has them all, on the same device.
+            target: the format that they are in.
+            known: maxima that the caller has already. Only a larger one (than 0, where there is
+                none) is told of, so that nobody looks for the position of another.
+        """
