@@ -210,8 +210,8 @@ class _Cast:
 
     def offered(self) -> bool:
         """Whether there is such a cast, on both sides."""
-        sides = [self.one] if self.reference is None else [self.one, self.reference]
-        return all(side.offers(self.origin, self.target) for side in sides)
+        expects = self.reference or Implementation(EXACT, self.one.device)
+        return all(side.offers(self.origin, self.target) for side in (self.one, expects))
 
     def expected(self, block: Tensor, span: Span | None) -> Tensor:
         """The codes that should come."""

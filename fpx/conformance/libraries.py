@@ -48,7 +48,7 @@ def compare_libraries(exact: DecodeReport) -> LibraryReport:
 
 def _nearest_float64(exact: DecodeReport) -> int:
     """The code of the float64 nearest to the number: what a user would hand to a library."""
-    literal: Literal = exact.literal
+    literal: Literal = exact.number or exact.literal
     if isinstance(literal, Code):
         literal = parse_literal(exact.value_text)
     return codec.encode(literal, _FLOAT64).code

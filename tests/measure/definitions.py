@@ -115,7 +115,7 @@ def taken(
         return Location("x", (index(at),), value, result)
 
     stats = CastStats()
-    stats.take(measurer(source, q, target, {}), locate)
+    stats.take(measurer(source, q, target), locate)
     return stats
 
 
