@@ -15,9 +15,8 @@ from fpx.core import codec
 from fpx.core.literals import parse_literal
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
-from fpx.core.shortest import shortest_decimal
+from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.tensors.dtypes import IntegerType, container
 from tests import oracle
 
@@ -43,9 +42,7 @@ def literal(code: int, source: FormatSpec | IntegerType) -> Literal | None:
         return parse_literal(str(code))
     if codec.is_nan(code, source):
         return None
-    sign = int(bool(code & source.sign_mask))
-    text = exact_text(codec.decode(code, source), sign) or shortest_decimal(code, source)
-    return parse_literal(text)
+    return parse_literal(value_text(code, source))
 
 
 def tensor(codes: list[int], type_: FormatSpec | IntegerType) -> torch.Tensor:

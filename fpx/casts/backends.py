@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
@@ -17,7 +17,6 @@ from fpx.version import __version__
 from fpx.words import listed, quoted
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
 
@@ -191,6 +190,9 @@ def _laid_out(codes: Tensor, layout: str) -> Tensor:
 class _ArrayBackend(Backend):
     """`ndarray.astype`."""
 
+    _adds_types: ClassVar[bool]
+    """Whether the library's casts are those from or to a type that numpy itself lacks."""
+
     def cast(
         self,
         codes: Tensor,
@@ -203,12 +205,12 @@ class _ArrayBackend(Backend):
         import numpy as np
         import torch
 
-        from fpx.tensors.dtypes import container
+        from fpx.tensors.dtypes import array_dtype, container
 
-        types = self._types(origin, target)
-        if types is None:
+        held, wanted = array_dtype(origin), array_dtype(target)
+        added = not (_is_numpys_own(origin) and _is_numpys_own(target))
+        if held is None or wanted is None or added != self._adds_types:
             raise self._refusal(origin, target)
-        held, wanted = types
         x = _laid_out(codes.cpu(), layout).numpy().view(held)
         try:
             with np.errstate(all="ignore"):
@@ -221,26 +223,16 @@ class _ArrayBackend(Backend):
         held_in = str(container(target)).removeprefix("torch.")
         return torch.from_numpy(q.view(held_in)).to(codes.device)
 
-    @abstractmethod
-    def _types(
-        self, origin: Origin, target: FormatSpec
-    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
-        """The dtypes of a cast that is this library's; None of any other."""
 
-
-def _numpys_own(type_: Origin) -> np.dtype[Any] | None:
-    import numpy as np
-
-    from fpx.tensors.dtypes import IntegerType
-
-    name = type_.name if isinstance(type_, IntegerType) else type_.numpy
-    return None if name is None else np.dtype(name)
+def _is_numpys_own(type_: Origin) -> bool:
+    return not isinstance(type_, FormatSpec) or type_.numpy is not None
 
 
 class NumpyBackend(_ArrayBackend):
     """numpy's casts between its own types."""
 
     name = "numpy"
+    _adds_types = False
 
     @property
     def version(self) -> str:
@@ -249,17 +241,12 @@ class NumpyBackend(_ArrayBackend):
 
         return np.__version__
 
-    def _types(
-        self, origin: Origin, target: FormatSpec
-    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
-        held, wanted = _numpys_own(origin), _numpys_own(target)
-        return None if held is None or wanted is None else (held, wanted)
-
 
 class MlDtypesBackend(_ArrayBackend):
     """numpy's casts from and to the types that ml_dtypes adds to it."""
 
     name = "ml_dtypes"
+    _adds_types = True
 
     @property
     def version(self) -> str:
@@ -268,26 +255,9 @@ class MlDtypesBackend(_ArrayBackend):
 
         return ml_dtypes.__version__
 
-    def _types(
-        self, origin: Origin, target: FormatSpec
-    ) -> tuple[np.dtype[Any], np.dtype[Any]] | None:
-        import ml_dtypes
-        import numpy as np
-
-        found: list[np.dtype[Any]] = []
-        added = False
-        for type_ in (origin, target):
-            own = _numpys_own(type_)
-            kind = getattr(ml_dtypes, getattr(type_, "ml_dtypes", None) or "", None)
-            if own is None and kind is None:
-                return None
-            found.append(np.dtype(kind) if own is None else own)
-            added |= own is None
-        return (found[0], found[1]) if added else None
-
 
 class ExactBackend(Backend):
-    """Correct rounding: every pair of formats of up to 64 bits, on every device.
+    """Correct rounding: nearly every pair of formats of up to 64 bits, on every device.
 
     It casts by integer arithmetic, which depends on no layout, and there is nothing to compile.
     """
@@ -308,8 +278,6 @@ class ExactBackend(Backend):
         """As `Backend.cast`."""
         from fpx.casts.rounding import round_codes
 
-        if max(origin.bits, target.bits) > 64:
-            raise UnavailableError(f"{origin.name} to {target.name}: only up to 64 bits are cast")
         return round_codes(codes, origin, target)
 
 

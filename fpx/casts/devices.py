@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+import math
+import re
+import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from fpx.casts.device import Device, find_device
+from fpx.casts.environment import environment
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
@@ -17,77 +22,90 @@ from fpx.report.devices import DevicesReport, DeviceSupport, FormatSupport
 from fpx.tensors.dtypes import container, torch_dtype
 
 _REFUSALS = (RuntimeError, TypeError, ValueError)  # how torch says that it cannot
+_MEASUREMENTS = 3  # of each rate
 _SIDE = 32  # of matrices: a multiple of what float8 products ask for
 
 
-def survey_devices(names: Sequence[str] = (), size: int = 1 << 22) -> DevicesReport:
+def survey_devices(
+    names: Sequence[str] = (), size: int = 1 << 22, seconds: float = 0.05
+) -> DevicesReport:
     """Tries every listed format on devices: the CPU and each card, if none is named.
 
     Args:
         names: as `find_device` takes them.
         size: elements that rates are measured with.
+        seconds: that each measurement of a rate takes at least; there are three of each.
 
     Raises:
         InputError: no such name, or no elements.
         UnavailableError: no such device here.
     """
     if size < 1:
-        raise InputError(f"--size must be at least 1, not {size}")
+        raise InputError(f"`size` must be at least 1, not {size}")
     cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     devices = [find_device(name) for name in names or ["cpu", *cards]]
     return DevicesReport(
-        tuple(_survey(device, size) for device in devices),
-        {
-            "python": ".".join(map(str, sys.version_info[:3])),
-            "torch": str(torch.__version__),
-            "cuda": torch.version.cuda,
-            "hip": torch.version.hip,
-            "driver": _driver() if cards else None,
-            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
-        },
+        tuple(_survey(device, size, seconds) for device in devices), environment(devices), size
     )
 
 
-def _driver() -> str | None:
-    """The newest CUDA that the driver knows, as torch asks it."""
-    ask = getattr(torch._C, "_cuda_getDriverVersion", None)
-    if ask is None:
-        return None
-    number = int(ask())  # 1000 * major + 10 * minor
-    return f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _survey(device: Device, size: int) -> DeviceSupport:
+def _survey(device: Device, size: int, seconds: float) -> DeviceSupport:
     card = None if device.is_cpu else torch.cuda.get_device_properties(device.torch)
+    cache = _cpu_cache() if card is None else getattr(card, "L2_cache_size", None)
     x = torch.ones(size, device=device.torch)
     return DeviceSupport(
         device=str(device.torch),
         label=device.label,
         capability=None if card is None else f"{card.major}.{card.minor}",
         memory_bytes=None if card is None else int(card.total_memory),
-        formats=tuple(_try(spec, x) for spec in FORMATS.values()),
+        cache_bytes=cache,
+        formats=tuple(_try(spec, x, cache, seconds) for spec in FORMATS.values()),
     )
 
 
-def _try(spec: FormatSpec, x: Tensor) -> FormatSupport:
+def _cpu_cache(where: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int | None:
+    """Bytes of the last level of cache, as Linux tells it; None where it does not."""
+    sizes = []
+    for path in where.glob("index*/size"):
+        found = re.fullmatch(r"([0-9]+)([KMG]?)", path.read_text().strip())
+        if found is not None:
+            sizes.append(int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2]])
+    return max(sizes, default=None)
+
+
+def _try(spec: FormatSpec, x: Tensor, cache: int | None, seconds: float) -> FormatSupport:
     try:
         dtype = torch_dtype(spec)
         stored = torch.empty(x.numel(), dtype=dtype, device=x.device)
     except (UnavailableError, *_REFUSALS):
-        return FormatSupport(spec.name, False, False, False, None, None, None, None)
-    width = spec.bits / 8 if spec.bits < 8 else dtype.itemsize
-    other = torch.empty_like(stored)
-    bits = container(spec)
-    copied = _rate(lambda: other.view(bits).copy_(stored.view(bits)), 2 * stored.nbytes, x.device)
-    casts = _works(lambda: x[:1].to(dtype).to(x.dtype))
-    cast = _rate(lambda: stored.copy_(x), x.nbytes + stored.nbytes, x.device) if casts else None
-    product = casts and (
-        _works(lambda: _square(dtype, x.device) @ _square(dtype, x.device))
-        or _works(lambda: _scaled_product(dtype, x.device))
+        return FormatSupport(spec.name)
+    other, bits = torch.empty_like(stored), container(spec)
+    copied = _measured(
+        lambda: other.view(bits).copy_(stored.view(bits)), 2 * stored.nbytes, x.device, seconds
     )
-    return FormatSupport(
-        spec.name, True, casts, product, _subnormals(spec, x.device), width, cast, copied
+    found = FormatSupport(
+        spec.name,
+        storage=True,
+        subnormals=_subnormals(spec, x.device),
+        bytes_per_element=spec.bits / 8 if spec.bits < 8 else dtype.itemsize,
+        copy_gb_per_s=copied.median,
+        copy_gb_per_s_min=copied.low,
+        copy_gb_per_s_max=copied.high,
+        copy_in_cache=None if cache is None else 2 * stored.nbytes <= cache,
+    )
+    if not _works(lambda: x[:1].to(dtype).to(x.dtype)):
+        return found
+    moved = x.nbytes + stored.nbytes
+    cast = _measured(lambda: stored.copy_(x), moved, x.device, seconds)
+    return replace(
+        found,
+        cast=True,
+        product=_works(lambda: _square(dtype, x.device) @ _square(dtype, x.device))
+        or _works(lambda: _scaled_product(dtype, x.device)),
+        cast_gb_per_s=cast.median,
+        cast_gb_per_s_min=cast.low,
+        cast_gb_per_s_max=cast.high,
+        cast_in_cache=None if cache is None else moved <= cache,
     )
 
 
@@ -127,16 +145,33 @@ def _subnormals(spec: FormatSpec, device: torch.device) -> bool | None:
     return bool((product.view(smallest.dtype) == smallest).all())
 
 
-def _rate(call: Callable[[], object], size: int, device: torch.device) -> float:
-    """10^9 bytes a second: the best of a few runs."""
-    best = float("inf")
-    for _ in range(5):
-        _wait(device)
-        start = time.perf_counter()
+@dataclass(frozen=True)
+class _Rate:
+    """10^9 bytes a second: of several measurements the middle one, the slowest and the fastest."""
+
+    median: float
+    low: float
+    high: float
+
+
+def _measured(call: Callable[[], object], size: int, device: torch.device, seconds: float) -> _Rate:
+    """The rate of a call that moves `size` bytes."""
+    repeats = 1
+    while (took := _took(call, repeats, device)) < seconds:
+        # towards the goal, but no faster than one bad measurement can be trusted
+        repeats = max(2 * repeats, min(math.ceil(1.1 * repeats * seconds / took), 100 * repeats))
+    rates = [size * repeats / _took(call, repeats, device) / 1e9 for _ in range(_MEASUREMENTS)]
+    return _Rate(statistics.median(rates), min(rates), max(rates))
+
+
+def _took(call: Callable[[], object], repeats: int, device: torch.device) -> float:
+    """Seconds that so many calls take, at least a nanosecond."""
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
         call()
-        _wait(device)
-        best = min(best, time.perf_counter() - start)
-    return size / max(best, 1e-9) / 1e9
+    _wait(device)
+    return max(time.perf_counter() - start, 1e-9)
 
 
 def _wait(device: torch.device) -> None:

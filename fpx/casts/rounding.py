@@ -147,7 +147,7 @@ def _round_span(
         dropped < 1
         or rebias < 0
         or span.low < max(least_origin, least_target + rebias)
-        or target.magnitude_mask > origin.magnitude_mask
+        or target.bits > origin.bits
         or (negative and not target.signed)
     ):
         return None
@@ -163,7 +163,7 @@ def _round_span(
         if beyond in (top, top + 1):
             magnitude.clamp_(max=beyond)
         else:
-            magnitude.masked_fill_(magnitude > top, beyond)
+            magnitude.masked_fill_(magnitude > top, wrapped(beyond, magnitude.dtype))
     if sign:
         magnitude.bitwise_or_(wrapped(sign, magnitude.dtype))
     return magnitude.to(dtype)
@@ -297,16 +297,13 @@ def _round_numbers(
 
     special = special_codes(target, overflow, positive)
     mirrored = special_codes(target, overflow, negative)
-    assert special.beyond is not None  # see `check_overflow`
-    assert mirrored.beyond is not None
-    assert special.infinity is not None
     over = magnitude > target.max_finite_magnitude
     if target.bits == 64:  # where one binade more than there is may not fit
         over |= magnitude < 0
-    magnitude.masked_fill_(over, special.beyond)
+    magnitude.masked_fill_(over, _filling(special.beyond))
     if mirrored.beyond != special.beyond:
-        magnitude.masked_fill_(over & x.negative, mirrored.beyond)
-    magnitude.masked_fill_(x.infinite, special.infinity)
+        magnitude.masked_fill_(over & x.negative, _filling(mirrored.beyond))
+    magnitude.masked_fill_(x.infinite, _filling(special.infinity))
 
     # what no value of the format is near: negative without a sign, zero without a zero
     invalid = zero if not target.zero else torch.zeros_like(zero)
@@ -315,8 +312,14 @@ def _round_numbers(
         invalid = invalid | (below & (magnitude != 0) if target.zero else below)
     signed = x.negative if target.has_negative_zero else x.negative & (magnitude != 0)
     magnitude |= signed.to(torch.int64) * wrapped(target.sign_mask, torch.int64)
-    magnitude.masked_fill_(invalid & ~x.nan, special.invalid)
+    magnitude.masked_fill_(invalid & ~x.nan, _filling(special.invalid))
     return torch.where(x.nan, _nan_codes(x, target), magnitude)
+
+
+def _filling(code: int | None) -> int:
+    """A special code as int64 takes it; there is one, see `check_overflow`."""
+    assert code is not None
+    return wrapped(code, torch.int64)
 
 
 def _up(direction: Direction, magnitude: Tensor, rest: Tensor, half: Tensor) -> Tensor:
@@ -339,9 +342,9 @@ def _up(direction: Direction, magnitude: Tensor, rest: Tensor, half: Tensor) -> 
 
 def _nan_codes(x: _Numbers, target: FormatSpec) -> Tensor:
     """The quiet NaN with the sign and the leading bits of the payload of each NaN."""
-    code = torch.full_like(x.significand, target.nan_code or 0)
     if target.nan_code is None:
-        return code
+        return torch.zeros_like(x.significand)
+    code = torch.full_like(x.significand, wrapped(target.nan_code, torch.int64))
     if target.has_nan_payload and x.payload:
         below_quiet = x.significand & ((1 << max(x.point - 1, 0)) - 1)
         shift = target.fraction_bits - x.point

@@ -82,7 +82,13 @@ class FpxGroup(TyperGroup):
         """Parses and runs; usage errors become one line too."""
         speak_of("fpx")
         try:
-            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            with failures_explained():  # those of help too
+                code = super().main(
+                    args, prog_name, complete_var, False, windows_expand_args, **extra
+                )
+                sys.stdout.flush()
+        except typer.Exit as error:
+            code = error.exit_code
         except UsageError as error:
             complain(usage_message(error))
             code = 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,22 +11,18 @@ from fpx.cli.failures import note
 from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
+from fpx.core.names import ALL, find_formats
 from fpx.core.numbers import Code, Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import Report
+from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import listed, quoted
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from fpx.report.survey import Survey
-
 
 def _complete_rounding(incomplete: str) -> list[str]:
-    names = [*(mode.value for mode in Rounding), options.ALL]
+    names = [*(mode.value for mode in Rounding), ALL]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -82,39 +78,36 @@ def decode(
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     seq 1 1000 | fpx decode - --dtype bf16 --jsonl
     """
-    formats = options.find_formats(dtype or options.SIDE_BY_SIDE)
-    modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
-    surveyed = len(modes) > 1 or options.ALL in (dtype or ())
+    formats = find_formats(dtype or options.SIDE_BY_SIDE)
+    modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
+    surveyed = len(modes) > 1 or ALL in (dtype or ())
 
-    def reports(literal: Literal) -> Iterable[Report]:
-        """What there is to show of one number, in the order in which it is shown."""
+    def report(literal: Literal) -> Report:
+        """All there is to show of one number."""
         if libraries:
             from fpx.conformance.libraries import compare_libraries
 
-            return [
-                compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
-                for spec in _wide_enough(literal, formats)
-                for mode in modes
-            ]
+            return Reports(
+                tuple(
+                    compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
+                    for spec in _wide_enough(literal, formats)
+                    for mode in modes
+                )
+            )
         if surveyed:
             from fpx.report.survey import survey
 
             found = survey(literal, formats, modes, overflow)
-            return [found] if how == "text" else _with_notes(found)
+            if how != "text":  # which says so itself
+                for name, reason in found.refused:
+                    note(f"{name} is left out: {reason}")
+            return found
         chosen = formats if dtype else _wide_enough(literal, formats)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        return items if dtype or how != "text" or len(items) == 1 else [Comparison(items)]
+        return Reports(items) if dtype or len(items) == 1 else Comparison(items)
 
-    literals = read_values(values, read_as)
-    stream = (report for literal in literals for report in reports(literal))
-    show(collected(stream) if how == "json" else stream, how)
-
-
-def _with_notes(found: Survey) -> Iterable[Report]:
-    """The reports of a survey; who refused the number is said on stderr."""
-    for name, reason in found.refused:
-        note(f"{name} is left out: {reason}")
-    return found.items
+    reports = (report(literal) for literal in read_values(values, read_as))
+    show(collected(reports) if how == "json" else reports, how)
 
 
 def _rounding(name: str) -> Rounding:

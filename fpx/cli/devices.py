@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import print_json, print_report
+from fpx.cli.output import show
 
 
+@options.output_forms
 def devices(
     device: Annotated[
         list[str] | None,
@@ -19,12 +20,12 @@ def devices(
         ),
     ] = None,
     size: Annotated[int, typer.Option(help="Elements that rates are measured with.")] = 1 << 22,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Show the devices here, and what torch can do with each format on them.
 
     Everything is tried, nothing looked up: storage, casts from float32 and back, matrix products,
-    whether subnormals survive arithmetic; and rates are measured.
+    whether subnormals survive arithmetic; and rates are measured, each three times.
 
     [bold]Examples[/bold]
 
@@ -34,8 +35,4 @@ def devices(
     """
     from fpx.casts.devices import survey_devices
 
-    report = survey_devices(device or (), size)
-    if json:
-        print_json(report)
-    else:
-        print_report(report)
+    show(survey_devices(device or (), size), how)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import typer.main
 
@@ -109,6 +110,14 @@ def usage_message(error: Any) -> str:
     return f"{message} (see {command} --help)"
 
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def _drop_output() -> None:
+    """Keeps the interpreter's exit from flushing to where nothing can be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def failures_explained() -> Iterator[None]:
     try:
@@ -122,16 +131,26 @@ def failures_explained() -> Iterator[None]:
         complain("interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # the reader has had enough; keep the interpreter's exit from flushing into the void
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader has had enough
         raise typer.Exit(0) from None
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            _explain_bug(error)
+        _trace()
+        _drop_output()
+        complain(f"the output cannot be written: {error.strerror}")
+        raise typer.Exit(InputError.exit_code) from None
     except (typer.Exit, typer.Abort, UsageError):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a bug still gets one line
-        _trace()
-        name = type(error).__name__
-        complain(f"internal error, {name}: {error} (set FPX_DEBUG=1 for the traceback)")
-        raise typer.Exit(INTERNAL_ERROR) from None
+        _explain_bug(error)
+
+
+def _explain_bug(error: Exception) -> NoReturn:
+    _trace()
+    name = type(error).__name__
+    complain(f"internal error, {name}: {error} (set FPX_DEBUG=1 for the traceback)")
+    raise typer.Exit(INTERNAL_ERROR) from None
 
 
 def _trace() -> None:

@@ -63,7 +63,7 @@ def cast_verify(
     targets: Sequence[FormatSpec] = (),
     *,
     backends: Sequence[Backend] = (),
-    devices: Sequence[str] = ("cpu",),
+    devices: Sequence[str | Device] = ("cpu",),
     against: str = EXACT.name,
     everything: bool | None = None,
     size: int = 1 << 16,
@@ -85,7 +85,8 @@ def cast_verify(
         origins, targets: what to cast; by default ORIGINS, and every listed format up to 64 bits
             but the origin itself.
         backends: who casts; torch by default.
-        devices: where those cast that can cast on any device; the others cast on the CPU.
+        devices: where those cast that can cast on any device, as `find_device` takes or gives
+            them; the others cast on the CPU.
         against: what says what is expected, one of REFERENCES: `exact`, or what torch (`cpu`) or
             another library gives on the CPU.
         everything: all 2^32 codes of 32-bit origins; by default for origins that were named.
@@ -144,9 +145,10 @@ def cast_verify(
 
 
 def _implementations(
-    backends: Sequence[Backend], devices: Sequence[str], layout: str, compiled: bool
+    backends: Sequence[Backend], devices: Sequence[str | Device], layout: str, compiled: bool
 ) -> list[Implementation]:
-    found, cpu = [find_device(name) for name in devices], find_device("cpu")
+    found = [item if isinstance(item, Device) else find_device(item) for item in devices]
+    cpu = find_device("cpu")
     chosen = list(dict.fromkeys(backends)) or [BACKENDS["torch"]]
     for backend in chosen:
         backend.check(layout, compiled)
@@ -208,8 +210,8 @@ class _Cast:
 
     def offered(self) -> bool:
         """Whether there is such a cast, on both sides."""
-        sides = [self.one] if self.reference is None else [self.one, self.reference]
-        return all(side.offers(self.origin, self.target) for side in sides)
+        expects = self.reference or Implementation(EXACT, self.one.device)
+        return all(side.offers(self.origin, self.target) for side in (self.one, expects))
 
     def expected(self, block: Tensor, span: Span | None) -> Tensor:
         """The codes that should come."""

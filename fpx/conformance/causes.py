@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +26,9 @@ class Differences:
     target: FormatSpec
     expected: Tensor
     got: Tensor
-    _rounded: dict[tuple[Any, ...], Tensor] = field(default_factory=dict, init=False, repr=False)
+    _rounded: dict[tuple[Rounding, Overflow], Tensor] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,16 +40,26 @@ class Differences:
         codes, expected, got = (part[chosen] for part in self.tensors)
         return replace(self, codes=codes, expected=expected, got=got)
 
-    def rounded(self, *how: Any) -> Tensor:
-        """The target's codes by another rule."""
+    def rounded(
+        self,
+        rounding: Rounding = Rounding.TIES_TO_EVEN,
+        overflow: Overflow = Overflow.IEEE,
+    ) -> Tensor:
+        """The target's codes by another rule; each rule is computed once."""
+        how = rounding, overflow
         if how not in self._rounded:
             self._rounded[how] = round_codes(self.codes, self.origin, self.target, *how)
         return self._rounded[how]
 
-    def through(self, middle: FormatSpec, *how: Any) -> Tensor:
-        """The target's codes after a rounding to another format."""
+    def through(
+        self,
+        middle: FormatSpec,
+        rounding: Rounding = Rounding.TIES_TO_EVEN,
+        overflow: Overflow = Overflow.IEEE,
+    ) -> Tensor:
+        """The target's codes by another rule, after a rounding to another format."""
         first = round_codes(self.codes, self.origin, middle)
-        return round_codes(first, middle, self.target, *how)
+        return round_codes(first, middle, self.target, rounding, overflow)
 
     def magnitude(self, codes: Tensor) -> Tensor:
         """The target's codes without their sign, int64."""
@@ -73,16 +84,20 @@ class Differences:
     def negative(self) -> Tensor:
         """Inputs with a sign."""
         if isinstance(self.origin, IntegerType):
-            return self.codes < 0
+            return (self.codes < 0) & self.origin.signed
         return (self.codes.to(torch.int64) & self.origin.sign_mask) != 0
 
     @cached_property
     def overflow(self) -> Tensor:
         """Inputs that round beyond the largest finite value, infinities among them."""
-        if not (self.target.infinity or self.target.nan_code is not None):
-            return torch.zeros_like(self.origin_nan)
-        beyond = self.rounded() != self.rounded(Rounding.TIES_TO_EVEN, Overflow.SATURATE)
-        return beyond & ~self.invalid & ~self.origin_nan
+        if self.target.infinity or self.target.nan_code is not None:
+            beyond = self.rounded() != self.rounded(Rounding.TIES_TO_EVEN, Overflow.SATURATE)
+            return beyond & ~self.invalid & ~self.origin_nan
+        # what the format gives does not tell overflow; with one more exponent bit it does
+        wider = replace(self.target, exponent_bits=self.target.exponent_bits + 1)
+        magnitude = round_codes(self.codes, self.origin, wider).to(torch.int64)
+        magnitude &= wider.magnitude_mask
+        return magnitude > self.target.max_finite_magnitude
 
     @cached_property
     def invalid(self) -> Tensor:
@@ -187,25 +202,27 @@ def _flushes(d: Differences) -> Tensor:
     return zero & (subnormal | d.origin_subnormal) if d.target.zero else zero & d.origin_subnormal
 
 
-def _through(name: str, *how: Any) -> Test:
+def _through(name: str, rounding: Rounding = _EVEN, overflow: Overflow = Overflow.IEEE) -> Test:
     def test(d: Differences) -> Tensor:
         middle = FORMATS[name]
         exact = isinstance(d.origin, FormatSpec) and middle.holds(d.origin)
         if exact or middle == d.target:
             return torch.zeros_like(d.origin_nan)
-        return (d.through(middle, *how) == d.got) & ~d.origin_nan
+        return (d.through(middle, rounding, overflow) == d.got) & ~d.origin_nan
 
     return test
 
 
-def _double_rounding(also: str = "", *how: Any) -> Iterator[Cause]:
+def _double_rounding(
+    also: str = "", rounding: Rounding = _EVEN, overflow: Overflow = Overflow.IEEE
+) -> Iterator[Cause]:
     for name in ("float32", "float64"):
         yield Cause(
             "double_rounding",
             f"rounded to {name} on the way{also}",
             "double",
             WRONG_ROUNDING,
-            _through(name, *how),
+            _through(name, rounding, overflow),
         )
 
 
@@ -245,3 +262,15 @@ CAUSES = (
           lambda d: torch.ones_like(d.origin_nan)),
 )  # fmt: skip
 """Every cause; the first that explains a difference has it."""
+
+
+def explain(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
+    """Each cause that there is, with the differences that are its: together, all of them."""
+    left = differences
+    for cause in CAUSES:
+        if not left.codes.numel():
+            return
+        explained = cause.test(left)
+        if explained.any():
+            yield cause, left.where(explained)
+            left = left.where(~explained)

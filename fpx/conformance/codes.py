@@ -14,7 +14,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.tensors.boundaries import boundaries
 from fpx.tensors.draws import seeded
-from fpx.tensors.dtypes import IntegerType, Origin, container, widened_dtype
+from fpx.tensors.dtypes import IntegerType, Origin, container, widened_dtype, wrapped
 
 _EVERY_CODE = 20  # bits of an origin of which all codes are cast always
 _CPU_BLOCK = 1 << 18  # 1 MiB of float32: with what is made of it, about a core's cache
@@ -100,7 +100,7 @@ def sampled_codes(
     step = torch.ones(size, dtype=torch.int64) << draw(0, most)
     near += torch.where(draw(0, 2) == 0, step, -step)
     codes = torch.cat([edges, near.to(dtype), random.to(dtype)])
-    if isinstance(origin, FormatSpec) and origin.bits != 8 * dtype.itemsize:
+    if origin.bits != 8 * dtype.itemsize:
         codes &= (1 << origin.bits) - 1
     block = _CPU_BLOCK
     return Codes(
@@ -142,4 +142,6 @@ def _edges(origin: Origin, target: FormatSpec) -> Tensor:
     values |= {-v for v in values} if origin.signed else set()
     limit = 1 << (origin.bits - origin.signed)
     inside = sorted(v for v in values if -limit * origin.signed <= v < limit)
-    return torch.tensor(inside, dtype=container(origin))
+    dtype = container(origin)
+    codes = [wrapped(v % (1 << 8 * dtype.itemsize), dtype) for v in inside]
+    return torch.tensor(codes, dtype=dtype)

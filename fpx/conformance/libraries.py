@@ -2,97 +2,99 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
-from typing import Any
-
-import ml_dtypes
-import numpy as np
 import torch
+from torch import Tensor
 
-from fpx.casts.rounding import round_codes
-from fpx.conformance.causes import CAUSES, Differences
+from fpx.casts.backends import BACKENDS, EXACT
+from fpx.casts.rounding import nans
+from fpx.conformance.causes import Differences, explain
+from fpx.conformance.scalar import round_one_by_one
 from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
 from fpx.core.numbers import Code, Literal
+from fpx.core.policy import Rounding
+from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.report.decode import DecodeReport
 from fpx.report.libraries import LibraryCast, LibraryReport
 from fpx.tensors.dtypes import wrapped
 
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def _torch(x: float, spec: FormatSpec) -> int | None:
-    dtype = getattr(torch, spec.torch or "", None)
-    if not isinstance(dtype, torch.dtype):
-        return None
-    try:
-        result = torch.tensor([x], dtype=torch.float64).to(dtype)
-    except (RuntimeError, TypeError):  # storage only: no cast to it (float4_e2m1fn_x2)
-        return None
-    code = int(result.view(_INTEGERS[result.itemsize]).item())
-    return code % (1 << spec.bits)
-
-
-def _numpy(x: float, spec: FormatSpec) -> int | None:
-    return None if spec.numpy is None else _array_cast(x, getattr(np, spec.numpy), spec)
-
-
-def _ml_dtypes(x: float, spec: FormatSpec) -> int | None:
-    kind = getattr(ml_dtypes, spec.ml_dtypes or "", None)
-    return None if kind is None else _array_cast(x, kind, spec)
-
-
-def _array_cast(x: float, kind: type, spec: FormatSpec) -> int:
-    with np.errstate(all="ignore"):
-        result: np.ndarray[Any, Any] = np.array([x], dtype=np.float64).astype(kind)
-    return int(result.view(f"u{result.itemsize}")[0]) % (1 << spec.bits)
-
-
-LIBRARIES: dict[str, tuple[str, Callable[[float, FormatSpec], int | None]]] = {
-    "torch": (str(torch.__version__), _torch),
-    "numpy": (np.__version__, _numpy),
-    "ml_dtypes": (ml_dtypes.__version__, _ml_dtypes),
-}
-"""Library -> its version, and its cast of a float64 to a code (None where it has none)."""
+_FLOAT64 = FORMATS["float64"]
+_LIBRARIES = tuple(backend for backend in BACKENDS.values() if backend is not EXACT)
 
 
 def compare_libraries(exact: DecodeReport) -> LibraryReport:
-    """What each library's own cast makes of the number of `exact`, from its nearest float64."""
+    """What each library's own cast makes of the number of `exact`, from its nearest float64.
+
+    Libraries round ties to even and have their own ways with overflow, whatever `exact` was asked
+    for; a reason tells which of the two makes the difference.
+    """
     spec = exact.spec
-    x = _nearest_float64(exact)
+    given = _nearest_float64(exact)
+    codes = torch.tensor([wrapped(given, torch.int64)])
     casts = []
-    for library, (version, cast) in LIBRARIES.items():
-        code = cast(x, spec)
-        if code is None:
+    for backend in _LIBRARIES:
+        if not backend.offers(_FLOAT64, spec):
             continue
+        got = backend.cast(codes, _FLOAT64, spec)
+        code = int(got.item()) % (1 << spec.bits)
         agrees = code == exact.code or (codec.is_nan(code, spec) and codec.is_nan(exact.code, spec))
-        reason = "" if agrees else _reason(code, exact, x)
-        casts.append(LibraryCast(library, version, spec, code, agrees, reason))
-    versions = {library: version for library, (version, _) in LIBRARIES.items()}
-    return LibraryReport(exact, repr(x), tuple(casts), versions)
+        reason = "" if agrees else _reason(codes, got, exact)
+        casts.append(LibraryCast(backend.name, backend.version, spec, code, agrees, reason))
+    versions = {backend.name: backend.version for backend in _LIBRARIES}
+    return LibraryReport(exact, repr(codes.view(torch.float64).item()), tuple(casts), versions)
 
 
-def _nearest_float64(exact: DecodeReport) -> float:
-    """The float64 nearest to the number, which is what a user would hand to a library."""
+def _nearest_float64(exact: DecodeReport) -> int:
+    """The code of the float64 nearest to the number: what a user would hand to a library."""
     literal: Literal = exact.number or exact.literal
     if isinstance(literal, Code):
-        literal = parse_literal(exact_text(exact.dyadic, exact.sign) or exact.shortest)
-    code = codec.encode(literal, FORMATS["float64"]).code
-    (x,) = struct.unpack("<d", code.to_bytes(8, "little"))
-    return float(x)
+        literal = parse_literal(exact.value_text)
+    return codec.encode(literal, _FLOAT64).code
 
 
-def _reason(code: int, exact: DecodeReport, x: float) -> str:
-    """The first known way of going wrong that leads to this code."""
-    source, spec = FORMATS["float64"], exact.spec
-    codes = torch.tensor([x], dtype=torch.float64).view(torch.int64)
-    expected = round_codes(codes, source, spec)
-    got = torch.tensor([wrapped(code, expected.dtype)], dtype=expected.dtype)
-    if torch.equal(got, expected):
+def _reason(codes: Tensor, got: Tensor, exact: DecodeReport) -> str:
+    """Why a library's result is not the exact one, as far as it tells.
+
+    Args:
+        codes, got: the float64 and the library's result, of shape (1,).
+        exact: what was asked for.
+    """
+    spec, rounding, overflow = exact.spec, exact.rounding, exact.overflow
+    asked = round_one_by_one(codes, _FLOAT64, spec, rounding, overflow)
+    if _same(got, asked, spec):
         return "the nearest float64 rounds so"
-    difference = Differences(codes, source, spec, expected, got)
-    return next(cause.reason for cause in CAUSES if cause.test(difference).item())
+    usual = round_one_by_one(codes, _FLOAT64, spec)  # what a library is to give
+    reasons = []
+    if not _same(asked, usual, spec):
+        evenly = round_one_by_one(codes, _FLOAT64, spec, Rounding.TIES_TO_EVEN, overflow)
+        if _same(evenly, usual, spec):
+            way = rounding.value.replace("_", " ")
+            reasons.append(f"rounds ties to even, not {way} as asked")
+        elif _same(got, usual, spec):
+            reasons.append(f"{_named(asked, spec)} was asked for, not {_named(usual, spec)}")
+    if not _same(got, usual, spec):
+        fault = Differences(codes, _FLOAT64, spec, usual, got)
+        reasons += [cause.reason for cause, _ in explain(fault)]
+    return "; ".join(reasons)
+
+
+def _same(one: Tensor, other: Tensor, spec: FormatSpec) -> bool:
+    """Whether two codes, each of shape (1,), are the same, or both NaNs."""
+    return bool(torch.equal(one, other) or (nans(one, spec) & nans(other, spec)).all())
+
+
+def _named(codes: Tensor, spec: FormatSpec) -> str:
+    """The value of a code, of shape (1,), as an overflow policy speaks of it."""
+    code = int(codes.item()) % (1 << spec.bits)
+    magnitude = code & spec.magnitude_mask
+    if codec.is_nan(code, spec):
+        return "NaN"
+    if magnitude == spec.infinity_magnitude:
+        return "infinity"
+    if magnitude == spec.max_finite_magnitude:
+        return "the largest value"
+    if not magnitude and not spec.zero:
+        return "the smallest value"
+    return shortest_decimal(code, spec)

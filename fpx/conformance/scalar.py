@@ -7,23 +7,30 @@ from torch import Tensor
 
 from fpx.core import codec
 from fpx.core.numbers import Infinity, Literal, Nan, RationalNumber
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import IntegerType, Origin, container, wrapped
 
 
-def round_one_by_one(codes: Tensor, origin: Origin, target: FormatSpec) -> Tensor:
-    """As `round_codes`, ties to even, by another way; microseconds for each code."""
+def round_one_by_one(
+    codes: Tensor,
+    origin: Origin,
+    target: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+) -> Tensor:
+    """As `round_codes`, by another way, which takes microseconds for each code."""
     dtype = container(target)
     mask = (1 << origin.bits) - 1
-    rounded = [wrapped(_rounded(code & mask, origin, target), dtype) for code in codes.tolist()]
-    return torch.tensor(rounded, dtype=dtype, device=codes.device)
 
+    def rounded(code: int) -> int:
+        number = _number(code, origin, target)
+        if isinstance(number, Nan) and target.nan_code is None:
+            return 0
+        return wrapped(codec.encode(number, target, rounding, overflow).code, dtype)
 
-def _rounded(code: int, origin: Origin, target: FormatSpec) -> int:
-    number = _number(code, origin, target)
-    if isinstance(number, Nan) and target.nan_code is None:
-        return 0
-    return codec.encode(number, target).code
+    found = [rounded(code & mask) for code in codes.tolist()]
+    return torch.tensor(found, dtype=dtype, device=codes.device)
 
 
 def _number(code: int, origin: Origin, target: FormatSpec) -> Literal:

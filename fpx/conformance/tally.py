@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 
 from fpx.casts.rounding import nans
-from fpx.conformance.causes import CAUSES, Cause, Differences
-from fpx.core import codec
-from fpx.core.shortest import shortest_decimal
+from fpx.conformance.causes import Cause, Differences, explain
+from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
-from fpx.report.base import exact_text
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
 from fpx.tensors.dtypes import IntegerType, Origin
 
@@ -57,25 +55,17 @@ class Tally:
         return undefined
 
     def _explain(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
-        left = Differences(codes, self.origin, self.target, expected, got)
-        for cause in CAUSES:
-            if not left.codes.numel():
-                return
-            explained = cause.test(left)
-            first = explained.nonzero()[: self.keep].reshape(-1)
-            if not first.numel():
-                continue
-            rows = zip(*(part[first].tolist() for part in left.tensors), strict=True)
+        for cause, its in explain(Differences(codes, self.origin, self.target, expected, got)):
+            rows = zip(*(part[: self.keep].tolist() for part in its.tensors), strict=True)
             wide = (self.origin.bits, self.target.bits, self.target.bits)
             found = [
                 tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True))
                 for row in rows
             ]
             with self.lock:
-                self.counts[cause] = self.counts.get(cause, 0) + int(explained.count_nonzero())
+                self.counts[cause] = self.counts.get(cause, 0) + its.codes.numel()
                 known = self.examples.get(cause, [])
                 self.examples[cause] = sorted(known + found)[: self.keep]
-            left = left.where(~explained)
 
     def causes(self) -> tuple[CauseCount, ...]:
         """The causes, the worst kind first."""
@@ -104,8 +94,7 @@ def _named(code: int, type_: Origin) -> tuple[str, str]:
     if isinstance(type_, IntegerType):
         negative = type_.signed and code >> (type_.bits - 1)
         return digits, str(code - (1 << type_.bits) if negative else code)
-    sign = int(bool(code & type_.sign_mask))
-    return digits, exact_text(codec.decode(code, type_), sign) or shortest_decimal(code, type_)
+    return digits, value_text(code, type_)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

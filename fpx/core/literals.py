@@ -226,7 +226,9 @@ def _explain(body: str, read_as: ReadAs) -> str:
     if read_as is ReadAs.CODE:
         return f"{shown} is not a code: give hexadecimal 0x4049, binary 0b0100 or a plain integer"
     if body[0] in "+-" and _pattern(_CODE).fullmatch(body[1:]):
-        return f"{shown}: a code has no sign; drop it, or read it as a number with --as value"
+        return (
+            f'{shown}: a code has no sign; drop it, or read it as a number with `read_as="value"`'
+        )
     if "_" in body and _DECIMAL.fullmatch(body.replace("_", "")):
         return f"{shown}: decimals take no underscores; write {quoted(body.replace('_', ''))}"
     if "," in body and _DECIMAL.fullmatch(body.replace(",", ".")):

@@ -168,7 +168,7 @@ class Code(NamedTuple):
         if not self.fits(spec):
             raise InputError(
                 f"code {quoted(self.text)} is wider than the {spec.bits} bits of {spec.name}: "
-                f"write at most {spec.code_digits} hexadecimal digits, or choose a wider dtype"
+                f"write at most {spec.code_digits} hexadecimal digits, or choose a wider `dtype`"
             )
         return self.code
 

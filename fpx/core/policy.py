@@ -127,4 +127,4 @@ def check_overflow(spec: FormatSpec, overflow: Overflow) -> None:
         InputError: overflow to NaN, and the format has none.
     """
     if overflow is Overflow.NAN and spec.nan_code is None:
-        raise InputError(f'{spec.name} has no NaN to overflow to: choose overflow="saturate"')
+        raise InputError(f'{spec.name} has no NaN to overflow to: choose `overflow="saturate"`')

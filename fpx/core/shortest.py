@@ -1,12 +1,20 @@
-"""The shortest decimal that names a value."""
+"""Codes as text: the exact value, or the shortest decimal that names it."""
 
 from __future__ import annotations
 
-from fpx.core.codec import is_nan
+from fpx.core.codec import decode, is_nan
 from fpx.core.dyadic import integer_text, place_point
 from fpx.core.spec import FormatSpec, NanEncoding
 
 _POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
+
+
+def value_text(code: int, spec: FormatSpec) -> str:
+    """The exact decimal value of a code, "-0" for a zero with a sign; `inf` and `nan` for those."""
+    value = decode(code, spec)
+    if value is None:
+        return shortest_decimal(code, spec)
+    return "-0" if code & spec.sign_mask and not value.significand else value.decimal
 
 
 def shortest_decimal(code: int, spec: FormatSpec) -> str:

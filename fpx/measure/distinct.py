@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fpx.measure.block import SourceBlock
+from fpx.tensors.dtypes import codes_of, container, origin_of
 from fpx.tensors.entry import TensorEntry
 
 WORTHWHILE = 1 << 17
@@ -16,12 +17,12 @@ WORTHWHILE = 1 << 17
 
 
 _BLOCK = 1 << 19  # elements; much longer than the histogram is wide
-_CODES = {1: (torch.uint8, 1 << 8), 2: (torch.int16, 1 << 16)}
+_FEW = 2  # bytes of a dtype that has at most 65,536 codes
 
 
 def has_few_codes(entry: TensorEntry, worthwhile: int = WORTHWHILE) -> bool:
     """Whether a tensor is of 8 or 16 bits, and has so many elements that codes recur."""
-    return entry.dtype.itemsize in _CODES and entry.count >= worthwhile
+    return entry.dtype.itemsize <= _FEW and entry.count >= worthwhile
 
 
 class Distinct(NamedTuple):
@@ -50,7 +51,7 @@ class DistinctValues:
     def __init__(self, entry: TensorEntry, block: int = _BLOCK) -> None:
         self._entry = entry
         self._block = block
-        self._bits, self._size = _CODES[entry.dtype.itemsize]
+        self._size = 1 << 8 * entry.dtype.itemsize
         self._counts = torch.zeros(self._size, dtype=torch.int64)
         self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
 
@@ -58,7 +59,7 @@ class DistinctValues:
         """Reads the tensor; `advance` hears how many more elements were read."""
         start = 0
         for block in self._entry.blocks(self._block):
-            codes = block.view(self._bits).to(torch.int32) & (self._size - 1)
+            codes = codes_of(block).to(torch.int32) & (self._size - 1)
             here = torch.bincount(codes, minlength=self._size)
             new = (here > 0) & (self._counts == 0)
             if new.any():
@@ -74,7 +75,7 @@ class DistinctValues:
             return None
         present = present[self._first[present].argsort()]
         block = SourceBlock(
-            present.to(self._bits).view(self._entry.dtype),
+            present.to(container(origin_of(self._entry.dtype))).view(self._entry.dtype),
             weights=self._counts[present].to(torch.float64),
         )
         return Distinct(block, self._first[present].tolist())

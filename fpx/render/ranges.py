@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
-from fpx.render.tables import plain_table
+from fpx.render.tables import picture_width, plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
 from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
@@ -63,10 +62,10 @@ def range_tables(report: RangeReport) -> RenderableType:
 
 def format_table(report: FormatReport) -> RenderableType:
     """One format, a line for each constant."""
-    table = Table(box=box.SIMPLE_HEAD, title=Text(report.format), title_justify="left")
+    table = plain_table(Text(report.format))
     table.add_column("constant")
     table.add_column("value", overflow="fold")
-    for key, value in report.results()[0].items():
+    for key, value in report.constants.items():
         table.add_row(key, str(value))
     return table
 
@@ -101,7 +100,7 @@ class _NumberLines:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         names = max(len(spec.name) for spec in self._specs)
-        width = max(options.max_width - names - 3, 10)
+        width = max(picture_width(options) - names - 3, 10)
         yield Text(f" {'':{names}} ") + self._axis(width)
         for spec in self._specs:
             yield Text.assemble(" ", (f"{spec.name:{names}} ", "bold"), self._line(spec, width))

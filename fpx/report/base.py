@@ -153,11 +153,9 @@ def hex_code(code: int, spec: FormatSpec) -> str:
     return f"0x{code:0{spec.code_digits}x}"
 
 
-def exact_text(value: Dyadic | None, sign: int = 0) -> str | None:
-    """The exact decimal of a value, "-0" for a zero with a sign; None for None."""
-    if value is None:
-        return None
-    return "-0" if sign and not value.significand else value.decimal
+def exact_text(value: Dyadic | None) -> str | None:
+    """The exact decimal of a value; None for None."""
+    return None if value is None else value.decimal
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -186,6 +184,15 @@ class Reports(Report):
     def environment(self) -> dict[str, JsonValue]:
         """The environment of them all, which they share."""
         return {key: value for item in self.items for key, value in item.environment().items()}
+
+    def table(self) -> Table:
+        """The rows of all of them; a column that one of them lacks is None there."""
+        tables = [item.table() for item in self.items]
+        columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+        rows = (
+            dict(zip(table.columns, row, strict=True)) for table in tables for row in table.rows
+        )
+        return Table(columns, tuple(tuple(map(row.get, columns)) for row in rows))
 
     def about(self) -> str:
         """Whose rows these are."""

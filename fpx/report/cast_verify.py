@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, failures, gate
+from fpx.report.columns import Table, table_of
 from fpx.report.environment import Environment
 
 WRONG_ROUNDING, POLICY, NAN_BITS = "wrong_rounding", "policy", "nan_bits"
@@ -213,6 +214,16 @@ class VerifyReport(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry per row, with its verdict."""
         return [to_json(row) | {"verdict": row.verdict} for row in self.rows]
+
+    def table(self) -> Table:
+        """One row per cast, with a count for each kind of difference in place of the causes."""
+        return table_of(
+            (
+                entry | {f"{kind}_count": row.count(kind) for kind in KINDS}
+                for row, entry in zip(self.rows, self.results(), strict=True)
+            ),
+            leave_out=("causes",),
+        )
 
     def environment(self) -> dict[str, JsonValue]:
         """What produced the numbers."""

@@ -27,7 +27,8 @@ def table_of(entries: Iterable[Mapping[str, Any]], leave_out: Collection[str] = 
     """JSON entries as a table.
 
     A mapping in an entry becomes a column for each of its keys, as in `interval.low`; a list
-    becomes its items, separated by spaces. A column that some entries lack is None there.
+    becomes its items, separated by spaces. A list of mappings has no place in a row and is left
+    out. A column that some entries lack is None there.
 
     Args:
         entries: JSON objects, as `Report.results` has them.
@@ -55,6 +56,8 @@ def _flat(
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}.", leave_out)
         elif isinstance(value, (list, tuple)):
+            if any(isinstance(item, Mapping) for item in value):
+                continue
             yield name, " ".join(map(str, value))
         else:
             yield name, value

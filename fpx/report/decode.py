@@ -12,7 +12,7 @@ from fpx.core.codec import Classification, Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.numbers import Infinity, Nan, Number, as_number
-from fpx.core.shortest import shortest_decimal
+from fpx.core.shortest import shortest_decimal, value_text
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code
 from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
@@ -150,7 +150,7 @@ class DecodeReport(EncodeReport):
     @property
     def value_text(self) -> str:
         """The exact value as a decimal, `-0`, `inf` or `nan`."""
-        return exact_text(self.dyadic, self.sign) or self.shortest
+        return value_text(self.code, self.spec)
 
     @property
     def value(self) -> Fraction | None:

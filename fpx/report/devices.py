@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.columns import Table, table_of
+from fpx.report.environment import Environment
 
 
 @dataclass(frozen=True)
 class FormatSupport:
     """What was tried with one format on one device.
+
+    Rates are of 10^9 bytes a second, read and written, over several measurements: the median, the
+    lowest and the highest. They are None where nothing was measured.
 
     Attributes:
         format: its name.
@@ -20,18 +24,26 @@ class FormatSupport:
         product: whether matrices of it can be multiplied.
         subnormals: whether a subnormal times one is itself; None where nothing multiplies.
         bytes_per_element: of a tensor of it; None without storage.
-        cast_gb_per_s: float32 read and results written, 10^9 bytes a second; None without cast.
-        copy_gb_per_s: read and written by a copy of such a tensor; None without storage.
+        cast_gb_per_s, cast_gb_per_s_min, cast_gb_per_s_max: of casts from float32.
+        cast_in_cache: whether what a cast reads and writes fits the cache; None if it is not known.
+        copy_gb_per_s, copy_gb_per_s_min, copy_gb_per_s_max: of copies of such a tensor.
+        copy_in_cache: as `cast_in_cache`.
     """
 
     format: str
-    storage: bool
-    cast: bool
-    product: bool
-    subnormals: bool | None
-    bytes_per_element: float | None
-    cast_gb_per_s: float | None
-    copy_gb_per_s: float | None
+    storage: bool = False
+    cast: bool = False
+    product: bool = False
+    subnormals: bool | None = None
+    bytes_per_element: float | None = None
+    cast_gb_per_s: float | None = None
+    cast_gb_per_s_min: float | None = None
+    cast_gb_per_s_max: float | None = None
+    cast_in_cache: bool | None = None
+    copy_gb_per_s: float | None = None
+    copy_gb_per_s_min: float | None = None
+    copy_gb_per_s_max: float | None = None
+    copy_in_cache: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class DeviceSupport:
         label: what it is.
         capability: CUDA's compute capability, or None.
         memory_bytes: of a card, or None.
+        cache_bytes: of its last level of cache; None if the machine does not tell.
         formats: one per listed format.
     """
 
@@ -50,17 +63,25 @@ class DeviceSupport:
     label: str
     capability: str | None
     memory_bytes: int | None
+    cache_bytes: int | None
     formats: tuple[FormatSupport, ...]
 
 
 @dataclass(frozen=True, repr=False)
 class DevicesReport(Report):
-    """The devices here, and the software that drives them."""
+    """The devices here, and the software that drives them.
+
+    Attributes:
+        devices: one per device that was tried.
+        details: versions and threads.
+        size: elements that rates were measured with.
+    """
 
     schema: ClassVar[str] = "fpx.devices/1"
 
     devices: tuple[DeviceSupport, ...]
-    details: Mapping[str, JsonValue]
+    details: Environment
+    size: int
 
     def parts(self) -> tuple[DeviceSupport, ...]:
         """The devices."""
@@ -70,6 +91,14 @@ class DevicesReport(Report):
         """One entry per device."""
         return [to_json(device) for device in self.devices]
 
+    def table(self) -> Table:
+        """One row per device and format."""
+        return table_of(
+            {"device": device.device, "label": device.label} | to_json(tried)
+            for device in self.devices
+            for tried in device.formats
+        )
+
     def environment(self) -> dict[str, JsonValue]:
-        """Versions of python, torch and CUDA's parts; threads."""
-        return dict(self.details)
+        """Versions of python, torch and CUDA's parts; threads; the size of what was measured."""
+        return {**self.details.to_dict(), "size": self.size}

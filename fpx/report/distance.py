@@ -10,6 +10,7 @@ from fpx.core.codec import Classification
 from fpx.core.dyadic import Dyadic
 from fpx.report.base import JsonValue, Report, Reports, exact_text, hex_code
 from fpx.report.decode import DecodeReport
+from fpx.words import quoted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,6 +54,11 @@ class DistanceReport(Report):
         first, second = self.first.dyadic, self.second.dyadic
         return None if first is None or second is None else second.minus(first)
 
+    def about(self) -> str:
+        """The two numbers and the format."""
+        ends = (quoted(item.input) for item in (self.first, self.second))
+        return f"{' to '.join(ends)} in {self.format}"
+
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry."""
         difference = self.difference
@@ -73,8 +79,7 @@ class DistanceReport(Report):
 
 
 def _end(item: DecodeReport) -> dict[str, JsonValue]:
-    value = exact_text(item.dyadic, item.sign) or item.shortest
-    return {"input": item.input, "code": hex_code(item.code, item.spec), "value": value}
+    return {"input": item.input, "code": hex_code(item.code, item.spec), "value": item.value_text}
 
 
 class Distances(Reports):

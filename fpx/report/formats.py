@@ -8,6 +8,7 @@ from typing import ClassVar
 from fpx.core.policy import overflow_result
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.report.base import JsonValue, Report, Reports, hex_code
+from fpx.report.columns import Table, table_of
 
 LIBRARIES = ("torch", "numpy", "ml_dtypes", "safetensors", "onnx", "cuda", "gguf")
 """Where formats have names, in the order in which they are told."""
@@ -65,6 +66,16 @@ class NamesReport(Report):
                 "citation": spec.citation,
             }
         ]
+
+    def table(self) -> Table:
+        """One row, with a column for every library."""
+        (entry,) = self.results()
+        entry["libraries"] = dict.fromkeys(LIBRARIES) | entry["libraries"]
+        return table_of([entry])
+
+    def about(self) -> str:
+        """The format."""
+        return self.spec.name
 
 
 class FormatsReport(Reports):

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fpx.core import codec
-from fpx.core.shortest import shortest_decimal
+from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
-from fpx.report.base import JsonValue, Report, exact_text, hex_code
+from fpx.report.base import JsonValue, Report, hex_code
 from fpx.report.decode import DecodeReport
 
 
@@ -35,9 +34,7 @@ class LibraryCast:
     @property
     def value(self) -> str:
         """The result's exact value, or `inf` or `nan`."""
-        sign = int(bool(self.code & self.spec.sign_mask))
-        value = exact_text(codec.decode(self.code, self.spec), sign)
-        return value or shortest_decimal(self.code, self.spec)
+        return value_text(self.code, self.spec)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.report.base import JsonValue, Report, Reports, exact_text
+from fpx.report.base import JsonValue, Report, Reports, exact_text, to_json
+from fpx.report.columns import Cell, Table, table_of
 
 _JSON_INTEGER = 1 << 53  # the largest integer that every JSON reader keeps
 
@@ -78,8 +79,9 @@ class FormatReport(Report):
         """log2 of the largest finite value over the smallest positive one: how many binades."""
         return log2(self.spec.max_finite) - log2(self.spec.smallest_positive)
 
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry, with `KEYS`; exact constants as decimal text, integers as integers.
+    @property
+    def constants(self) -> dict[str, JsonValue]:
+        """`KEYS` and what they are; exact constants as decimal text, integers as integers.
 
         Integers beyond 2^53 are text too.
         """
@@ -90,7 +92,15 @@ class FormatReport(Report):
             else:
                 value = getattr(self if key in ("format", "dynamic_range_log2") else self.spec, key)
                 entry[key] = _json_integer(value) if isinstance(value, int) else value
-        return [entry]
+        return entry
+
+    def about(self) -> str:
+        """The format."""
+        return self.format
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry: the constants."""
+        return [self.constants]
 
 
 class RangeReport(Reports):
@@ -101,11 +111,20 @@ class RangeReport(Reports):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that a change of format gains, loses or keeps."""
+    """One thing that a change of format gains, loses or keeps.
+
+    Attributes:
+        change: `gained`, `lost` or `same`.
+        what: the thing, such as `largest value`.
+        old, new: what the two formats have: exact values as decimal text, counts as integers
+            (beyond 2^53 as text), and whether there is such a thing as a boolean.
+        text: the same in a few words.
+    """
 
     change: str
-    """`gained`, `lost` or `same`."""
     what: str
+    old: Cell
+    new: Cell
     text: str
 
 
@@ -128,30 +147,19 @@ class RangeComparison(Report):
         """Size, range, precision and special values, one by one."""
         old, new = self.old, self.new
         found = [
-            _measured("size", -old.bits, -new.bits, f"{new.bits} bits", f"{old.bits}"),
-            _measured(
-                "largest value", old.max_finite.fraction, new.max_finite.fraction,
-                _power(new.max_finite), _power(old.max_finite), _times(old, new, "max_finite"),
-            ),
-            _measured(
-                "smallest normal", -old.smallest_normal.fraction, -new.smallest_normal.fraction,
-                _power(new.smallest_normal), _power(old.smallest_normal),
-                _times(old, new, "smallest_normal"),
-            ),
-            _measured(
-                "smallest value", -old.smallest_positive.fraction, -new.smallest_positive.fraction,
-                _power(new.smallest_positive), _power(old.smallest_positive),
-                _times(old, new, "smallest_positive"),
-            ),
-            _measured(
+            _counted("size", old.bits, new.bits, f"{new.bits} bits", str(old.bits), less=True),
+            _valued("largest value", old.max_finite, new.max_finite),
+            _valued("smallest normal", old.smallest_normal, new.smallest_normal, less=True),
+            _valued("smallest value", old.smallest_positive, new.smallest_positive, less=True),
+            _counted(
                 "precision", old.precision, new.precision,
                 f"{_bits(new.precision)} (epsilon 2^{new.machine_epsilon.exponent})",
                 f"{old.precision} (2^{old.machine_epsilon.exponent})",
             ),
-            _measured(
+            _counted(
                 "decimal digits", old.digits10, new.digits10, str(new.digits10), str(old.digits10)
             ),
-            _measured(
+            _counted(
                 "exact integers", old.max_consecutive_integer, new.max_consecutive_integer,
                 f"to {new.max_consecutive_integer:,}", f"{old.max_consecutive_integer:,}",
             ),
@@ -163,9 +171,17 @@ class RangeComparison(Report):
             ("zero", old.zero, new.zero),
         ):
             if before != after:
-                change = "gained" if after else "lost"
-                found.append(Difference(change, what, "has it" if after else "has none"))
+                change, text = ("gained", "has it") if after else ("lost", "has none")
+                found.append(Difference(change, what, before, after, text))
         return tuple(found)
+
+    def parts(self) -> tuple[Difference, ...]:
+        """The differences."""
+        return self.differences
+
+    def about(self) -> str:
+        """The two formats."""
+        return f"from {self.old.name} to {self.new.name}"
 
     @property
     def summary(self) -> str:
@@ -173,10 +189,13 @@ class RangeComparison(Report):
         old, new = self.old, self.new
         same_range = (old.emax, old.emin) == (new.emax, new.emin)
         scope = "the same exponent range as" if same_range else "another exponent range than"
+        precision = f"{_bits(new.precision)} of precision instead of {old.precision}"
+        if new.precision == old.precision:
+            precision = f"the same precision, {_bits(new.precision)}"
         values = "every" if self.keeps_every_value else "not every"
         return (
-            f"{new.name} has {scope} {old.name} and {_bits(new.precision)} of precision instead of "
-            f"{old.precision}; {values} value of {old.name} is a value of {new.name}."
+            f"{new.name} has {scope} {old.name} and {precision}; {values} value of {old.name} is "
+            f"a value of {new.name}."
         )
 
     def results(self) -> list[dict[str, JsonValue]]:
@@ -187,21 +206,40 @@ class RangeComparison(Report):
                 "new": self.new.name,
                 "keeps_every_value": self.keeps_every_value,
                 "summary": self.summary,
-                "differences": [
-                    {"change": d.change, "what": d.what, "text": d.text} for d in self.differences
-                ],
+                "differences": to_json(self.differences),
             }
         ]
 
+    def table(self) -> Table:
+        """A row for each difference."""
+        formats = {"old_format": self.old.name, "new_format": self.new.name}
+        return table_of([formats | to_json(difference) for difference in self.differences])
 
-def _measured(
-    what: str, old: Fraction | int, new: Fraction | int, text: str, before: str, factor: str = ""
+
+def _counted(
+    what: str, old: int, new: int, text: str, before: str, less: bool = False
 ) -> Difference:
-    """A difference in something of which more is better."""
-    if old == new:
-        return Difference("same", what, text)
-    change = "gained" if new > old else "lost"
-    return Difference(change, what, f"{text} instead of {before}{factor}")
+    """A difference in a count of which more is better, or less."""
+    change = _change(new - old, less)
+    said = text if change == "same" else f"{text} instead of {before}"
+    return Difference(change, what, _json_integer(old), _json_integer(new), said)
+
+
+def _valued(what: str, old: Dyadic, new: Dyadic, less: bool = False) -> Difference:
+    """A difference in a positive value that is better larger, or smaller."""
+    change = _change(new.minus(old).significand, less)
+    said = _power(new)
+    if change != "same":
+        binades = abs(new.log2_floor - old.log2_floor)
+        said += f" instead of {_power(old)}"
+        said += f" ({binades} binade{'s' if binades > 1 else ''})" if binades else ""
+    return Difference(change, what, exact_text(old), exact_text(new), said)
+
+
+def _change(more: int, less: bool) -> str:
+    if not more:
+        return "same"
+    return "gained" if (more > 0) is not less else "lost"
 
 
 def _bits(count: int) -> str:
@@ -220,9 +258,3 @@ def _power(value: Dyadic) -> str:
     if short.numerator == 1:
         return f"(2 - 2^-{short.denominator.bit_length() - 1}) × 2^{exponent}"
     return f"{significand} × 2^{exponent}"
-
-
-def _times(old: FormatSpec, new: FormatSpec, constant: str) -> str:
-    """How many binades lie between a constant of the two."""
-    binades = getattr(new, constant).log2_floor - getattr(old, constant).log2_floor
-    return f" ({abs(binades)} binade{'s' if abs(binades) > 1 else ''})" if binades else ""

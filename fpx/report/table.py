@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields
-from fpx.core.shortest import shortest_decimal
+from fpx.core.shortest import shortest_decimal, value_text
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import JsonValue, Report, exact_text, hex_code
+from fpx.report.base import JsonValue, Report, hex_code
 from fpx.report.decode import DecodeReport
 
 GRID_BITS = 12
@@ -62,8 +62,7 @@ class CodeRow:
     @cached_property
     def value(self) -> str:
         """The exact value as a decimal, `-0`, `inf` or `nan`."""
-        value = codec.decode(self.code, self.spec)
-        return exact_text(value, self.fields.sign) or self.shortest
+        return value_text(self.code, self.spec)
 
     @cached_property
     def shortest(self) -> str:

@@ -1,29 +1,132 @@
-"""What torch dtypes, formats, integer containers and library types have to do with each other."""
+"""What formats and integers are called and held in by torch, numpy, ml_dtypes and file kinds.
+
+One table: the columns of FORMATS and of INTEGERS. Everything here is looked up in it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import torch
+from torch import Tensor
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 
+# -- the table -------------------------------------------------------------------------------------
 
-def torch_dtype(spec: FormatSpec) -> torch.dtype:
-    """The torch dtype of a format.
+
+@dataclass(frozen=True)
+class IntegerType:
+    """A type of whole numbers, as an origin of casts; its codes are two's complement.
+
+    Attributes:
+        name: what torch and numpy call it.
+        bits: of a code.
+        signed: whether there are negative ones.
+        safetensors, gguf: what those call it, or None; see `FormatSpec`.
+    """
+
+    name: str
+    bits: int
+    signed: bool = True
+    safetensors: str | None = None
+    gguf: str | None = None
+
+
+_INTEGERS = (
+    IntegerType("int8", 8, safetensors="I8", gguf="I8"),
+    IntegerType("int16", 16, safetensors="I16", gguf="I16"),
+    IntegerType("int32", 32, safetensors="I32", gguf="I32"),
+    IntegerType("int64", 64, safetensors="I64", gguf="I64"),
+    IntegerType("uint8", 8, signed=False, safetensors="U8"),
+    IntegerType("uint16", 16, signed=False, safetensors="U16"),
+    IntegerType("uint32", 32, signed=False, safetensors="U32"),
+    IntegerType("uint64", 64, signed=False, safetensors="U64"),
+    IntegerType("bool", 1, signed=False, safetensors="BOOL"),
+)
+
+
+INTEGERS: Mapping[str, IntegerType] = MappingProxyType({row.name: row for row in _INTEGERS})
+"""Every type of whole numbers that both torch and numpy have, by name."""
+
+
+Origin = FormatSpec | IntegerType
+"""What casts begin with."""
+
+
+_ROWS: tuple[Origin, ...] = (*FORMATS.values(), *_INTEGERS)
+
+
+def type_named(column: str, name: str) -> Origin | None:
+    """The format or integer type that a file kind calls so; None if it is no plain number.
+
+    Args:
+        column: `safetensors` or `gguf`, an attribute of both.
+        name: such as `F8_E4M3`.
+    """
+    return next((row for row in _ROWS if getattr(row, column) == name), None)
+
+
+# -- containers of codes ---------------------------------------------------------------------------
+
+
+_CONTAINERS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
+
+
+def container(type_: Origin) -> torch.dtype:
+    """The integer dtype that holds a code: the narrowest of whole bytes that is wide enough.
+
+    Of 8 bits it is uint8 (int8 for int8), of more a signed one, since torch computes with few
+    others: the code 0xffff of an uint16 or a bfloat16 is -1 there.
+
+    Raises:
+        InputError: a format of more than 64 bits.
+    """
+    if type_ == INTEGERS["int8"]:
+        return torch.int8
+    for bits, dtype in _CONTAINERS.items():
+        if type_.bits <= bits:
+            return dtype
+    raise InputError(f"{type_.name} has {type_.bits} bits: tensors hold codes of up to 64")
+
+
+def codes_of(x: Tensor) -> Tensor:
+    """The codes of a tensor's elements in the `container` of their type, of the same memory.
+
+    Raises:
+        InputError: they are of no format and no integer type.
+    """
+    return x.view(container(origin_of(x.dtype)))
+
+
+def wrapped(code: int, dtype: torch.dtype) -> int:
+    """A code as the number that its container takes it for."""
+    if dtype is torch.uint8:
+        return code
+    bits = 8 * dtype.itemsize
+    return code - (1 << bits) if code >> (bits - 1) else code
+
+
+# -- torch -----------------------------------------------------------------------------------------
+
+
+def torch_dtype(type_: Origin) -> torch.dtype:
+    """The torch dtype of a format or integer type.
 
     Raises:
         UnavailableError: this torch has none.
     """
-    dtype = None if spec.torch is None else getattr(torch, spec.torch, None)
+    name = type_.name if isinstance(type_, IntegerType) else type_.torch
+    dtype = getattr(torch, name or "", None)
     if not isinstance(dtype, torch.dtype):
-        raise UnavailableError(f"torch {torch.__version__} has no dtype for {spec.name}")
+        raise UnavailableError(f"torch {torch.__version__} has no dtype for {type_.name}")
     return dtype
 
 
@@ -33,11 +136,8 @@ def cast_dtype(type_: Origin) -> torch.dtype:
     Raises:
         UnavailableError: this torch has none, or only to store pairs in (float4_e2m1fn_x2).
     """
-    if isinstance(type_, IntegerType):
-        dtype: torch.dtype = getattr(torch, type_.name)
-        return dtype
     dtype = torch_dtype(type_)
-    if type_.bits < 8:
+    if isinstance(type_, FormatSpec) and type_.bits < 8:
         raise UnavailableError(
             f"torch {torch.__version__} only stores {type_.name}: it has no casts of it"
         )
@@ -52,28 +152,23 @@ def widened_dtype(spec: FormatSpec) -> torch.dtype | None:
         return None
 
 
+def _by_dtype() -> dict[torch.dtype, Origin]:
+    found: dict[torch.dtype, Origin] = {}
+    for row in _ROWS:
+        try:
+            found[torch_dtype(row)] = row
+        except UnavailableError:
+            continue  # a torch that is older than the row
+    return found
+
+
+_BY_DTYPE: Mapping[torch.dtype, Origin] = MappingProxyType(_by_dtype())
+
+
 def spec_of(dtype: torch.dtype) -> FormatSpec | None:
     """The format of a torch dtype; None for integers and what FORMATS lacks."""
-    name = str(dtype).removeprefix("torch.")
-    return next((spec for spec in FORMATS.values() if spec.torch == name), None)
-
-
-_WHOLE_NUMBERS = frozenset(
-    getattr(torch, name, None)
-    for name in ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-)
-
-
-def is_compared(dtype: torch.dtype) -> bool:
-    """Whether numbers of this real dtype can be read; torch has some only to store (int4)."""
-    spec = spec_of(dtype)
-    return dtype in _WHOLE_NUMBERS if spec is None else spec.bits >= 8
-
-
-_ML_DTYPES = {
-    np.dtype(getattr(ml_dtypes, name)): name
-    for name in ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
-}
+    found = _BY_DTYPE.get(dtype)
+    return found if isinstance(found, FormatSpec) else None
 
 
 def origin_of(dtype: torch.dtype) -> Origin:
@@ -82,70 +177,77 @@ def origin_of(dtype: torch.dtype) -> Origin:
     Raises:
         InputError: neither.
     """
-    origin = spec_of(dtype) or INTEGERS.get(str(dtype).removeprefix("torch."))
+    origin = _BY_DTYPE.get(dtype)
     if origin is None:
         raise InputError(f"fpx has no format for {dtype}")
     return origin
 
 
+def is_compared(dtype: torch.dtype) -> bool:
+    """Whether numbers of this real dtype can be read; torch has some only to store (int4)."""
+    found = _BY_DTYPE.get(dtype)
+    return found is not None and (isinstance(found, IntegerType) or found.bits >= 8)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
-    """The format of a torch dtype, or torch's own name of it."""
-    spec = spec_of(dtype)
-    return spec.name if spec is not None else str(dtype).removeprefix("torch.")
+    """The format or integer type of a torch dtype, or torch's own name of it."""
+    found = _BY_DTYPE.get(dtype)
+    return str(dtype).removeprefix("torch.") if found is None else found.name
 
 
-@dataclass(frozen=True)
-class IntegerType:
-    """A type of integers, as an origin of casts; its codes are two's complement."""
-
-    name: str
-    bits: int
-    signed: bool = True
+# -- numpy and ml_dtypes ---------------------------------------------------------------------------
 
 
-INTEGERS: Mapping[str, IntegerType] = MappingProxyType(
-    {
-        row.name: row
-        for row in (
-            IntegerType("int8", 8),
-            IntegerType("uint8", 8, signed=False),
-            IntegerType("int16", 16),
-            IntegerType("int32", 32),
-            IntegerType("int64", 64),
-            IntegerType("uint16", 16, signed=False),
-            IntegerType("uint32", 32, signed=False),
-            IntegerType("uint64", 64, signed=False),
-            IntegerType("bool", 8, signed=False),
-        )
-    }
+def array_dtype(type_: Origin) -> np.dtype[Any] | None:
+    """The numpy dtype of a format (ml_dtypes has many) or integer type; None if there is none."""
+    if isinstance(type_, IntegerType):
+        return np.dtype(type_.name)
+    if type_.numpy is not None:
+        return np.dtype(type_.numpy)
+    kind = getattr(ml_dtypes, type_.ml_dtypes or "", None)
+    return None if kind is None else np.dtype(kind)
+
+
+_BY_ARRAY_DTYPE: Mapping[np.dtype[Any], Origin] = MappingProxyType(
+    {dtype: row for row in _ROWS if (dtype := array_dtype(row)) is not None}
 )
-"""Integer origins by name: those that torch and numpy both have."""
 
 
-Origin = FormatSpec | IntegerType
-"""What casts begin with."""
+def array_origin(dtype: np.dtype[Any]) -> Origin | None:
+    """The format or integer type of a numpy or ml_dtypes dtype of any byte order; None if none."""
+    return _BY_ARRAY_DTYPE.get(dtype.newbyteorder("="))
 
 
-_CONTAINERS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
+def tensor_dtype(dtype: np.dtype[Any]) -> torch.dtype | None:
+    """The torch dtype with the numbers and codes of a numpy or ml_dtypes one; None if none."""
+    origin = array_origin(dtype)
+    if origin is None:
+        return None
+    try:
+        return cast_dtype(origin)
+    except UnavailableError:
+        return None
 
 
-def container(type_: Origin) -> torch.dtype:
-    """The integer dtype that holds a code: the narrowest of whole bytes that is wide enough.
+_FEW_BITS = {"int2": np.int8, "int4": np.int8, "uint2": np.uint8, "uint4": np.uint8}
+
+
+def codes_of_array(array: np.ndarray[Any, Any]) -> tuple[Tensor, Origin]:
+    """The codes of a numpy array, also of the types of ml_dtypes that torch lacks.
+
+    Returns:
+        The codes in row-major order in the `container` of their type, a copy of the array's shape;
+        and that type. ml_dtypes' integers of 2 and 4 bits become int8 and uint8.
 
     Raises:
-        InputError: a format of more than 64 bits.
+        InputError: its elements are of no format and no integer type.
     """
-    if isinstance(type_, IntegerType):
-        return torch.int8 if type_.name == "int8" else _CONTAINERS[type_.bits]
-    for bits, dtype in _CONTAINERS.items():
-        if type_.bits <= bits:
-            return dtype
-    raise InputError(f"{type_.name} has {type_.bits} bits: tensors hold codes of up to 64")
-
-
-def wrapped(code: int, dtype: torch.dtype) -> int:
-    """A code as the number that its container takes it for."""
-    if dtype is torch.uint8:
-        return code
-    bits = 8 * dtype.itemsize
-    return code - (1 << bits) if code >> (bits - 1) else code
+    if array.dtype.name in _FEW_BITS:
+        array = array.astype(_FEW_BITS[array.dtype.name])
+    origin = array_origin(array.dtype)
+    if origin is None:
+        raise InputError(f"fpx has no format for numpy's {array.dtype}: convert it")
+    native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+    held = container(origin)
+    kind = "u1" if held is torch.uint8 else f"i{held.itemsize}"
+    return torch.from_numpy(native.view(kind)), origin

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
-from fpx.tensors.dtypes import _ML_DTYPES, is_compared
+from fpx.tensors.dtypes import is_compared, tensor_dtype
 from fpx.tensors.entry import Layout, Source, TensorEntry
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import escape
@@ -88,19 +88,19 @@ def as_tensor(data: object) -> Tensor:
 
 
 def _of_array(array: np.ndarray[Any, Any]) -> Tensor:
-    twin = _ML_DTYPES.get(array.dtype)
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if any(stride < 0 or stride % array.itemsize for stride in native.strides):
-        native = native.copy()  # torch has neither
-    if twin is not None:
-        native = native.view(f"i{array.itemsize}")
+    dtype = tensor_dtype(array.dtype)
+    held = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if any(stride < 0 or stride % array.itemsize for stride in held.strides):
+        held = held.copy()  # torch has neither
+    if dtype is not None and array.dtype.isbuiltin == 2:  # of ml_dtypes: its codes pass
+        held = held.view(f"i{array.itemsize}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of arrays that must not be written to: nobody does
-            tensor = torch.from_numpy(native)
+            tensor = torch.from_numpy(held)
     except TypeError:
         raise InputError(f"torch has no dtype for numpy's {array.dtype}: convert it") from None
-    return tensor if twin is None else tensor.view(getattr(torch, twin))
+    return tensor if dtype is None else tensor.view(dtype)
 
 
 def layout_of(tensor: Tensor) -> Layout:

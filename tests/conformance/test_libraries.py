@@ -73,3 +73,10 @@ def test_a_nan_with_other_bits_agrees(value: str) -> None:
             assert (cast["agrees"], cast["reason"]) == (True, "")
             others += cast["code"] != entry["code"]
     assert others  # the nearest float64 that a library is given has no payload
+
+
+@pytest.mark.parametrize(("name", "given"), [("max", "65504.0"), ("epsilon", "0.0009765625")])
+def test_libraries_cast_a_constant_of_the_format_that_was_asked_for(name: str, given: str) -> None:
+    (entry,) = results("decode", name, "--dtype", "fp16", "--libraries")
+    assert {cast["input"] for cast in entry["libraries"]} == {given}
+    assert all(cast["agrees"] for cast in entry["libraries"])

@@ -101,5 +101,5 @@ def test_the_word_for_overflow_is_what_overflow_becomes(name: str, word: str) ->
 def test_a_policy_that_a_format_cannot_follow_is_refused() -> None:
     check_overflow(find_format("e4m3fn"), NAN)
     check_overflow(find_format("fp4"), SATURATE)
-    with pytest.raises(InputError, match=r'^float4_e2m1fn has no NaN .* overflow="saturate"$'):
+    with pytest.raises(InputError, match=r'^float4_e2m1fn has no NaN .* `overflow="saturate"`$'):
         check_overflow(find_format("fp4"), NAN)

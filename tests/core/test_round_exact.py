@@ -53,7 +53,7 @@ def test_any_fraction_rounds_as_a_search_among_all_values_finds(
     for signs in ((1, 1, False), (-1, -1, False), (-1, 1, True), (1, -1, True)):
         p, q = numerator * signs[0], denominator * signs[1]
         if expected is None and (spec.signed or x > 0):  # to a NaN, which the format lacks
-            with pytest.raises(InputError, match='overflow="saturate"'):
+            with pytest.raises(InputError, match='`overflow="saturate"`'):
                 codec.round_exact(p, q, spec, rounding, overflow, negative=signs[2])
             continue
         rounded = codec.round_exact(p, q, spec, rounding, overflow, negative=signs[2])

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 import fpx
 from fpx.core.formats import FORMATS
+from fpx.core.numbers import Infinity
+from fpx.core.policy import Overflow
+from fpx.report.decode import DecodeReport
 from tests.helpers import results
 
 
@@ -75,3 +78,12 @@ def test_the_error_of_a_saturated_infinity(text: str, dtype: str, error: str) ->
     (entry,) = results("decode", text, "--dtype", dtype, "--overflow", "saturate")
     assert (entry["rounding_error"], entry["error_ulp"]) == (error, error)
     assert entry["flags"] == ["inexact"]
+
+
+def test_the_sign_of_an_infinity_is_not_read_from_its_text() -> None:
+    """A literal may have any text, or none, as those that are made from codes."""
+    for negative, error in ((True, "inf"), (False, "-inf")):
+        report = DecodeReport.of(
+            Infinity(negative, ""), FORMATS["float16"], overflow=Overflow.SATURATE
+        )
+        assert (report.rounding_error, report.error_ulp) == (error, error)
