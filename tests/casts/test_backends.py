@@ -115,6 +115,7 @@ def test_the_command_knows_every_row() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch imports to compile
+@pytest.mark.filterwarnings("ignore:bf16 and fp16 are mixed")
 def test_more_pairs_than_torch_compile_keeps_of_one_function_are_compiled() -> None:
     from torch._dynamo.utils import counters
 
