@@ -57,7 +57,7 @@ def bits(
     show(
         _told(
             bits_stream(
-                read_chunks(source, max(offset, 0)),
+                read_chunks(source, offset),
                 spec,
                 offset=offset,
                 count=count,

@@ -11,6 +11,7 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.progress import ProgressBar
+from fpx.core.names import find_formats
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference
 
 
@@ -116,7 +117,7 @@ def cast_verify(
     with ProgressBar("casting") as progress:
         report = verify(
             [find_origin(name) for name in from_ or ()],
-            options.find_formats(to or ()),
+            find_formats(to or ()),
             backends=[BACKENDS[name] for name in backend or ()],
             devices=device or ["cpu"],
             against=against,

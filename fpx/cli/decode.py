@@ -11,6 +11,7 @@ from fpx.cli.failures import note
 from fpx.cli.output import collected, show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
+from fpx.core.names import ALL, find_formats
 from fpx.core.numbers import Code, Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
@@ -21,7 +22,7 @@ from fpx.words import listed, quoted
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
-    names = [*(mode.value for mode in Rounding), options.ALL]
+    names = [*(mode.value for mode in Rounding), ALL]
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -77,9 +78,9 @@ def decode(
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     seq 1 1000 | fpx decode - --dtype bf16 --jsonl
     """
-    formats = options.find_formats(dtype or options.SIDE_BY_SIDE)
-    modes = list(Rounding) if rounding == options.ALL else [_rounding(rounding)]
-    surveyed = len(modes) > 1 or options.ALL in (dtype or ())
+    formats = find_formats(dtype or options.SIDE_BY_SIDE)
+    modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
+    surveyed = len(modes) > 1 or ALL in (dtype or ())
 
     def report(literal: Literal) -> Report:
         """All there is to show of one number."""

@@ -10,6 +10,7 @@ from fpx.cli import options
 from fpx.cli.output import show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
+from fpx.core.names import find_formats
 from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.distance import DistanceReport, Distances
@@ -40,7 +41,7 @@ def distance(
     report = Distances(
         tuple(
             DistanceReport(DecodeReport.of(a, spec), DecodeReport.of(b, spec))
-            for spec in options.find_formats(dtype or options.SIDE_BY_SIDE)
+            for spec in find_formats(dtype or options.SIDE_BY_SIDE)
         )
     )
     show(report, how)

@@ -9,6 +9,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.options import complete_format
 from fpx.cli.output import show
+from fpx.core.names import ALL, find_formats
 from fpx.report.formats import FormatsReport, NamesReport
 
 
@@ -35,6 +36,6 @@ def formats(
     fpx formats e5m7 binary8p4se        custom and IEEE P3109 formats
     fpx formats --json
     """
-    chosen = options.find_formats(names or [options.ALL])
+    chosen = find_formats(names or [ALL])
     report = FormatsReport(tuple(NamesReport(spec) for spec in chosen))
     show(report, how)

@@ -27,10 +27,6 @@ SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
 
 
-ALL = "all"
-"""As a format or a rounding mode: every one."""
-
-
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
 
@@ -125,18 +121,6 @@ def find_one_format(names: list[str]) -> FormatSpec:
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
     return find_format(names[0])
-
-
-def find_formats(names: Iterable[str]) -> list[FormatSpec]:
-    """The formats of those names, each once; `all` stands for every listed one.
-
-    Raises:
-        InputError: no such format.
-    """
-    found: dict[FormatSpec, None] = {}
-    for name in names:
-        found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
-    return list(found)
 
 
 def output_forms(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,7 +9,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.options import complete_format
 from fpx.cli.output import show
-from fpx.core.names import find_format
+from fpx.core.names import ALL, find_format, find_formats
 from fpx.errors import InputError
 from fpx.report.base import Report
 from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
@@ -46,6 +46,6 @@ def ranges(
             raise InputError("--compare names its two formats itself: leave --dtype out")
         report = RangeComparison(find_format(compare[0]), find_format(compare[1]))
     else:
-        chosen = options.find_formats(dtype or [options.ALL])
+        chosen = find_formats(dtype or [ALL])
         report = RangeReport(tuple(FormatReport(spec) for spec in chosen))
     show(report, how)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fpx.core.formats import _ROWS, AMBIGUOUS, FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -47,3 +49,20 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
             "IEEE P3109's binaryKpPse (see fpx formats)"
         )
     return member
+
+
+ALL = "all"
+"""Where formats are asked for: every listed one."""
+
+
+def find_formats(names: str | FormatSpec | Iterable[str | FormatSpec]) -> list[FormatSpec]:
+    """The formats of a name or several, each once; `all` stands for every listed one.
+
+    Raises:
+        InputError: no such format.
+    """
+    each = [names] if isinstance(names, (str, FormatSpec)) else names
+    found: dict[FormatSpec, None] = {}
+    for name in each:
+        found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
+    return list(found)

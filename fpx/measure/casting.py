@@ -88,7 +88,7 @@ class Casting:
     def take(self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer) -> None:
         """Takes in what it made of a block."""
         q = _numbers(codes, self.target)
-        found = measure(source, q, self.target, self.stats.maxima)
+        found = measure(source, q, self.target, self.stats.known)
         self.stats.take(found, _locator(source.x, q, where))
 
     def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -91,19 +92,28 @@ def inspect_all(
     """The tensors of sources; their values are read only for `stats`. Arguments as of `inspect`.
 
     Raises:
-        InputError: the only source cannot be read. Of several, a bad one becomes a line of
-            `errors`.
+        InputError: the only source, or the only tensor's values, cannot be read. Of several, a bad
+            one becomes a line of `errors`.
     """
     opened = open_all(sources, include, exclude)
     progress = progress or Silent()
     if stats:
         progress.start(opened.count)
-    tensors = [
-        info
-        for source in opened.sources
-        for info in _described(source, source.entries, stats, progress)
-    ]
-    return InspectReport(tuple(tensors), opened.notes, opened.errors)
+    alone = len(sources) == 1 and sum(len(source.entries) for source in opened.sources) == 1
+    errors = list(opened.errors)
+    tensors: list[TensorInfo] = []
+    for source in opened.sources:
+        for entry, info in zip(source.entries, _described(source), strict=True):
+            values = None
+            if stats:
+                try:
+                    values = tensor_stats(entry, progress)
+                except InputError as error:  # damage that only its values show
+                    if alone:
+                        raise
+                    errors.append(str(error))
+            tensors.append(replace(info, stats=values))
+    return InspectReport(tuple(tensors), opened.notes, tuple(errors))
 
 
 def find_tensor(
@@ -188,8 +198,8 @@ def layout(
     progress = progress or Silent()
     if stats:
         progress.start(entry.count)
-    (info,) = _described(source, (entry,), stats, progress)
-    return LayoutReport(info)
+    (info,) = (info for info in _described(source) if info.tensor == entry.name)
+    return LayoutReport(replace(info, stats=tensor_stats(entry, progress) if stats else None))
 
 
 def extremes(
@@ -292,17 +302,15 @@ def tensor_stats(
     )  # fmt: skip
 
 
-def _described(
-    source: Source, entries: Sequence[TensorEntry], stats: bool, progress: Progress
-) -> list[TensorInfo]:
-    """Some tensors of a source, with the names of those that share their storage."""
+def _described(source: Source) -> list[TensorInfo]:
+    """The tensors of a source, with the names of those that share their storage."""
     sharing: dict[int, list[str]] = {}  # in the order of first use, of which names are made
     for entry in source.entries:
         if entry.layout is not None and entry.layout.storage_bytes:
             sharing.setdefault(entry.layout.storage, []).append(entry.name)
     names = {storage: f"#{number}" for number, storage in enumerate(sharing, 1)}
     infos = []
-    for entry in entries:
+    for entry in source.entries:
         place = entry.layout
         shared = sharing.get(place.storage, []) if place and place.storage_bytes else []
         infos.append(
@@ -320,7 +328,6 @@ def _described(
                 storage=names[place.storage] if place and shared else entry.name,
                 storage_bytes=place.storage_bytes if place else entry.nbytes,
                 shares_with=tuple(name for name in shared if name != entry.name),
-                stats=tensor_stats(entry, progress) if stats else None,
             )
         )
     return infos

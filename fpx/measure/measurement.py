@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -31,9 +32,10 @@ class Measurement:
 
     Attributes:
         counts: name -> elements of the block.
-        maxima: name -> the largest, of those that are above what the measurer was told is known.
+        maxima: name -> the largest; none where it is not above what was known, or 0.
         sums: name -> sum over the block.
-        firsts: name of a count -> position of the first such element; none where there is none.
+        firsts: name of a count -> position of the first such element; none where there is none, or
+            one was known.
         exponents: unbiased exponent -> count of finite non-zero elements before the cast; float64's
             subnormals count as -1023.
     """
@@ -45,11 +47,26 @@ class Measurement:
     exponents: Mapping[int, int] = field(default_factory=dict)
 
 
+class Known(NamedTuple):
+    """What the caller of a measurer has from blocks before, so that nobody looks for it again.
+
+    Attributes:
+        maxima: name -> the largest so far; 0 where there is none.
+        firsts: names of counts whose first element is known.
+    """
+
+    maxima: Mapping[str, float] = MappingProxyType({})
+    firsts: Collection[str] = ()
+
+
+NOTHING = Known()
+
+
 class Measurer(Protocol):
     """Who measures what a cast did to a block."""
 
     def __call__(
-        self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Mapping[str, float]
+        self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Known = NOTHING
     ) -> Measurement:
         """Measures a block.
 
@@ -57,6 +74,5 @@ class Measurer(Protocol):
             source: the block before the cast, not empty.
             q: the numbers after it: 1-D, of a float dtype that has them all, on the same device.
             target: the format that they are in.
-            known: maxima that the caller has already. Only a larger one (than 0, where there is
-                none) is told of, so that nobody looks for the position of another.
+            known: what is left out: maxima that are not larger, and firsts.
         """

@@ -17,7 +17,7 @@ from torch import Tensor
 from fpx.casts.rounding import nans
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
-from fpx.measure.measurement import Maximum, Measurement, Measurer, Sum
+from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Measurer, Sum
 from fpx.measure.pair import Pair
 from fpx.measure.squares import ScaledSquares
 from fpx.measure.stats import CastStats
@@ -115,19 +115,23 @@ class Largest(NamedTuple):
 
     Attributes:
         elementwise: the number of each element, at least 0.
+        largest: the largest of them, where a pair knows it already.
         slack: how far off it may be, relatively, where it is measured in float32.
     """
 
     elementwise: Callable[[Pair], Tensor]
+    largest: Callable[[Pair], float] | None = None
     slack: float = 0.0
 
 
 MAXIMA: Mapping[str, Largest] = MappingProxyType(
     {
-        "max_abs_error": Largest(lambda pair: pair.error),
+        "max_abs_error": Largest(lambda pair: pair.error, lambda pair: pair.largest_error),
         # one rounding in float32 is 2^-24
         "max_rel_error": Largest(Pair.relative_error, slack=2.0**-22),
-        "max_error_ulp": Largest(lambda pair: pair.error_in_ulps),
+        "max_error_ulp": Largest(
+            lambda pair: pair.error_in_ulps, lambda pair: pair.largest_error_in_ulps
+        ),
     }
 )
 """Name -> numbers whose largest it is."""
@@ -136,7 +140,7 @@ MAXIMA: Mapping[str, Largest] = MappingProxyType(
 def _maximum(metric: Largest, pair: Pair, known: float) -> Maximum | None:
     """The largest of a block, if it is above what is known."""
     numbers = metric.elementwise(pair)
-    largest = float(numbers.amax())
+    largest = float(numbers.amax()) if metric.largest is None else metric.largest(pair)
     slack = metric.slack if pair.is_narrow else 0.0
     if largest * (1 + slack) <= known:
         return None
@@ -219,14 +223,16 @@ def locations_of(stats: CastStats) -> dict[str, Location | None]:
 
 
 def measure(
-    source: SourceBlock, q: Tensor, target: FormatSpec, known: Mapping[str, float] | None = None
+    source: SourceBlock, q: Tensor, target: FormatSpec, known: Known = NOTHING
 ) -> Measurement:
     """What a cast did to a block, by torch's operations; see `Measurer`."""
-    known = known or {}
     pair = Pair.of(source, q, target)
     counts = {name: count(pair) for name, count in COUNTS.items()}
-    maxima = {name: _maximum(row, pair, known.get(name, 0.0)) for name, row in MAXIMA.items()}
-    masks = {name: mask(pair) for name, mask in FIRSTS.items() if counts[name]}
+    maxima = {
+        name: _maximum(row, pair, known.maxima.get(name, 0.0)) for name, row in MAXIMA.items()
+    }
+    new = [name for name in FIRSTS if counts[name] and name not in known.firsts]
+    masks = {name: FIRSTS[name](pair) for name in new}
     return Measurement(
         counts=counts,
         maxima={name: maximum for name, maximum in maxima.items() if maximum is not None},

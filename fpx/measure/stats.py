@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fpx.measure.measurement import Measurement
+from fpx.measure.measurement import Known, Measurement
 from fpx.measure.squares import ScaledSquares
 from fpx.report.cast_compare import Location
 
@@ -38,8 +38,13 @@ class CastStats:
     sums: dict[str, Any] = field(default_factory=dict)
     exponents: Counter[int] = field(default_factory=Counter)
 
+    @property
+    def known(self) -> Known:
+        """What the measurer of one more block need not look for."""
+        return Known(self.maxima, self.locations)
+
     def take(self, measurement: Measurement, locate: Locate) -> None:
-        """Takes in the measurement of one more block, whose maxima are above `self.maxima`."""
+        """Takes in the measurement of one more block, made with what is `known`."""
         firsts = {name: at for name, at in measurement.firsts.items() if name not in self.locations}
         maxima = measurement.maxima.items()
         found = {name: locate(at) for name, at in firsts.items()}

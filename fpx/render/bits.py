@@ -10,6 +10,7 @@ from rich.text import Text
 
 from fpx.core.spec import FormatSpec
 from fpx.render.table import EXACT_SHOWN, readable
+from fpx.render.tables import picture_width
 from fpx.report.bits import ROW, BitsReport
 from fpx.report.table import CodeRow
 
@@ -23,7 +24,7 @@ class ByteLines:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         report, spec = self._report, self._report.spec
         width = _value_width(spec)
-        room = (options.max_width - 10) // (spec.code_digits + width + 2)
+        room = (picture_width(options) - 10) // (spec.code_digits + width + 2)
         per_line = max(n for n in (1, 2, 4, 8, ROW) if n <= max(room, 1))
         rows = report.parts()
         for start in range(0, len(rows), per_line):

@@ -10,12 +10,11 @@ from rich.text import Text
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
-from fpx.render.tables import plain_table
+from fpx.render.tables import picture_width, plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
 from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
 _DIGITS = 4
-_WIDEST = 120  # columns of a picture, where nothing limits them
 _WIDEST_DRAWN = 8  # exponent bits, where many formats share an axis: wider ones leave it
 
 
@@ -101,7 +100,7 @@ class _NumberLines:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         names = max(len(spec.name) for spec in self._specs)
-        width = max(min(options.max_width, _WIDEST) - names - 3, 10)
+        width = max(picture_width(options) - names - 3, 10)
         yield Text(f" {'':{names}} ") + self._axis(width)
         for spec in self._specs:
             yield Text.assemble(" ", (f"{spec.name:{names}} ", "bold"), self._line(spec, width))

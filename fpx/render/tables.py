@@ -16,7 +16,16 @@ from fpx.report.base import Report, Reports
 from fpx.words import escape
 
 _LEAST = 10  # characters of a column that may fold, unless it says more
-_AMPLE = 1_000_000  # more columns than any cell has
+
+AMPLE = 1_000_000
+"""Columns of a stream that has no limit: rich wants a number."""
+
+_PICTURE = 80  # columns of a picture there
+
+
+def picture_width(options: ConsoleOptions) -> int:
+    """The columns of what is drawn as wide as there is room for."""
+    return options.max_width if options.max_width < AMPLE else _PICTURE
 
 
 class FittingTable(Table):
@@ -64,7 +73,7 @@ class FittingTable(Table):
 
     def _need(self, console: Console, options: ConsoleOptions, columns: list[Column]) -> int:
         """The columns of a terminal that those of the table need."""
-        wide = options.update_width(_AMPLE)
+        wide = options.update_width(AMPLE)
         need = self._extra_width
         for column in columns:
             width = self._measure_column(console, wide, column)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Draw = Callable[[Report], "RenderableType"]
 
-_UNBOUNDED = 1_000_000  # columns, where nothing limits them: rich wants a number
-
 
 @dataclass(frozen=True)
 class Writer:
@@ -54,8 +52,10 @@ def _is_limited(out: TextIO) -> bool:
 def _console(out: TextIO, limited: bool) -> Console:
     from rich.console import Console
 
+    from fpx.render.tables import AMPLE
+
     return Console(
-        file=out, width=None if limited else _UNBOUNDED, highlight=False, markup=False, emoji=False
+        file=out, width=None if limited else AMPLE, highlight=False, markup=False, emoji=False
     )
 
 

@@ -77,10 +77,16 @@ def reference_row(
 
 
 def ulp_exponent(magnitude: Fraction, spec: FormatSpec) -> int:
-    exponent = spec.emin
-    while exponent < spec.emax and magnitude >= Fraction(2) ** (exponent + 1):
-        exponent += 1
-    return exponent - spec.fraction_bits
+    """The exponent of the ulp of a format at a magnitude, which has its own range of exponents."""
+    return min(max(exponent_of(magnitude), spec.emin), spec.emax) - spec.fraction_bits
+
+
+def exponent_of(magnitude: Fraction) -> int:
+    """The floor of log2; for 0, below that of all numbers."""
+    if not magnitude:
+        return -(1 << 30)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    return exponent if magnitude >= Fraction(2) ** exponent else exponent - 1
 
 
 def integer_reference(x: Any, q: np.ndarray[Any, Any], spec: FormatSpec) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def taken(
         return Location("x", (index(at),), value, result)
 
     stats = CastStats()
-    stats.take(measurer(source, q, target, {}), locate)
+    stats.take(measurer(source, q, target), locate)
     return stats
 
 

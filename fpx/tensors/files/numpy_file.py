@@ -18,20 +18,23 @@ from torch import Tensor
 from fpx.errors import InputError
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files.kinds import STREAM_HEAD, kind_of_stream
-from fpx.tensors.files.raw import Stream, ends_early, fill, raw_blocks
+from fpx.tensors.files.raw import Stream, box_blocks, ends_early, fill, raw_blocks
+from fpx.tensors.rows import Box
 from fpx.words import escape, quoted_path, reason
 
 
-def open_stdin() -> Source:
-    """The array of a .npy file that comes on stdin; it can be read once.
+def open_stdin(file: IO[bytes] | None = None) -> Source:
+    """The array of a .npy file that comes on stdin (or in another stream); it can be read once.
 
     Raises:
         InputError: as `open_npy`, or what comes is another kind of file.
     """
-    stdin = _Stdin(sys.stdin.buffer)
+    stdin = _Stdin(file or sys.stdin.buffer)
     kind = kind_of_stream(stdin.head)
     if kind != "npy":
-        what = f"this is {kind}" if kind else "this is none" if stdin.head else "nothing came"
+        what = (
+            f"this is of kind {kind}" if kind else "this is none" if stdin.head else "nothing came"
+        )
         raise InputError(
             f"stdin takes one .npy file, and {what}: pass other kinds of files by their path"
         )
@@ -81,7 +84,7 @@ def open_npy(path: Path) -> Source:
     def stream() -> Stream:
         return path.open("rb")
 
-    return Source(str(path), (_npy_entry(path.stem, str(path), stream, path.stat().st_size),))
+    return Source(str(path), (_npy_entry(path.stem, str(path), stream, path),))
 
 
 def open_npz(path: Path) -> Source:
@@ -165,7 +168,7 @@ def _npy_entry(
     name: str,
     shown: str,
     stream: Callable[[], Stream],
-    size: int | None = None,
+    path: Path | None = None,
     rewinds: bool = True,
 ) -> TensorEntry:
     """An array.
@@ -174,7 +177,7 @@ def _npy_entry(
         name: how it is called in its source.
         shown: how messages call it.
         stream: opens the file that it is.
-        size: bytes of that file, where they are known.
+        path: that file, where it has one: parts of it can be read without the rest.
         rewinds: whether each stream begins at the header.
     """
     file = stream()
@@ -205,7 +208,7 @@ def _npy_entry(
         native = dtype.newbyteorder("=")
         count *= 2
         shape = (*shape, 2)
-    if size is not None and header_bytes + count * dtype.itemsize > size:
+    if path is not None and header_bytes + count * dtype.itemsize > path.stat().st_size:
         raise ends_early(shown)
     axes = range(len(shape))
     order = None
@@ -221,4 +224,15 @@ def _npy_entry(
             for raw in raw_blocks(file, count, dtype.itemsize, limit, shown):
                 yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
 
-    return TensorEntry(name, part, shape, read, order=order)
+    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
+        assert path is not None
+        stored = axes if order is None else order
+        lengths, wanted = [shape[axis] for axis in stored], [box[axis] for axis in stored]
+        with path.open("rb", buffering=0) as file:
+            for raw in box_blocks(
+                file, header_bytes, lengths, wanted, dtype.itemsize, limit, shown
+            ):
+                yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
+
+    parts = None if path is None else read_box
+    return TensorEntry(name, part, shape, read, order=order, read_box=parts)

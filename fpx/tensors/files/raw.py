@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from operator import mul
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -32,6 +35,62 @@ def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -
         block = buffer[: min(limit, count - start) * itemsize]
         fill(file, block.data, name)
         yield block
+
+
+_SEEK = 1 << 13  # bytes that are read as soon as another place in a file is found
+
+
+def box_blocks(
+    file: Stream,
+    at: int,
+    shape: Sequence[int],
+    box: Sequence[range],
+    itemsize: int,
+    limit: int,
+    name: str,
+    seek: int = _SEEK,
+) -> Iterator[Bytes]:
+    """A part of an array that lies in a file, in the order of the file.
+
+    Args:
+        file: open, and not at any place in particular.
+        at: the byte where the array begins.
+        shape: elements along each axis, the slowest first.
+        box: the part: indexes along the same axes.
+        itemsize: bytes of an element.
+        limit: elements of a block, at most.
+        name: the file's name for messages.
+        seek: bytes up to which more than the part is read, rather than to look for each piece.
+
+    Raises:
+        InputError: the file ends before.
+    """
+    # what is read at once: some indexes of one axis, with all that is faster in the file
+    axis = len(shape) - 1
+    while axis > 0 and (
+        prod(shape[axis:]) * itemsize <= seek or all(map(_is_all, box[axis:], shape[axis:]))
+    ):
+        axis -= 1
+    inner = prod(shape[axis + 1 :])
+    whole = all(map(_is_all, box[axis + 1 :], shape[axis + 1 :]))
+    some = (slice(None), *(slice(along.start, along.stop) for along in box[axis + 1 :]))
+    steps = [prod(shape[number + 1 :]) for number in range(axis)]
+    for index in product(*box[:axis]):
+        start = sum(map(mul, index, steps)) + box[axis].start * inner
+        file.seek(at + start * itemsize)
+        count = len(box[axis]) * inner
+        if whole:
+            yield from raw_blocks(file, count, itemsize, limit, name)
+            continue
+        for raw in raw_blocks(file, count, itemsize, max(limit // inner, 1) * inner, name):
+            items = raw.view(f"V{itemsize}").reshape(-1, *shape[axis + 1 :])[some].reshape(-1)
+            for first in range(0, len(items), limit):
+                yield np.ascontiguousarray(items[first : first + limit]).view(np.uint8)
+
+
+def _is_all(along: range, length: int) -> bool:
+    """Whether a range has all indexes of an axis."""
+    return len(along) == length
 
 
 def fill(file: Stream, buffer: memoryview, name: str) -> None:
