@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.formats import FormatsReport
+    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
     from fpx.report.survey import Survey
@@ -64,6 +65,7 @@ __all__ = [
     "find_format",
     "format_info",
     "formats",
+    "inspect",
     "libraries",
     "ranges",
     "survey",
@@ -321,6 +323,49 @@ def bits(
     return BitsReport(last.spec, codes, offset, last.stride, last.leftover_bytes)
 
 
+def inspect(
+    source: Any,
+    *,
+    tensor: str | None = None,
+    index: tuple[int, ...] | None = None,
+    top: int | None = None,
+    stats: bool = False,
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
+    """What is in a file or in memory: dtypes, shapes, strides, who shares a storage with whom.
+
+    Args:
+        source: the path of a tensor file, of a directory of them or of an index of shards; a torch
+            tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; or a list of
+            all these.
+        tensor: the name of one tensor: how it lies in its storage.
+        index: of that tensor, one element down to its bits.
+        top: of that tensor, so many of the largest, the smallest and the closest to zero.
+        stats: whether to read the values too, of all tensors or of that one.
+        include, exclude: patterns of tensor names: globs, or `re:` and a regular expression.
+
+    Returns:
+        An `InspectReport`; with `tensor` a `LayoutReport`, with `index` a `DecodeReport`, with
+        `top` an `ExtremesReport`.
+
+    Raises:
+        FpxError: the source cannot be read, there is no such tensor or element, or arguments
+            exclude each other.
+    """
+    from fpx.measure.inspect import inspect as look
+
+    return look(
+        list(source) if isinstance(source, (list, tuple)) else [source],
+        tensor=tensor,
+        index=index,
+        top=top,
+        stats=stats,
+        include=_each(include),
+        exclude=_each(exclude),
+    )
+
+
 def cast_compare(
     source: Any = (),
     to: str | FormatSpec | Iterable[str | FormatSpec] | None = None,
@@ -337,8 +382,9 @@ def cast_compare(
     """What a cast to each target loses of a tensor, an array, a file or a distribution.
 
     Args:
-        source: a torch tensor, a numpy array, the path of a tensor file, the name of a distribution
-            such as `"normal"`, or a list of those; none means every distribution.
+        source: the path of a tensor file, of a directory of them or of an index of shards; a torch
+            tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; the name of a
+            distribution such as `"normal"`; or a list of all these. None means every distribution.
         to: target format or formats; None means float16 and bfloat16.
         from_: dtype in which distributions are drawn.
         backend: `torch`, `numpy`, `ml_dtypes` or `exact`; None means torch, and exact where torch

@@ -12,7 +12,6 @@ from fpx.core.formats import FORMATS
 from fpx.core.numbers import Code
 from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
-from fpx.report.base import Report
 from fpx.report.decode import DecodeReport
 from fpx.report.inspect import (
     Element,
@@ -43,7 +42,7 @@ def inspect(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     progress: Progress | None = None,
-) -> Report:
+) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
     """What is in sources, or what one tensor of them is.
 
     Args:
