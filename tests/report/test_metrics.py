@@ -30,9 +30,8 @@ KEYS = [
 def test_the_keys_of_json_are_those_of_old() -> None:
     report = fpx.cast_compare(torch.tensor([1.0, 7e4]), to="fp16")
     for entry in (*report.to_dict()["results"], *report.to_dict()["totals"]):
-        assert [*entry][: len(KEYS)] == KEYS
-    assert [*METRICS] == KEYS[6:25]
-    assert [*LOCATIONS] == KEYS[25:30]
+        assert [key for key in entry if key in KEYS] == KEYS
+        assert {*entry} - {*KEYS} <= {*METRICS, *LOCATIONS}
 
 
 def test_rows_have_their_metrics_and_locations_as_attributes() -> None:
@@ -78,6 +77,6 @@ def test_nothing_reads_annotations(module: Any) -> None:
 def test_a_total_of_nothing_has_every_metric() -> None:
     (row,) = fpx.cast_compare(torch.ones(0), to="fp16").rows
     assert [*row.metrics] == [*METRICS]
-    assert [*row.locations] == [*LOCATIONS] or {*row.locations} == {*LOCATIONS}
+    assert {*row.locations} == {*LOCATIONS}
     assert all(row.metrics[n] == 0 for n, m in METRICS.items() if m.is_count and not m.on_device)
     assert math.isnan(row.sqnr_db)
