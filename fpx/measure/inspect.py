@@ -22,14 +22,13 @@ from fpx.report.inspect import (
     TensorInfo,
     TensorStats,
 )
-from fpx.tensors.dtypes import dtype_name, spec_of
+from fpx.tensors.dtypes import codes_of, dtype_name, spec_of
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.words import quoted
 
 _BLOCK = 1 << 16
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _WIDE = FORMATS["float64"]
 
 
@@ -171,8 +170,7 @@ def element(
     position = entry.position(wrapped)
     for block in entry.blocks(_BLOCK):
         if position < len(block):
-            bits = block[position : position + 1].view(_BITS[entry.dtype.itemsize])
-            code = int(bits.item()) % (1 << 8 * entry.dtype.itemsize)
+            code = int(codes_of(block[position : position + 1]).item()) % (1 << spec.bits)
             text = f"{tensor}[{', '.join(map(str, wrapped))}]"
             literal = Code(code, spec.bits, text)
             return DecodeReport.of(literal, spec, Rounding.TIES_TO_EVEN, Overflow.IEEE)

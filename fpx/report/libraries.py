@@ -9,6 +9,7 @@ from typing import ClassVar
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, hex_code
+from fpx.report.columns import Table
 from fpx.report.decode import DecodeReport
 
 
@@ -37,6 +38,9 @@ class LibraryCast:
         return value_text(self.code, self.spec)
 
 
+_CAST_KEYS = ("library", "version", "input", "code", "value", "agrees", "reason")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LibraryReport(Report):
     """A number in a format, and what the libraries that have the format make of it.
@@ -62,20 +66,22 @@ class LibraryReport(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """The entry of `DecodeReport`, with `libraries` in it."""
         (entry,) = self.exact.results()
-        return [
-            entry
-            | {
-                "libraries": [
-                    {
-                        "library": cast.library,
-                        "version": cast.version,
-                        "input": self.source,
-                        "code": hex_code(cast.code, cast.spec),
-                        "value": cast.value,
-                        "agrees": cast.agrees,
-                        "reason": cast.reason,
-                    }
-                    for cast in self.casts
-                ]
-            }
-        ]
+        return [entry | {"libraries": [self._entry(cast) for cast in self.casts]}]
+
+    def table(self) -> Table:
+        """A row for each library: the columns of `DecodeReport`, then `cast.library` and so on."""
+        exact = self.exact.table()
+        casts = [self._entry(cast) for cast in self.casts] or [dict.fromkeys(_CAST_KEYS)]
+        columns = (*exact.columns, *(f"cast.{key}" for key in _CAST_KEYS))
+        return Table(columns, tuple((*exact.rows[0], *cast.values()) for cast in casts))
+
+    def about(self) -> str:
+        """Number, format and code."""
+        return self.exact.about()
+
+    def _entry(self, cast: LibraryCast) -> dict[str, JsonValue]:
+        values = (
+            cast.library, cast.version, self.source, hex_code(cast.code, cast.spec), cast.value,
+            cast.agrees, cast.reason,
+        )  # fmt: skip
+        return dict(zip(_CAST_KEYS, values, strict=True))
