@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.formats import FormatsReport
+    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
     from fpx.report.survey import Survey
@@ -64,6 +65,7 @@ __all__ = [
     "find_format",
     "format_info",
     "formats",
+    "inspect",
     "libraries",
     "ranges",
     "survey",
@@ -321,40 +323,105 @@ def bits(
     return BitsReport(last.spec, codes, offset, last.stride, last.leftover_bytes)
 
 
+def inspect(
+    source: Any,
+    *,
+    tensor: str | None = None,
+    index: tuple[int, ...] | None = None,
+    top: int | None = None,
+    stats: bool = False,
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
+    """What is in a file or in memory: dtypes, shapes, strides, who shares a storage with whom.
+
+    Args:
+        source: the path of a tensor file, of a directory of them or of an index of shards; a torch
+            tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; or a list of
+            all these.
+        tensor: the name of one tensor: how it lies in its storage.
+        index: of that tensor, one element down to its bits.
+        top: of that tensor, so many of the largest, the smallest and the closest to zero.
+        stats: whether to read the values too, of all tensors or of that one.
+        include, exclude: patterns of tensor names: globs, or `re:` and a regular expression.
+
+    Returns:
+        An `InspectReport`; with `tensor` a `LayoutReport`, with `index` a `DecodeReport`, with
+        `top` an `ExtremesReport`.
+
+    Raises:
+        FpxError: the source cannot be read, there is no such tensor or element, or arguments
+            exclude each other.
+    """
+    from fpx.measure.inspect import inspect as look
+
+    return look(
+        list(source) if isinstance(source, (list, tuple)) else [source],
+        tensor=tensor,
+        index=index,
+        top=top,
+        stats=stats,
+        include=_each(include),
+        exclude=_each(exclude),
+    )
+
+
 def cast_compare(
     source: Any = (),
-    to: str | FormatSpec | Iterable[str | FormatSpec] = ("float16", "bfloat16"),
+    to: str | FormatSpec | Iterable[str | FormatSpec] | None = None,
     *,
     from_: str | FormatSpec = "float32",
+    backend: str | None = None,
     device: str = "cpu",
     size: int = 1 << 20,
     seed: int = 0,
+    fail_if: str | Iterable[str] = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
 ) -> CastReport:
-    """What torch's cast to each target loses of a tensor, an array, a file or a distribution.
+    """What a cast to each target loses of a tensor, an array, a file or a distribution.
 
     Args:
-        source: a torch tensor, a numpy array, the path of a tensor file, the name of a distribution
-            such as `"normal"`, or a list of those; none means every distribution.
-        to: target format or formats.
+        source: the path of a tensor file, of a directory of them or of an index of shards; a torch
+            tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; the name of a
+            distribution such as `"normal"`; or a list of all these. None means every distribution.
+        to: target format or formats; None means float16 and bfloat16.
         from_: dtype in which distributions are drawn.
+        backend: `torch`, `numpy`, `ml_dtypes` or `exact`; None means torch, and exact where torch
+            has no such cast.
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
         size, seed: of the random distributions.
+        fail_if: conditions such as `"overflow_count>0"`: the rows that meet one are the report's
+            `failures()`.
+        include, exclude: patterns of tensor names.
 
     Raises:
-        FpxError: the source cannot be read, or the device is not there.
+        FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
     """
+    from fpx.casts.backends import BACKENDS
     from fpx.measure.cast_compare import cast_compare as compare
+    from fpx.report.checks import parse_condition
 
-    sources = list(source) if isinstance(source, (list, tuple)) else [source]
+    if backend is not None and backend not in BACKENDS:
+        raise InputError(f"{quoted(backend)} is not one of {', '.join(BACKENDS)}: `backend`")
     targets = [to] if isinstance(to, (str, FormatSpec)) else to
     return compare(
-        sources,
-        [find_format(name) for name in targets],
+        list(source) if isinstance(source, (list, tuple)) else [source],
+        None if targets is None else [find_format(name) for name in targets],
         from_=find_format(from_),
         device=device,
         size=size,
         seed=seed,
+        backend=None if backend is None else BACKENDS[backend],
+        checks=[parse_condition(text) for text in _each(fail_if)],
+        include=_each(include),
+        exclude=_each(exclude),
     )
+
+
+def _each(texts: str | Iterable[str]) -> list[str]:
+    """One text, or several, as a list."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def _arguments(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,6 @@ from fpx.core.formats import FORMATS
 from fpx.core.numbers import Code
 from fpx.core.policy import Overflow, Rounding
 from fpx.errors import InputError
-from fpx.report.base import Report
 from fpx.report.decode import DecodeReport
 from fpx.report.inspect import (
     Element,
@@ -42,7 +42,7 @@ def inspect(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     progress: Progress | None = None,
-) -> Report:
+) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
     """What is in sources, or what one tensor of them is.
 
     Args:
@@ -275,18 +275,23 @@ def tensor_stats(
     for part in entry.blocks(block):
         values = part.to(torch.float64)
         magnitude = values.abs()
-        zero, nan = magnitude == 0, values.isnan()
-        zeros += int(zero.count_nonzero())
-        nans += int(nan.count_nonzero())
-        infinities += int(values.isinf().count_nonzero())
-        subnormals += int(((magnitude < normal) & ~zero).count_nonzero())
-        fields = magnitude.view(torch.int64)[~zero] >> _WIDE.fraction_bits
-        exponents += torch.bincount(fields, minlength=len(exponents))
-        numbers = values[~nan]
-        if len(numbers):
-            low, high = torch.aminmax(numbers)
+        least, most = map(float, torch.aminmax(magnitude))  # NaN both where there is one
+        zero = len(part) - int(magnitude.count_nonzero())
+        zeros += zero
+        if not math.isfinite(most):
+            nan = values.isnan()
+            nans += int(nan.count_nonzero())
+            infinities += int(values.isinf().count_nonzero())
+            values = values[~nan]
+        if len(values):
+            low, high = torch.aminmax(values)
             lows.append(float(low))
             highs.append(float(high))
+        if not least >= normal:  # also where there is a NaN
+            subnormals += int((magnitude < normal).count_nonzero()) - zero
+        fields = magnitude.view(torch.int64) >> _WIDE.fraction_bits
+        exponents += torch.bincount(fields, minlength=len(exponents))
+        exponents[0] -= zero  # which have the exponent of float64's subnormals
         if progress is not None:
             progress.advance(len(part))
     histogram = {

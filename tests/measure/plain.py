@@ -12,7 +12,7 @@ from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement
 from fpx.measure.squares import ScaledSquares
-from tests.measure.definitions import exponent_of, ulp_exponent
+from tests.measure.definitions import exponent_of, overflow_threshold, ulp_exponent
 
 Number = Fraction | float
 """A float stands for what is not finite."""
@@ -32,10 +32,7 @@ def measure_plainly(
     x = [number(element.item()) for element in source.x]
     results = [number(element) for element in q.to(torch.float64).tolist()]
     weights = [1] * len(x) if source.weights is None else [int(w) for w in source.weights]
-    top = target.max_finite.fraction
-    limit = top + Fraction(2) ** (ulp_exponent(top, target) - 1)
-    stays = target.max_finite_magnitude % 2 == 0
-
+    limit, stays = overflow_threshold(target)
     counts: Counter[str] = Counter()
     firsts: dict[str, int] = {}
     exponents: Counter[int] = Counter()

@@ -40,13 +40,14 @@ def equal(one: Measurement, other: Measurement) -> None:
     assert one.sums.keys() == other.sums.keys()
     for name in one.sums:
         off = abs(_total(one, name) - _total(other, name))
-        assert off <= _total(other, name) * Fraction(1, 10**12), name
+        assert off <= abs(_total(other, name)) * Fraction(1, 10**12), name
 
 
 def _total(measurement: Measurement, name: str) -> Fraction:
     found = measurement.sums[name]
-    assert isinstance(found, ScaledSquares)
-    return Fraction(found.total) * Fraction(4) ** found.exponent
+    if isinstance(found, ScaledSquares):
+        return Fraction(found.total) * Fraction(4) ** found.exponent
+    return Fraction(found)
 
 
 def _random_codes(dtype: torch.dtype, count: int, seed: int) -> torch.Tensor:
@@ -74,7 +75,7 @@ def blocks(dtype: torch.dtype) -> list[torch.Tensor]:
     normal = torch.from_numpy(rng.standard_normal(30))
     tiny, inf, nan = 2.0**-149, math.inf, math.nan
     specials = [0.0, -0.0, inf, -inf, nan, tiny, -3 * tiny, 2.0**-25, 65519.0, -65520.0, 464.0,
-                448.0, 5e-324, 1.5e-310, 1.7e308, 3.4e38, 7.0, -5.0, 2.0**-24 * 1.5, 1e-9]  # fmt: skip
+                448.0, 5e-324, 1.5e-310, 1.7e308, 3.4e38, 7.0, -5.0, 1e-7, 1e-9]  # fmt: skip
     wide = [
         normal, normal * 2.0**-20, normal * 2.0**-130, normal * 2.0**12, normal * 2.0**120,
         torch.tensor(specials), torch.tensor([nan, nan]), torch.tensor([inf, -inf, inf]),
@@ -121,9 +122,8 @@ def test_what_is_known_is_not_looked_for() -> None:
     source = SourceBlock(x)
     for measurer in (measure, measure_plainly):
         every = measurer(source, q, F16, NOTHING)
-        assert {name: at.position for name, at in every.maxima.items()} == {
-            "max_abs_error": 0, "max_rel_error": 2, "max_error_ulp": 0,
-        }  # fmt: skip
+        expected = {"max_abs_error": 0, "max_rel_error": 2, "max_error_ulp": 0}
+        assert {name: every.maxima[name].position for name in expected} == expected
         assert every.firsts == {"overflow_count": 1}
         maxima = {name: largest.value for name, largest in every.maxima.items()}
         again = measurer(source, q, F16, Known(maxima, {"overflow_count"}))
