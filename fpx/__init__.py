@@ -27,7 +27,7 @@ from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
-from fpx.report.base import Renderer, Report, draw_with
+from fpx.report.base import Report, draw_with
 from fpx.report.decode import DecodeReport
 from fpx.report.encode import EncodeReport
 from fpx.version import __version__
@@ -35,6 +35,7 @@ from fpx.words import quoted
 
 if TYPE_CHECKING:
     from fpx.core.packing import Packing
+    from fpx.report.base import Renderer
     from fpx.report.bits import BitsReport
     from fpx.report.cast_compare import CastReport
     from fpx.report.distance import DistanceReport, Distances
@@ -305,6 +306,7 @@ def bits(
             negative.
     """
     from fpx.core.packing import Packing
+    from fpx.report.base import Renderer
     from fpx.report.bits import BitsReport, bits_stream, read_chunks
 
     if packing is not None:
