@@ -304,7 +304,6 @@ def bits(
             negative.
     """
     from fpx.core.packing import Packing
-    from fpx.report.base import Renderer
     from fpx.report.bits import BitsReport, bits_stream, read_chunks
 
     if packing is not None:
