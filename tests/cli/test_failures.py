@@ -120,8 +120,10 @@ def test_usage_points_to_the_commands_help(args: list[str], message: str) -> Non
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["bits", "-", "--dtype", "bf16", "--offset", "-1"], "--offset must not be negative, as -1 is"),
-        (["bits", "-", "--dtype", "bf16", "--count", "-2"], "--count must not be negative, as -2 is"),
+        (["bits", "-", "--dtype", "bf16", "--offset", "-1"],
+         "--offset must not be negative, as -1 is"),
+        (["bits", "-", "--dtype", "bf16", "--count", "-2"],
+         "--count must not be negative, as -2 is"),
         (["table", "bf16"],
          "bfloat16 has 2^16 codes, too many for one table: choose some with --around and --count"),
         (["table", "fp4", "--around", "1", "--count", "0"], "--count must be at least 1, not 0"),
