@@ -1,4 +1,4 @@
-"""The examples of README.md and docs/; run by test_docs.py, rewritten by scripts/regenerate."""
+"""What README.md and docs/ show of fpx; run by test_docs.py, rewritten by scripts/regenerate."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from fpx.report.metrics import METRICS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _CONSOLE = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
+_METRICS_HEAD = "| metric | unit | what it says |\n|---|---|---|\n"
+_METRICS_ROWS = re.compile(rf"(?<={re.escape(_METRICS_HEAD)})(?:\|.*\n)*")
 _PATIENCE = 120  # seconds for one example, on a busy machine
 
 
@@ -63,11 +67,20 @@ def output_of(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in result.stdout.splitlines()).strip("\n")
 
 
+def with_metrics(text: str) -> str:
+    """A page with a row for every metric in its table of them, if it has one."""
+    rows = ""
+    for row in METRICS.values():
+        says = row.says.replace("|", "\\|")
+        rows += f"| `{row.name}` | {row.unit} | {says} |\n"
+    return _METRICS_ROWS.sub(lambda _: rows, text)
+
+
 def rewritten(text: str, folder: Path) -> str:
-    """A page with what its console examples print now; they run in `folder`."""
+    """A page with what its console examples print now, and its metrics; they run in `folder`."""
 
     def example(found: re.Match[str]) -> str:
         output = output_of(found[1], folder)
         return f"$ {found[1]}\n{output}\n" if output else f"$ {found[1]}\n"
 
-    return _CONSOLE.sub(lambda block: _COMMAND.sub(example, block[0]), text)
+    return _CONSOLE.sub(lambda block: _COMMAND.sub(example, block[0]), with_metrics(text))

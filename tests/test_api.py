@@ -10,6 +10,7 @@ import torch
 import fpx
 from fpx.errors import InputError
 from fpx.report.cast_compare import CastReport
+from fpx.report.inspect import ExtremesReport, InspectReport
 
 
 def test_python_api_takes_tensors_and_arrays() -> None:
@@ -30,3 +31,27 @@ def test_unknown_choices_are_named() -> None:
         fpx.encode("1", "bf16", rounding="up")
     with pytest.raises(InputError, match="float16"):
         fpx.encode("1", "fp17")
+
+
+def test_inspect_takes_tensors_and_arrays_and_collections_of_them() -> None:
+    layer = torch.nn.Linear(3, 2)
+    for data in (layer, layer.state_dict(), dict(layer.state_dict())):
+        report = fpx.inspect(data, stats=True)
+        assert isinstance(report, InspectReport)
+        assert [item.tensor for item in report] == ["weight", "bias"]
+        assert repr(report) == "<InspectReport: 2 rows, 32 bytes>"
+        assert [row.tensor for row in fpx.cast_compare(data, to="fp16").rows] == ["weight", "bias"]
+    (one,) = fpx.inspect(np.ones((2, 3), ml_dtypes.bfloat16))
+    assert (one.dtype, one.shape) == ("bfloat16", (2, 3))
+    several = fpx.inspect([np.ones(3), {"a": torch.ones(2), "b": torch.ones(1)}], exclude="b")
+    assert [(item.source, item.tensor) for item in several] == [
+        ("tensor", "tensor"), ("tensor1", "a"),
+    ]  # fmt: skip
+    found = fpx.inspect({"x": torch.tensor([[1.0, -4.0]])}, tensor="x", top=1)
+    assert isinstance(found, ExtremesReport)
+    assert found.smallest[0].index == (0, 1)
+    assert len(found.table().rows) == 3
+    with pytest.raises(fpx.FpxError, match="`top` and `stats` exclude each other"):
+        fpx.inspect(layer, tensor="bias", top=1, stats=True)
+    with pytest.raises(fpx.FpxError, match="no such file"):
+        fpx.inspect("nofile")

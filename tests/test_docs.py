@@ -14,7 +14,16 @@ from fpx.cli.app import app
 from fpx.report.metrics import METRICS
 from fpx.tensors.distributions import NAMES as DISTRIBUTIONS
 from fpx.tensors.files.kinds import SUFFIXES
-from tests.examples import PAGES, ROOT, Example, examples, output_of, python_examples, rewritten
+from tests.examples import (
+    PAGES,
+    ROOT,
+    Example,
+    examples,
+    output_of,
+    python_examples,
+    rewritten,
+    with_metrics,
+)
 
 PACKAGE = ROOT / "fpx"
 GROUP = typer.main.get_group(app)
@@ -27,7 +36,9 @@ TEXTS = {
 EXAMPLES = list(dict.fromkeys(example for text in TEXTS.values() for example in examples(text)))
 
 # what torch runs on differs from machine to machine; the numbers must not
-_MACHINE = re.compile(r"cast by torch .*|torch .* on cpu|(torch|numpy|ml_dtypes) [0-9]\S* *|─")
+_MACHINE = re.compile(
+    r"cast by (torch|fpx) .*|torch .* on cpu|(torch|numpy|ml_dtypes) [0-9]\S* *|─"
+)
 
 
 @pytest.mark.parametrize(("command", "output"), EXAMPLES, ids=[e.command[:60] for e in EXAMPLES])
@@ -91,6 +102,12 @@ def test_every_option_is_documented(command: str) -> None:
 @pytest.mark.parametrize("name", [*METRICS, *DISTRIBUTIONS, *SUFFIXES])
 def test_every_metric_distribution_and_kind_of_file_is_documented(name: str) -> None:
     assert f"`{name}`" in TEXTS["docs/cast-compare.md"]
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    page = TEXTS["docs/cast-compare.md"]
+    assert with_metrics(page) == page
+    assert with_metrics(page.replace("| `count` |", "| `old` |")) == page
 
 
 def test_python_names_are_documented() -> None:

@@ -121,7 +121,9 @@ def screen_of(name: str, width: int) -> str:
     lines = [line.rstrip() for line in out.splitlines()]
     assert max(map(len, lines)) <= width
     # the heading is as long as a version and wraps where it will
-    return re.sub(r"cast by \w+\s[^()]*\([^()]*\)", "cast by …", "\n".join(lines)) + "\n"
+    return (
+        re.sub(r"cast by .*? on [^()]*\([^()]*\)", "cast by …", "\n".join(lines), flags=re.S) + "\n"
+    )
 
 
 def made() -> dict[str, str]:

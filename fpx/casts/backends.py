@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.version import __version__
-from fpx.words import listed, quoted
+from fpx.words import listed, quoted, reason
 
 if TYPE_CHECKING:
     import torch
@@ -166,9 +166,15 @@ class TorchBackend(Backend):
         return q.view(container(target))
 
     def _compiled_cast(self, held: torch.dtype, wanted: torch.dtype) -> Callable[[Tensor], Tensor]:
-        """The cast that torch.compile makes from one dtype to another, made once."""
+        """The cast that torch.compile makes from one dtype to another, made once.
+
+        Raises:
+            UnavailableError: (when it first casts) torch.compile fails, for want of a C++ compiler
+                perhaps.
+        """
         if (held, wanted) not in self._compiled:
             import torch
+            from torch._dynamo.exc import TorchDynamoException
 
             def to(x: Tensor) -> Tensor:
                 return x.to(wanted)
@@ -176,7 +182,17 @@ class TorchBackend(Backend):
             # torch.compile counts what it compiled by code object, and past eight dtypes it gives
             # up without a word: so every pair has a code object of its own
             to.__code__ = to.__code__.replace()
-            self._compiled[held, wanted] = torch.compile(to, dynamic=True, fullgraph=True)
+            made = torch.compile(to, dynamic=True, fullgraph=True)
+
+            def cast(x: Tensor) -> Tensor:
+                try:
+                    return made(x)
+                except TorchDynamoException as error:
+                    raise UnavailableError(
+                        f"torch.compile makes no cast from {held} to {wanted}: {reason(error)}"
+                    ) from None
+
+            self._compiled[held, wanted] = cast
         return self._compiled[held, wanted]
 
 
@@ -205,7 +221,7 @@ class _ArrayBackend(Backend):
         import numpy as np
         import torch
 
-        from fpx.tensors.dtypes import array_dtype, container
+        from fpx.tensors.dtypes import array_dtype, container, dtype_name
 
         held, wanted = array_dtype(origin), array_dtype(target)
         added = not (_is_numpys_own(origin) and _is_numpys_own(target))
@@ -220,7 +236,7 @@ class _ArrayBackend(Backend):
                     q = x.astype(wanted)
         except TypeError:  # not all of ml_dtypes' types cast to each other
             raise self._refusal(origin, target) from None
-        held_in = str(container(target)).removeprefix("torch.")
+        held_in = dtype_name(container(target))
         return torch.from_numpy(q.view(held_in)).to(codes.device)
 
 

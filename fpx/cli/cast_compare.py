@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from fpx.casts.backends import BACKENDS
 from fpx.cli import options
-from fpx.cli.failures import INTERRUPTED, complain, note
+from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
-from fpx.cli.output import print_json, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format
-from fpx.errors import CheckError, InputError
+from fpx.errors import InputError
+from fpx.report.cast_compare import TARGETS, CastReport
+from fpx.report.checks import parse_condition
+from fpx.report.metrics import METRICS
 from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
 
-if TYPE_CHECKING:
-    from fpx.report.cast_compare import CastReport
 
-_TARGETS = ("float16", "bfloat16")
-_FAILURES_SHOWN = 20
-
-
+@options.output_forms
 def cast_compare(
     sources: Annotated[
         list[str] | None,
@@ -50,9 +47,18 @@ def cast_compare(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="Target format; repeat for several. Without it: float16 and bfloat16.",
+            help=f"Target format; repeat for several. Without it: {' and '.join(TARGETS)}.",
             autocompletion=complete_format,
             show_default=False,
+        ),
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="Who casts. Without it: torch, and correct rounding (exact) where torch has no "
+            "such cast.",
+            show_default=False,
+            **options.one_of(BACKENDS),
         ),
     ] = None,
     device: Annotated[
@@ -67,16 +73,17 @@ def cast_compare(
             "--fail-if",
             metavar="CONDITION",
             help="Exit 1 if a row meets it, as in 'overflow_count>0', 'underflow_count>1%' or "
-            "'sqnr_db<50'; repeat for several. Metrics are the keys of --json.",
+            "'sqnr_db<50'; repeat for several. Metrics, as in --json: "
+            f"{', '.join(METRICS)}.",
             show_default=False,
         ),
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     top: Annotated[int, typer.Option(help="Rows to show; of more, the worst come first.")] = 20,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
-    """Cast tensors with torch and report overflow, underflow and precision loss.
+    """Cast tensors and report overflow, underflow and precision loss.
 
     One row per tensor and target. Errors are measured in float64 against the source's value, in
     ulps of the target. On a device other than the CPU, results are compared with the CPU's too.
@@ -94,15 +101,14 @@ def cast_compare(
     fpx cast-compare model.pt --to bf16 --fail-if 'overflow_count>0'
     fpx cast-compare checkpoint/ --to fp16 --include 'layers.*.weight'
     fpx cast-compare normal boundaries --from float64 --to fp16
+    fpx cast-compare weights.npy --to fp4 --to e3m4 --to tf32
     fpx cast-compare --device cuda --json
     """
-    from fpx.report.checks import parse_condition
-
     conditions = [parse_condition(text) for text in fail_if or ()]
-    targets = [find_format(name) for name in to or _TARGETS]
+    targets = [find_format(name) for name in to] if to else None
     origin = find_format(from_)
     if top < 1:
-        raise InputError(f"--top must be at least 1, not {top}")
+        raise InputError(f"`top` must be at least 1, not {top}")
 
     from fpx.measure.cast_compare import cast_compare as compare
 
@@ -114,32 +120,30 @@ def cast_compare(
             device=device,
             size=size,
             seed=seed,
+            backend=None if backend is None else BACKENDS[backend],
             progress=progress,
             include=include or (),
             exclude=exclude or (),
             keep_partial=True,
             checks=conditions,
         )
-    if device == "auto":
-        sys.stderr.write(f"fpx: auto took {report.details['device']}\n")
-    for line in report.notes:
-        note(line)
-    _show(report, top, json)
-    for error in report.errors:
-        complain(error)
-    if report.partial:
-        complain("interrupted: the last row and the totals are of a part")
-        raise typer.Exit(INTERRUPTED)
-    failures = report.failures()
-    for failure in failures[:_FAILURES_SHOWN]:
-        complain(failure.text)
-    if report.errors:
-        raise typer.Exit(InputError.exit_code)
-    if failures:
-        more = len(failures) - _FAILURES_SHOWN
-        if more > 0:
-            complain(f"and {more} more rows")
-        raise typer.Exit(CheckError.exit_code)
+
+    def draw(found: CastReport) -> object:
+        from fpx.render.cast_compare import cast_tables
+
+        return cast_tables(found, top)
+
+    cut = "interrupted: the last row and the totals are of a part"
+    finish(
+        report,
+        how,
+        draw=draw,
+        took=report.details.device if device == "auto" else None,
+        notes=report.notes,
+        errors=report.errors,
+        interrupted=cut if report.partial else None,
+        failures=report.failures(),
+    )
 
 
 def _distributions() -> str:
@@ -154,12 +158,3 @@ def _distributions() -> str:
 
 
 cast_compare.__doc__ = (cast_compare.__doc__ or "").replace("    DISTRIBUTIONS", _distributions())
-
-
-def _show(report: CastReport, top: int, json: bool) -> None:
-    if json:
-        print_json(report)
-        return
-    from fpx.render.cast_compare import cast_tables
-
-    show(report, "text", lambda found: cast_tables(found, top))

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import complain, note
-from fpx.cli.output import print_json, print_report
+from fpx.cli.failures import finish
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
 
 
+@options.output_forms
 def inspect(
     files: Annotated[
         list[str],
@@ -59,7 +59,7 @@ def inspect(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    json: options.Json = False,
+    how: str = "text",
 ) -> None:
     """Show what is in tensor files: names, dtypes, shapes, strides, shared storages.
 
@@ -89,16 +89,7 @@ def inspect(
             progress=progress,
         )
     whole = report if isinstance(report, InspectReport) else InspectReport(())
-    for line in whole.notes:
-        note(line)
-    if json:
-        print_json(report)
-    else:
-        print_report(report)
-    for error in whole.errors:
-        complain(error)
-    if whole.errors:
-        raise typer.Exit(InputError.exit_code)
+    finish(report, how, notes=whole.notes, errors=whole.errors)
 
 
 def _index(text: str) -> tuple[int, ...]:

@@ -297,4 +297,4 @@ def _lacking(casts: Sequence[_Cast]) -> str:
         for backend in BACKENDS.values()
         if any(backend.offers(cast.origin, cast.target) for cast in casts)
     ]
-    return f"{who} (backends that do: {listed(able)})"
+    return f"{who} (backends that do: {listed(able) or 'none'})"

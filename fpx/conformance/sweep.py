@@ -35,16 +35,18 @@ def sweep(
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=_prepare, initargs=(flush_denormal,))
+    under_way: deque[Future[int]] = deque()
     try:
-        under_way: deque[Future[int]] = deque()
-        for number in range(count):
-            if len(under_way) == 2 * workers:  # enough to keep every thread busy
+        try:
+            for number in range(count):
+                if len(under_way) == 2 * workers:  # enough to keep every thread busy
+                    done(under_way.popleft().result())
+                under_way.append(pool.submit(work, number))
+            while under_way:
                 done(under_way.popleft().result())
-            under_way.append(pool.submit(work, number))
-        while under_way:
-            done(under_way.popleft().result())
+        finally:
+            pool.shutdown(cancel_futures=True)
     finally:
-        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # what `_prepare` sets holds for threads to come, too
 
 

@@ -134,18 +134,31 @@ class SourceBlock:
 
     @cached_property
     def divisor(self) -> Tensor:
-        """|x| to divide by: 1 where x is 0 or not finite."""
-        if self.extremes[0] > 0 and self.finite is None:
+        """|x| to divide errors by; infinite, which gives 0, where x is 0 or NaN."""
+        if self.extremes[0] > 0:  # false where there is a NaN
             return self.magnitude
-        unusable = self.zero if self.finite is None else self.zero | ~self.finite
-        return torch.where(unusable, 1.0, self.magnitude)
+        return torch.where(self.magnitude > 0, self.magnitude, math.inf)
+
+    @cached_property
+    def exact_magnitude(self) -> Tensor:
+        """|x| to compare with numbers of up to 52 bits, or to take the exponent of.
+
+        A 64-bit integer is rounded to odd: what float64 lacks gets the neighbour whose last bit is
+        set, so that it stays on its side of every number of fewer bits.
+        """
+        if self.low is None:
+            return self.magnitude
+        rest = (self.value - self.rounded) + self.low
+        inward = (rest * self.rounded.sign() < 0).to(torch.int64)  # rounding went away from zero
+        bits = self.magnitude.view(torch.int64) - inward
+        return (bits | (rest != 0)).view(torch.float64)
 
     @cached_property
     def exponent_field(self) -> Tensor:
         """The bits of the exponent field of |x|, where they are in its code."""
         spec = self.measure.spec
         mask = spec.magnitude_mask ^ ((1 << spec.fraction_bits) - 1)
-        return self.magnitude.view(self.measure.bits) & mask
+        return self.exact_magnitude.view(self.measure.bits) & mask
 
     @cached_property
     def signal(self) -> ScaledSquares:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import ml_dtypes
-import numpy as np
 import torch
 
 from fpx.casts.backends import Backend
 from fpx.casts.device import Device, find_device
+from fpx.casts.environment import environment
+from fpx.core.formats import FORMATS
+from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
-from fpx.errors import InputError
+from fpx.errors import InputError, UnavailableError
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Choice, Where
 from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurement import Measurer
 from fpx.measure.metrics import locations_of, measure, metrics_of
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import CastReport, CastRow
+from fpx.report.cast_compare import MIXED, TARGETS, CastReport, CastRow
 from fpx.report.checks import Check
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.draws import Sample
@@ -34,15 +33,11 @@ TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
 
 
-MIXED = "mixed"
-"""The format of tensors of several, and the backend of casts by several."""
-
-
 def cast_compare(
     sources: Sequence[object],
-    targets: Iterable[FormatSpec],
+    targets: Iterable[FormatSpec] | None = None,
     *,
-    from_: FormatSpec,
+    from_: FormatSpec = FORMATS["float32"],
     device: str | Device = "cpu",
     size: int = 1 << 20,
     seed: int = 0,
@@ -59,7 +54,7 @@ def cast_compare(
 
     Args:
         sources: what `fpx.tensors.opening.open_all` takes; none means every distribution.
-        targets: formats to cast to.
+        targets: formats to cast to; None means those of `fpx.report.cast_compare.TARGETS`.
         from_: dtype in which distributions are drawn; files and tensors keep their own.
         device: `cpu`, `cuda`, `cuda:N` or `auto`, or a device found before; the casts run there.
         size: number of values of a random distribution.
@@ -80,8 +75,8 @@ def cast_compare(
     """
     where = device if isinstance(device, Device) else find_device(device)
     choice = Choice(backend, where)
-    specs = list(dict.fromkeys(targets))
-    sample = Sample(cast_dtype(from_), size, seed, specs)
+    specs = list(dict.fromkeys(map(find_format, TARGETS) if targets is None else targets))
+    sample = Sample(_drawn_in(from_), size, seed, specs)
     opened = open_all(sources or NAMES, include, exclude, sample=sample)
     errors = list(opened.errors)
     progress = progress or Silent()
@@ -91,6 +86,7 @@ def cast_compare(
         _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
     rows: list[CastRow] = []
     totals = {spec: _Total() for spec in specs}
+    versions: dict[str, str] = {}
     partial = False
     for name, entry in work:
         casts = _casts(entry.dtype, entry.only_for, specs, choice)
@@ -106,6 +102,7 @@ def cast_compare(
                 raise
             partial = True
         for cast in casts:
+            versions[cast.backend.name] = cast.backend.version
             own = _Total()
             for total in (own, totals[cast.target]):
                 total.add(cast)
@@ -117,12 +114,23 @@ def cast_compare(
         totals=tuple(
             _row(TOTAL, TOTAL, spec, total, where) for spec, total in totals.items() if rows
         ),
-        details=_environment(where, seed),
+        details=environment([where], seed),
         errors=tuple(errors),
         partial=partial,
         checks=tuple(checks),
+        versions=versions,
         notes=opened.notes,
     )
+
+
+def _drawn_in(spec: FormatSpec) -> torch.dtype:
+    """The dtype of distributions."""
+    try:
+        return cast_dtype(spec)
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"{error}, so no distribution is drawn in it: choose another `from_`"
+        ) from None
 
 
 def _casts(
@@ -205,16 +213,3 @@ def _row(source: str, tensor: str, target: FormatSpec, total: _Total, device: De
 def _common(names: Collection[str]) -> str:
     """The name that all have."""
     return next(iter(names)) if len(names) == 1 else MIXED
-
-
-def _environment(device: Device, seed: int) -> dict[str, Any]:
-    return {
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "ml_dtypes": ml_dtypes.__version__,
-        "device": device.label,
-        "cuda": torch.version.cuda,
-        "threads": torch.get_num_threads(),
-        "seed": seed,
-    }

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fpx.casts.backends import BACKENDS, Backend
+from fpx.casts.backends import BACKENDS, EXACT, Backend
 from fpx.casts.device import Device
 from fpx.casts.values import values
 from fpx.core.formats import FORMATS
@@ -52,13 +52,17 @@ class Choice:
                 "choose a narrower target"
             )
         if self._backend is None:
-            torch_ = BACKENDS["torch"]
-            return torch_ if self._offers(torch_, origin, target) else BACKENDS["exact"]
+            usual = BACKENDS["torch"]
+            return usual if self._offers(usual, origin, target) else EXACT
+        if not self._backend.any_device and not self._device.is_cpu:
+            raise UnavailableError(
+                f"{self._backend.name} casts on the CPU alone, not on {self._device.torch}: leave "
+                "`device` out"
+            )
         if not self._offers(self._backend, origin, target):
             raise UnavailableError(
                 f"{self._backend.name} {self._backend.version} does not cast {origin.name} to "
-                f"{target.name} on {self._device.torch.type}: take another backend, or none, which "
-                "falls to exact where torch has no cast"
+                f'{target.name}: leave `backend` out, or take `backend="{EXACT.name}"`'
             )
         return self._backend
 

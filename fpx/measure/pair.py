@@ -107,9 +107,8 @@ class Pair:
         source, limit = self.source, self.thresholds.overflow
         if source.extremes[1] < limit:
             return None
-        beyond = (
-            source.magnitude > limit if self.thresholds.tie_stays else source.magnitude >= limit
-        )
+        magnitude = source.exact_magnitude
+        beyond = magnitude > limit if self.thresholds.tie_stays else magnitude >= limit
         return beyond if source.finite is None else beyond & source.finite
 
     @cached_property
@@ -129,8 +128,7 @@ class Pair:
 
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
-        error = self.error / self.source.divisor
-        return error if self.target.zero else torch.where(self.source.zero, 0.0, error)
+        return self.error / self.source.divisor
 
     @cached_property
     def error_in_ulps(self) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -10,41 +11,41 @@ from rich.text import Text
 
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.cast_compare import CastReport, CastRow, Location
+from fpx.report.cast_compare import CastReport, CastRow, Column, Place, Severity
+from fpx.report.metrics import ELEMENTS
 from fpx.words import escape
 
 _ROWS = 20
 _LONGEST_NAME = 80
+_STYLES = {Severity.NONE: "", Severity.WARNING: WARNING_STYLE, Severity.BAD: BAD_STYLE}
 
 
 def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
     """Rows (the worst first, if they are many), totals, and where it hurts most."""
-    many = len(report.rows) > limit
-    rows = report.worst_first()[:limit] if many else list(report.rows)
-    with_device = any(row.device_mismatch_count is not None for row in report.rows)
+    rows, columns = report.shown(limit), report.columns()
+    # what is the same in all rows, the heading says, and names get the room
+    named = {"to": len(report.totals) > 1, "by": len(report.backends) > 1}
     table = plain_table()
     table.add_column("tensor", overflow="fold", min_width=11)
-    one_target = len(report.totals) == 1  # then the heading names it, and names get its room
-    if not one_target:
-        table.add_column("to", no_wrap=True)
-    for column in ("count", "overflow", "under-\nflow", "sub-\nnormal", "max\nulp", "SQNR\ndB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    if with_device:
-        table.add_column("differs\nfrom CPU", justify="right")
+    for heading, shown in named.items():
+        if shown:
+            table.add_column(heading, no_wrap=True)
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row, one_target, with_device))
+        table.add_row(_name(row), *_cells(row, named, columns))
     if len(report.rows) > len(report.totals) or report.partial:
         table.add_section()
         for row in report.totals:
-            cells = _cells(row, one_target, with_device)
-            if report.partial:
-                cells[0] = "(partial)"
-            table.add_row(*cells, style="bold")
+            name = "(partial)" if report.partial else _name(row)
+            table.add_row(name, *_cells(row, named, columns), style="bold")
     parts: list[RenderableType] = [_heading(report), table]
-    if many:
-        hidden = len(report.rows) - limit
-        parts.append(Text(f"The worst {limit} rows; {hidden:,} more in --json or with --top.\n"))
-    places = [line for row in report.totals for line in _places(row)]
+    if len(rows) < len(report.rows):
+        hidden = len(report.rows) - len(rows)
+        parts.append(
+            Text(f"The worst {len(rows)} rows; {hidden:,} more in --json or with --top.\n")
+        )
+    places = report.places()
     if places:
         parts.append(_places_table(places))
     return Group(*parts)
@@ -52,37 +53,33 @@ def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
 
 def _heading(report: CastReport) -> Text:
     origins = sorted({row.from_ for row in report.rows})
-    library = f"torch {report.details.get('torch')}"
-    device = escape(str(report.details.get("device", "")))
     targets = ", ".join(row.to for row in report.totals)
     what = f"{', '.join(origins)} to {targets}" if origins else "nothing"
-    return Text(f"{what}, cast by {library} on {device}", LABEL_STYLE)
+    by = f"cast by {' and '.join(report.casters)} on {report.details.device}"
+    return Text(escape(f"{what}, {by}" if origins else what), LABEL_STYLE)
 
 
-def _cells(row: CastRow, one_target: bool, with_device: bool) -> list[RenderableType]:
-    lost = row.overflow_count + row.unexpected_nonfinite_count
-    cells: list[RenderableType] = [
-        _name(row),
-        *([] if one_target else [row.to]),
-        f"{row.count:,}",
-        _counted(lost, BAD_STYLE),
-        _counted(row.underflow_count, WARNING_STYLE),
-        _counted(row.subnormal_count, WARNING_STYLE),
-        _number(row.max_error_ulp),
-        _decibels(row.sqnr_db),
+def _cells(row: CastRow, named: dict[str, bool], columns: Sequence[Column]) -> list[RenderableType]:
+    names = [
+        name for name, shown in zip((row.to, row.backend), named.values(), strict=True) if shown
     ]
-    if with_device:
-        cells.append(_counted(row.device_mismatch_count or 0, BAD_STYLE))
-    return cells
+    return [*names, *(_cell(column, row) for column in columns)]
+
+
+def _cell(column: Column, row: CastRow) -> RenderableType:
+    value = column.value(row)
+    if column.unit == "dB":
+        return _decibels(value)
+    if column.unit != ELEMENTS:
+        return _number(value)
+    if column.severity is Severity.NONE:
+        return f"{value:,}"
+    return Text(f"{value:,}", _STYLES[column.severity] if value else LABEL_STYLE)
 
 
 def _name(row: CastRow) -> str:
     name = escape(row.tensor)
     return name if len(name) <= _LONGEST_NAME else f"{name[:16]}…{name[-(_LONGEST_NAME - 17) :]}"
-
-
-def _counted(count: int, style: str) -> Text:
-    return Text(f"{count:,}", style if count else LABEL_STYLE)
 
 
 def _number(value: float) -> str:
@@ -99,41 +96,19 @@ def _decibels(value: float) -> Text:
     return Text(f"{value:.2f}")
 
 
-_PLACES = (
-    ("first overflow", "first_overflow"),
-    ("max error", "max_abs_error_at"),
-    ("max relative error", "max_rel_error_at"),
-    ("max error in ulps", "max_error_ulp_at"),
-    ("first difference from CPU", "first_device_mismatch"),
-)
-
-
-def _places(total: CastRow) -> list[tuple[str, str, str, Location]]:
-    return [
-        (total.to, label, _measure(total, attribute), at)
-        for label, attribute in _PLACES
-        if (at := getattr(total, attribute)) is not None
-    ]
-
-
-def _measure(total: CastRow, attribute: str) -> str:
-    metric = attribute.removesuffix("_at")
-    return _number(getattr(total, metric)) if attribute.endswith("_at") else ""
-
-
-def _places_table(places: list[tuple[str, str, str, Location]]) -> Table:
+def _places_table(places: Sequence[Place]) -> Table:
     table = plain_table("Where")
     table.add_column("to", no_wrap=True)
     table.add_column("what")
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("tensor and index", overflow="fold")
     table.add_column("value -> result", overflow="fold")
-    for target, label, size, at in places:
+    for to, what, size, at in places:
         index = ", ".join(map(str, at.index))
         table.add_row(
-            target,
-            label,
-            size,
+            to,
+            what,
+            "" if size is None else _number(size),
             f"{escape(at.tensor)}[{index}]",
             f"{_shown(at.value)} -> {_shown(at.result)}",
         )

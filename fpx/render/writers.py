@@ -50,7 +50,7 @@ def _is_limited(out: TextIO) -> bool:
 def _console(out: TextIO, limited: bool) -> Console:
     from rich.console import Console
 
-    from fpx.render.tables import AMPLE
+    from fpx.render.text import AMPLE
 
     return Console(
         file=out, width=None if limited else AMPLE, highlight=False, markup=False, emoji=False

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
+from fpx.drawing import renderer
 from fpx.errors import UnavailableError
 from fpx.report.columns import Table, table_of
 from fpx.version import __version__
@@ -37,15 +38,9 @@ if TYPE_CHECKING:
             """A notebook's bundle: MIME type -> content."""
 
 
-_renderer: list[Callable[[], Renderer]] = []
-
-
-def draw_with(load: Callable[[], Renderer]) -> None:
-    """Tells all reports who draws them; `fpx/__init__.py` does, once.
-
-    This room must not import the one that draws. `load` is called when a report is first drawn.
-    """
-    _renderer[:] = [load]
+def _drawer() -> Renderer:
+    found: Renderer = renderer()
+    return found
 
 
 class Report:
@@ -122,15 +117,15 @@ class Report:
         return ""
 
     def __str__(self) -> str:
-        return _renderer[0]().plain_text(self)
+        return _drawer().plain_text(self)
 
     def __rich__(self) -> Any:
         """What `rich.print` shows."""
-        return _renderer[0]().renderable(self)
+        return _drawer().renderable(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """What a notebook shows."""
-        return _renderer[0]().notebook(self)
+        return _drawer().notebook(self)
 
 
 class once(Generic[_Value]):  # noqa: N801 - used as a decorator, like `property`

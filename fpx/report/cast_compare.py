@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, NamedTuple
 
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Check, Failure, failures, gate
+from fpx.report.columns import Table
+from fpx.report.environment import Environment
 from fpx.report.metrics import LOCATIONS, METRICS
+
+TARGETS = ("float16", "bfloat16")
+"""The formats that are cast to where nobody chose."""
+
+
+EXACT = "exact"
+"""The backend of casts by fpx itself, which round correctly."""
+
+
+MIXED = "mixed"
+"""In a total: the format of tensors of several, and the backend of casts by several."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,75 @@ class CastRow:
         )
 
 
+class Severity(Enum):
+    """How bad it is that a number is not 0."""
+
+    NONE = "none"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers on the screen.
+
+    Attributes:
+        heading: in lines.
+        metrics: the names of those whose sum it shows, all of one unit.
+        severity: of a number in it.
+    """
+
+    heading: str
+    metrics: tuple[str, ...]
+    severity: Severity = Severity.NONE
+
+    @property
+    def unit(self) -> str:
+        """The unit of its numbers."""
+        return METRICS[self.metrics[0]].unit
+
+    def value(self, row: CastRow) -> float:
+        """Its number of a row."""
+        return sum(row.number(name) for name in self.metrics)
+
+
+COLUMNS = (
+    Column("count", ("count",)),
+    Column("overflow", ("overflow_count", "unexpected_nonfinite_count"), Severity.BAD),
+    Column("under-\nflow", ("underflow_count",), Severity.WARNING),
+    Column("sub-\nnormal", ("subnormal_count",), Severity.WARNING),
+    Column("max\nulp", ("max_error_ulp",)),
+    Column("SQNR\ndB", ("sqnr_db",)),
+    Column("differs\nfrom CPU", ("device_mismatch_count",), Severity.BAD),
+)
+"""The columns of the screen's table. One whose metrics were not measured is left out."""
+
+
+class Place(NamedTuple):
+    """Something that a user may want to look at.
+
+    Attributes:
+        to: the target.
+        what: it in words.
+        size: how large it is, where it has a size.
+        location: where it is.
+    """
+
+    to: str
+    what: str
+    size: float | None
+    location: Location
+
+
+_PLACES = {
+    "first_overflow": "first overflow",
+    "max_abs_error_at": "max error",
+    "max_rel_error_at": "max relative error",
+    "max_error_ulp_at": "max error in ulps",
+    "first_device_mismatch": "first difference from CPU",
+}
+
+
 @dataclass(frozen=True, repr=False)
 class CastReport(Report):
     """What casts did to tensors.
@@ -120,22 +203,24 @@ class CastReport(Report):
     Attributes:
         rows: one per tensor and target, in the order of the sources.
         totals: one per target, over all tensors.
-        details: versions, device, threads and seed that produced the numbers.
+        details: what produced the numbers.
         errors: one line per source that could not be read; the rest was still done.
         notes: one line per tensor that was passed over, and why.
         partial: whether the work was interrupted; the last row then tells of a part of its tensor.
         checks: what was asked of every row.
+        versions: the version of each backend that cast, by its name.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/1"
 
     rows: tuple[CastRow, ...]
     totals: tuple[CastRow, ...]
-    details: Mapping[str, JsonValue]
+    details: Environment
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     partial: bool = False
     checks: tuple[Check[CastRow], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -146,8 +231,8 @@ class CastReport(Report):
         return [row.to_dict() for row in self.rows]
 
     def environment(self) -> dict[str, JsonValue]:
-        """Versions, device, threads and seed."""
-        return dict(self.details)
+        """What produced the numbers."""
+        return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
         """Totals, errors, notes, checks and failures."""
@@ -159,6 +244,55 @@ class CastReport(Report):
             **gate(self.checks, self.failures()),
         }
 
+    def table(self) -> Table:
+        """A row for each of `rows`; the columns are always the same: all but the histogram."""
+        parts = [part.name for part in fields(Location)]
+        names = [*METRICS, *(f"{name}.{part}" for name in LOCATIONS for part in parts)]
+        of = [*self.rows[0].identity()] if self.rows else []
+        return Table(
+            (*of, *names), tuple((*row.identity().values(), *_cells(row)) for row in self.rows)
+        )
+
+    def about(self) -> str:
+        """The targets."""
+        return ", ".join(total.to for total in self.totals)
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Who cast, by name, in the order of the rows."""
+        return tuple(dict.fromkeys(row.backend for row in self.rows))
+
+    @property
+    def casters(self) -> tuple[str, ...]:
+        """Who cast, with the version."""
+        return tuple(
+            f"fpx {self.versions[name]} ({name})"
+            if name == EXACT
+            else f"{name} {self.versions[name]}"
+            for name in self.backends
+        )
+
+    def columns(self) -> list[Column]:
+        """Those of COLUMNS that were measured in some row."""
+        return [
+            column
+            for column in COLUMNS
+            if any(row.metrics[column.metrics[0]] is not None for row in self.rows)
+        ]
+
+    def shown(self, limit: int) -> list[CastRow]:
+        """The rows, or if there are more than `limit`, the worst of them, the worst first."""
+        return list(self.rows) if len(self.rows) <= limit else self.worst_first()[:limit]
+
+    def places(self) -> list[Place]:
+        """Where it hurts most, by target."""
+        return [
+            Place(total.to, what, total.metrics.get(name.removesuffix("_at")), at)
+            for total in self.totals
+            for name, what in _PLACES.items()
+            if (at := total.locations[name]) is not None
+        ]
+
     def worst_first(self) -> list[CastRow]:
         """The rows, what hurts most first."""
         return sorted(self.rows, key=CastRow.badness)
@@ -166,3 +300,20 @@ class CastReport(Report):
     def failures(self) -> list[Failure[CastRow]]:
         """The rows that fail one of `checks`, the worst first."""
         return failures(self.worst_first(), self.checks)
+
+
+def _cells(row: CastRow) -> list[Any]:
+    """The metrics and the locations of a row as the cells of a table."""
+    cells = [to_json(row.metrics[name]) for name in METRICS]
+    for name in LOCATIONS:
+        at = row.locations[name]
+        if at is None:
+            cells += [None] * len(fields(Location))
+        else:
+            cells += [
+                at.tensor,
+                " ".join(map(str, at.index)),
+                to_json(at.value),
+                to_json(at.result),
+            ]
+    return cells

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.columns import Table, table_of
+
+_NO_COLUMNS = ("stats.exponent_histogram",)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,14 @@ class InspectReport(Report):
         """One entry per tensor."""
         return [to_json(tensor) for tensor in self.tensors]
 
+    def table(self) -> Table:
+        """One row per tensor, without the histograms."""
+        return table_of(self.results(), _NO_COLUMNS)
+
+    def about(self) -> str:
+        """How large it is."""
+        return f"{self.bytes:,} bytes"
+
     def beside(self) -> dict[str, JsonValue]:
         """Sizes, `errors` and `notes`."""
         return {
@@ -149,6 +160,18 @@ class ExtremesReport(Report):
     smallest: tuple[Element, ...]
     closest_to_zero: tuple[Element, ...]
 
+    def table(self) -> Table:
+        """One row per element; `extreme` is the name of the list that it is in."""
+        return table_of(
+            {"tensor": self.tensor, "extreme": name, **to_json(element)}
+            for name in ("largest", "smallest", "closest_to_zero")
+            for element in getattr(self, name)
+        )
+
+    def about(self) -> str:
+        """Whose elements they are."""
+        return self.tensor
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayoutReport(Report):
@@ -166,3 +189,11 @@ class LayoutReport(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry, as in `InspectReport`."""
         return [to_json(self.info)]
+
+    def table(self) -> Table:
+        """One row, without the histogram."""
+        return table_of(self.results(), _NO_COLUMNS)
+
+    def about(self) -> str:
+        """Whose layout it is."""
+        return self.info.tensor

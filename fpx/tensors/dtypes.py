@@ -144,6 +144,15 @@ def cast_dtype(type_: Origin) -> torch.dtype:
     return dtype
 
 
+def named_dtype(column: str, name: str) -> torch.dtype | None:
+    """The torch dtype of what a file kind calls so, see `type_named`; None if there is none."""
+    type_ = type_named(column, name)
+    try:
+        return None if type_ is None else torch_dtype(type_)
+    except UnavailableError:
+        return None
+
+
 def widened_dtype(spec: FormatSpec) -> torch.dtype | None:
     """The torch dtype of a format that torch casts to others; None where it has none."""
     try:
@@ -183,7 +192,7 @@ def origin_of(dtype: torch.dtype) -> Origin:
     return origin
 
 
-def is_compared(dtype: torch.dtype) -> bool:
+def is_readable(dtype: torch.dtype) -> bool:
     """Whether numbers of this real dtype can be read; torch has some only to store (int4)."""
     found = _BY_DTYPE.get(dtype)
     return found is not None and (isinstance(found, IntegerType) or found.bits >= 8)

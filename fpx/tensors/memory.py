@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
-from fpx.tensors.dtypes import is_compared, tensor_dtype
+from fpx.tensors.dtypes import is_readable, tensor_dtype
 from fpx.tensors.entry import Layout, Source, TensorEntry
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import escape
@@ -82,7 +82,7 @@ def as_tensor(data: object) -> Tensor:
             "of those, a state_dict(), an nn.Module or the path of a file"
         )
     plain = data.layout is torch.strided and not data.is_quantized
-    if not (plain and is_compared(data.dtype)):
+    if not (plain and is_readable(data.dtype)):
         raise InputError(f"{data.dtype} tensors of layout {data.layout} are not read")
     return data.detach()
 

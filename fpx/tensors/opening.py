@@ -14,7 +14,7 @@ from torch import Tensor
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.draws import Sample, named_source
-from fpx.tensors.dtypes import is_compared
+from fpx.tensors.dtypes import is_readable
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
 from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
@@ -182,10 +182,10 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
     passed_over = tuple(
         f"{entry.name}: {entry.dtype} is not read"
         for entry in entries
-        if not is_compared(entry.dtype)
+        if not is_readable(entry.dtype)
     )
     notes = source.notes + passed_over
-    entries = tuple(entry for entry in entries if is_compared(entry.dtype))
+    entries = tuple(entry for entry in entries if is_readable(entry.dtype))
     if not entries:
         why = f" that fpx reads ({escape(notes[0])})" if notes else ""
         raise InputError(f"{shown} holds no tensors{why}")

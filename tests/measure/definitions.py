@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from fpx.casts.device import Device
-from fpx.core.interval import rounding_interval
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare
@@ -41,14 +40,8 @@ def reference_row(
     """The statistics from their definitions; exact rationals for the errors."""
     value = [Fraction(v) if np.isfinite(v) else None for v in x.tolist()]
     result = [Fraction(v) if np.isfinite(v) else None for v in q.tolist()]
-    top = rounding_interval(spec.max_finite_magnitude, spec)
-    assert top is not None
-    assert top.high is not None
-    limit = top.high.fraction
-    over = [
-        v is not None and (abs(v) > limit or (abs(v) == limit and not top.high_closed))
-        for v in value
-    ]
+    limit, stays = overflow_threshold(spec)
+    over = [v is not None and (abs(v) > limit or (abs(v) == limit and not stays)) for v in value]
     pairs = [(v, r) for v, r in zip(value, result, strict=True) if v is not None and r is not None]
     errors = [abs(r - v) for v, r in pairs]
     ulps = [abs(r - v) / Fraction(2) ** ulp_exponent(abs(v), spec) for v, r in pairs]
@@ -76,11 +69,24 @@ def reference_row(
     }
 
 
+def overflow_threshold(spec: FormatSpec) -> tuple[Fraction, bool]:
+    """Half an ulp above the largest value, and whether that itself is still rounded to it."""
+    top = spec.max_finite.fraction
+    half = Fraction(2) ** (ulp_exponent(top, spec) - 1)
+    return top + half, spec.max_finite_magnitude % 2 == 0
+
+
 def ulp_exponent(magnitude: Fraction, spec: FormatSpec) -> int:
-    exponent = spec.emin
-    while exponent < spec.emax and magnitude >= Fraction(2) ** (exponent + 1):
-        exponent += 1
-    return exponent - spec.fraction_bits
+    """The exponent of the ulp of a format at a magnitude, which has its own range of exponents."""
+    return min(max(exponent_of(magnitude), spec.emin), spec.emax) - spec.fraction_bits
+
+
+def exponent_of(magnitude: Fraction) -> int:
+    """The floor of log2; for 0, below that of all numbers."""
+    if not magnitude:
+        return -(1 << 30)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
+    return exponent if magnitude >= Fraction(2) ** exponent else exponent - 1
 
 
 def integer_reference(x: Any, q: np.ndarray[Any, Any], spec: FormatSpec) -> dict[str, Any]:

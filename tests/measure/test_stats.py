@@ -6,7 +6,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fpx.casts.rounding import round_codes
+from fpx.casts.values import values
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.measure.metrics import metrics_of
@@ -63,3 +67,27 @@ def test_the_relative_error_of_zero_is_none() -> None:
     row = row_of(torch.tensor([0.0, 1.0]), E8M0)
     assert (row.max_rel_error, row.max_rel_error_at) == (0, None)
     assert row.max_abs_error == 2.0**-127
+
+
+@given(
+    st.lists(st.floats(width=32), min_size=1, max_size=12),
+    st.lists(st.integers(0, 12), min_size=2, max_size=2),
+    st.sampled_from([F16, FORMATS["float8_e4m3fn"], FORMATS["float4_e2m1fn"]]),
+)
+def test_merging_is_associative(numbers: list[float], cuts: list[int], target: FormatSpec) -> None:
+    """Whatever is merged first, counts, maxima, places and histograms are those of the whole."""
+    x = torch.tensor(numbers)
+    q = values(round_codes(x.view(torch.int32), F32, target), target)
+    first, second = sorted(min(cut, len(x)) for cut in cuts)
+    parts = [
+        block_of(x[start:end], q[start:end], target, start) if start < end else CastStats()
+        for start, end in ((0, first), (first, second), (second, len(x)))
+    ]
+    a, b, c = parts
+    whole = block_of(x, q, target)
+    for merged in (a.merge(b).merge(c), a.merge(b.merge(c))):
+        same(merged, whole)
+    taken_in = CastStats()
+    for part in parts:
+        taken_in.add(part)
+    same(taken_in, whole)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 import fpx
 from fpx.measure.cast_compare import cast_compare
+from fpx.report.cast_compare import COLUMNS
 from fpx.report.checks import failures, parse_condition
-from tests.helpers import F16, F32
+from fpx.report.metrics import METRICS
+from tests.helpers import F16, F32, cells, drawn
 
 
 def test_worst_rows_first_and_totals() -> None:
@@ -60,3 +63,52 @@ def test_differences_from_the_cpu_come_before_underflow() -> None:
     ]
     found = replace(report, rows=tuple(rows)).worst_first()
     assert [row.device_mismatch_count for row in found] == [2, 1, 0]
+
+
+def test_the_table_has_the_same_columns_whatever_was_found() -> None:
+    tables = [
+        fpx.cast_compare(torch.tensor(x), to="fp16").table() for x in ([1.0], [1e9, 1e-9], [0.1])
+    ]
+    (columns,) = {table.columns for table in tables}
+    report = fpx.cast_compare(torch.tensor([[0.5, 7e4]]), to=["fp16", "fp4"])
+    assert report.table().columns == columns
+    entries = report.to_dict()["results"]
+    for entry, row in zip(entries, report.table().rows, strict=True):
+        cells = dict(zip(columns, row, strict=True))
+        at = entry["first_overflow"]
+        index = " ".join(map(str, at["index"]))
+        expected = {"tensor": at["tensor"], "index": index, "value": at["value"],
+                    "result": at["result"]}  # fmt: skip
+        assert {key: cells.pop(f"first_overflow.{key}") for key in expected} == expected
+        flat = {name: cell for name, cell in cells.items() if "." not in name}
+        assert flat == {name: entry[name] for name in flat}
+        assert {*flat} == {*report.rows[0].identity(), *METRICS}
+    assert fpx.cast_compare(torch.ones(0), to="fp16").table().rows[0][6] == 0
+
+
+def test_who_cast_is_said() -> None:
+    version = fpx.__version__
+    report = fpx.cast_compare(torch.ones(2), to="fp4")
+    assert [row.backend for row in (*report.rows, *report.totals)] == ["exact", "exact"]
+    assert report.casters == (f"fpx {version} (exact)",)
+    assert drawn(report).startswith(
+        f"float32 to float4_e2m1fn, cast by fpx {version} (exact) on cpu"
+    )
+    report = fpx.cast_compare(torch.ones(2), to=["fp16", "fp4"])
+    assert report.casters == (f"torch {torch.__version__}", f"fpx {version} (exact)")
+    heads = {tuple(row[:2]): row[2] for row in cells(drawn(report)) if row[0] == "tensor"}
+    assert heads[("tensor", "float16")] == "torch"
+    assert heads[("tensor", "float4_e2m1fn")] == "exact"
+    report = fpx.cast_compare(torch.ones(2), to="fp16", backend="numpy")
+    assert report.casters == (f"numpy {np.__version__}",)
+    assert "cast by numpy" in drawn(report)
+    assert "torch" not in drawn(report)
+
+
+def test_columns_without_measurements_are_left_out() -> None:
+    report = fpx.cast_compare(torch.ones(2), to="fp16")
+    assert [column.heading for column in report.columns()] == [
+        "count", "overflow", "under-\nflow", "sub-\nnormal", "max\nulp", "SQNR\ndB",
+    ]  # fmt: skip
+    assert len(COLUMNS) == len(report.columns()) + 1
+    assert all(len({METRICS[name].unit for name in column.metrics}) == 1 for column in COLUMNS)

@@ -42,7 +42,7 @@ def test_a_format_and_its_torch_dtype_find_each_other(spec: FormatSpec) -> None:
     dtype = dtypes.torch_dtype(spec)
     assert dtypes.spec_of(dtype) == dtypes.origin_of(dtype) == spec
     assert dtypes.dtype_name(dtype) == spec.name
-    assert dtypes.is_compared(dtype) == (spec.bits >= 8)
+    assert dtypes.is_readable(dtype) == (spec.bits >= 8)
     if spec.bits >= 8:
         assert 8 * dtype.itemsize == spec.bits
         assert dtypes.cast_dtype(spec) is dtype
@@ -55,7 +55,7 @@ def test_every_type_of_whole_numbers_has_a_row(dtype: torch.dtype) -> None:
     assert isinstance(origin, IntegerType)
     assert origin.name == dtypes.dtype_name(dtype) == str(dtype).split(".")[1]
     assert dtypes.spec_of(dtype) is None
-    assert dtypes.is_compared(dtype)
+    assert dtypes.is_readable(dtype)
     assert dtypes.cast_dtype(origin) is dtype
     assert dtypes.container(origin).itemsize == dtype.itemsize
     if dtype is not torch.bool:
@@ -70,7 +70,7 @@ def test_every_type_of_whole_numbers_has_a_row(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.quint8], ids=str)
 def test_what_is_no_plain_number_has_no_row(dtype: torch.dtype) -> None:
     assert dtypes.spec_of(dtype) is None
-    assert not dtypes.is_compared(dtype)
+    assert not dtypes.is_readable(dtype)
     assert dtypes.dtype_name(dtype) == str(dtype).split(".")[1]
     with pytest.raises(InputError, match="no format"):
         dtypes.origin_of(dtype)

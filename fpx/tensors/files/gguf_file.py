@@ -11,23 +11,17 @@ from math import prod
 from pathlib import Path
 from typing import IO
 
-import torch
-
 from fpx.errors import InputError
+from fpx.tensors.dtypes import named_dtype
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files.raw import file_blocks
 from fpx.words import quoted, quoted_path
 
-_TENSOR_TYPES = {  # ggml_type -> torch's name, for those that are plain numbers
-    0: "float32", 1: "float16", 24: "int8", 25: "int16", 26: "int32", 27: "int64", 28: "float64",
-    30: "bfloat16",
-}  # fmt: skip
-
-
-_QUANTISED = {
-    2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K", 11: "Q3_K",
-    12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
-    19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 34: "TQ1_0",
+_TYPES = {  # ggml_type -> its name; some are plain numbers, which FORMATS knows by that name
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
+    10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS",
+    17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
+    24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0",
     35: "TQ2_0", 39: "MXFP4",
 }  # fmt: skip
 
@@ -156,12 +150,11 @@ def open_gguf(path: Path) -> Source:
         raise header.damaged("it has two tensors of one name")
     end = 0
     for name, shape, kind, offset in sorted(described, key=lambda item: item[3]):
-        known = _TENSOR_TYPES.get(kind)
-        if known is None:
-            what = _QUANTISED.get(kind, f"ggml type {kind}")
-            notes.append(f"{name}: {what} is not read")
+        stored = _TYPES.get(kind, f"ggml type {kind}")
+        dtype = named_dtype("gguf", stored)
+        if dtype is None:
+            notes.append(f"{name}: {stored} is not read")
             continue
-        dtype: torch.dtype = getattr(torch, known)
         count = prod(shape)
         if offset + count * dtype.itemsize > size - start:
             raise header.damaged(f"{quoted(name)} runs past its end")

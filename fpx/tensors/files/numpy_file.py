@@ -23,16 +23,18 @@ from fpx.tensors.rows import Box
 from fpx.words import escape, quoted_path, reason
 
 
-def open_stdin() -> Source:
-    """The array of a .npy file that comes on stdin; it can be read once.
+def open_stdin(file: IO[bytes] | None = None) -> Source:
+    """The array of a .npy file that comes on stdin (or in another stream); it can be read once.
 
     Raises:
         InputError: as `open_npy`, or what comes is another kind of file.
     """
-    stdin = _Stdin(sys.stdin.buffer)
+    stdin = _Stdin(file or sys.stdin.buffer)
     kind = kind_of_stream(stdin.head)
     if kind != "npy":
-        what = f"this is {kind}" if kind else "this is none" if stdin.head else "nothing came"
+        what = (
+            f"this is of kind {kind}" if kind else "this is none" if stdin.head else "nothing came"
+        )
         raise InputError(
             f"stdin takes one .npy file, and {what}: pass other kinds of files by their path"
         )

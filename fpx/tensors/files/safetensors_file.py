@@ -7,22 +7,15 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 
-from fpx.core.formats import FORMATS
 from fpx.errors import InputError
+from fpx.tensors.dtypes import named_dtype
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.files.raw import file_blocks, unique
 from fpx.words import quoted_path, reason
 
-_INTEGERS = {
-    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
-    "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
-}  # fmt: skip
-
-
-_COMPLEX = {"C64": "float32"}
+_COMPLEX = {"C64": "F32"}  # what the two numbers of an element are
 _LARGEST_HEADER = 16 << 20  # bytes: some 100,000 tensors, each of which takes memory
 
 
@@ -54,7 +47,7 @@ def open_safetensors(path: Path) -> Source:
         if stored in _COMPLEX:
             shape = (*shape, 2)
             notes.append(f"{name}: {COMPLEX_NOTE}")
-        dtype = _dtype(stored)
+        dtype = named_dtype("safetensors", _COMPLEX.get(stored, stored))
         if dtype is None or dtype.itemsize * prod(shape) != _bytes(described):
             notes.append(f"{name}: dtype {stored} is not read")
             continue
@@ -62,13 +55,6 @@ def open_safetensors(path: Path) -> Source:
         blocks = file_blocks(path, at, dtype, prod(shape))
         entries.append(TensorEntry(name, dtype, shape, blocks))
     return Source(str(path), tuple(entries), tuple(notes))
-
-
-def _dtype(stored: str) -> torch.dtype | None:
-    spec = next((spec for spec in FORMATS.values() if spec.safetensors == stored), None)
-    name = spec.torch if spec is not None else _INTEGERS.get(stored) or _COMPLEX.get(stored)
-    dtype = getattr(torch, name or "", None)
-    return dtype if isinstance(dtype, torch.dtype) else None
 
 
 def _bytes(described: dict[str, Any]) -> int:

@@ -9,8 +9,12 @@ import pytest
 from safetensors.torch import save_file
 
 from fpx.errors import InputError
+from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.entry import Source
+from fpx.tensors.files.kinds import KINDS, READS, SUFFIXES, FileKind
+from fpx.tensors.late import load
 from fpx.tensors.opening import open_files
+from tests.helpers import call
 
 
 @pytest.mark.parametrize("what", ["nothing", "words"])
@@ -23,6 +27,37 @@ def test_a_file_without_tensors_is_an_error(what: str, tmp_path: Path) -> None:
         (tmp_path / "x.npz").rename(tmp_path / "x")
     with pytest.raises(InputError, match="holds no tensors"):
         open_files(str(tmp_path / "x"))
+
+
+def test_what_is_no_tensor_file_is_told_what_there_is(tmp_path: Path) -> None:
+    for data in (b"", b"words", b"{", b"PK"):
+        (tmp_path / "x").write_bytes(data)
+        with pytest.raises(InputError) as error:
+            open_files(str(tmp_path / "x"))
+        assert str(error.value) == (
+            f"'{tmp_path / 'x'}' is no tensor file that fpx knows: it reads {READS}"
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_row_says_all_there_is_to_say(kind: FileKind) -> None:
+    assert all(suffix in kind.says for suffix in kind.suffixes)
+    assert kind.says in READS
+    assert set(kind.suffixes) <= set(SUFFIXES)
+    assert callable(load(kind.open))
+
+
+@pytest.mark.parametrize("command", ["inspect", "cast-compare"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_help_names_every_kind(command: str, suffix: str) -> None:
+    assert suffix in call(command, "--help")[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_describes_every_distribution(name: str) -> None:
+    _, out, _ = call("cast-compare", "--help")
+    words = " ".join(out.split())
+    assert f"{name} {SAYS[name]}" in words
 
 
 def test_sources_tell_their_kind(tmp_path: Path) -> None:

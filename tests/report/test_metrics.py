@@ -1,0 +1,82 @@
+"""The table of metrics, and what derives from it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import fpx
+from fpx.report import checks, metrics
+from fpx.report.checks import parse_condition
+from fpx.report.metrics import ELEMENTS, LOCATIONS, METRICS, Merge
+from tests.helpers import call
+
+KEYS = [
+    "source", "tensor", "from", "to", "backend", "device", "count", "overflow_count",
+    "overflow_to_inf_count", "overflow_to_nan_count", "saturated_count",
+    "unexpected_nonfinite_count", "underflow_count", "subnormal_count", "nan_input_count",
+    "inf_input_count", "nan_lost_count", "exact_count", "max_abs_error", "max_rel_error",
+    "max_error_ulp", "rms_error", "sqnr_db", "device_mismatch_count",
+    "device_nan_bits_mismatch_count", "max_abs_error_at", "max_rel_error_at", "max_error_ulp_at",
+    "first_overflow", "first_device_mismatch", "exponent_histogram",
+]  # fmt: skip
+"""The keys of an entry since 0.1.0, in their order."""
+
+
+def test_the_keys_of_json_are_those_of_old() -> None:
+    report = fpx.cast_compare(torch.tensor([1.0, 7e4]), to="fp16")
+    for entry in (*report.to_dict()["results"], *report.to_dict()["totals"]):
+        assert [key for key in entry if key in KEYS] == KEYS
+        assert {*entry} - {*KEYS} <= {*METRICS, *LOCATIONS}
+
+
+def test_rows_have_their_metrics_and_locations_as_attributes() -> None:
+    (row,) = fpx.cast_compare(torch.tensor([1.0004, 7e4]), to="fp16").rows
+    for name, value in {**row.metrics, **row.locations}.items():
+        assert getattr(row, name) == value
+        assert name in dir(row)
+    assert (row.overflow_count, row.first_overflow.index) == (1, (1,))
+    with pytest.raises(AttributeError, match="overflow"):
+        _ = row.overflow
+
+
+def test_counts_are_of_elements() -> None:
+    for name, row in METRICS.items():
+        assert row.name == name
+        assert row.is_count == (row.unit == ELEMENTS) == (name.endswith("count"))
+        assert row.says
+        assert not row.is_count or row.merge is Merge.SUM
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_can_be_asked_about(name: str) -> None:
+    assert parse_condition(f"{name}>=1").metric == name
+    (row,) = fpx.cast_compare(torch.tensor([1.0004, 7e4]), to="fp16").rows
+    value = row.metrics[name]
+    assert parse_condition(f"{name}<1e300").fails(row) == (value is not None)
+    assert name in call("cast-compare", "--help", columns=200)[1].replace("\n", "")
+
+
+@pytest.mark.parametrize("module", [metrics, checks], ids=lambda module: str(module.__name__))
+def test_nothing_reads_annotations(module: Any) -> None:
+    """Metrics that were told by their annotations' text once went silent without this import."""
+    source = Path(module.__file__).read_text(encoding="utf-8")
+    future = "from __future__ import annotations\n"
+    assert future in source
+    found: dict[str, Any] = {"__name__": module.__name__}
+    exec(compile(source.replace(future, ""), module.__file__, "exec", dont_inherit=True), found)
+    assert [*found["METRICS"]] == [*METRICS]
+    if "parse_condition" in found:
+        assert found["parse_condition"]("max_error_ulp>0.5").limit == 0.5
+
+
+def test_a_total_of_nothing_has_every_metric() -> None:
+    (row,) = fpx.cast_compare(torch.ones(0), to="fp16").rows
+    assert [*row.metrics] == [*METRICS]
+    assert {*row.locations} == {*LOCATIONS}
+    assert all(row.metrics[n] == 0 for n, m in METRICS.items() if m.is_count and not m.on_device)
+    assert math.isnan(row.sqnr_db)

@@ -1,0 +1,61 @@
+"""The program that reads HDF5, started by its path."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from fpx.tensors.files import hdf5_reader
+from fpx.tensors.files.hdf5_file import READER
+
+
+@pytest.mark.parametrize("safe", [[], ["-P"]], ids=["plain", "-P"])
+def test_its_neighbours_are_not_imported_for_libraries(safe: list[str], tmp_path: Path) -> None:
+    """Without -P, Python looks for numpy and all that numpy imports beside the program first."""
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["x"] = np.arange(3, dtype=np.int16)
+    result = subprocess.run(
+        [sys.executable, *safe, str(READER), str(tmp_path / "x.h5"), "0", "-1"],
+        input=b'{"name": "x", "limit": 2}\n', capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, b"")
+    frames, data = [], result.stdout
+    while data:
+        length = int.from_bytes(data[:8], "little")
+        frames.append(data[8 : 8 + length])
+        data = data[8 + length :]
+    assert json.loads(frames[0]) == {
+        "datasets": [{"name": "x", "dtype": "<i2", "shape": [3]}],
+        "notes": [],
+    }
+    assert frames[1:] == [b"\0\0\1\0", b"\2\0", b""]
+
+
+def test_no_module_is_named_like_a_library() -> None:
+    beside = {path.stem for path in READER.parent.glob("*.py")} - {"__init__"}
+    libraries = {"torch", "numpy", "h5py", "safetensors", "ml_dtypes", "gguf", "rich", "typer"}
+    assert not beside & (libraries | sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize(
+    ("packed", "size"),
+    [(b"", 0), (b"\0a", 1), (b"\1ab", 2), (b"\1ab\x20\1", 5), (b"\1ab\xe0\x05\1", 16),
+     (b"\1ab\xe0", -1), (b"\1ab\x20", -1), (b"\5ab", -1)],
+)  # fmt: skip
+def test_what_lzf_unpacks_to(packed: bytes, size: int) -> None:
+    assert hdf5_reader._lzf_size(packed, 100) == size
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 8, 3])
+@pytest.mark.parametrize("length", [0, 1, 24, 25])
+def test_bytes_in_order_again(length: int, width: int) -> None:
+    data = bytes(range(length))
+    count = length // width
+    shuffled = b"".join(data[at : count * width : width] for at in range(width))
+    assert hdf5_reader._unshuffled(shuffled + data[count * width :], width) == data
