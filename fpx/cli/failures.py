@@ -56,6 +56,11 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
             _options[item.name] = (item.metavar or item.name.upper()).removesuffix("...")
 
 
+def command_path() -> str:
+    """The command that runs, as it is typed: `fpx decode`."""
+    return _path[0]
+
+
 def in_options(message: str) -> str:
     """A message of the library (see `fpx.errors.FpxError`) in the words of the command line.
 
