@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
+import typer.main
 
 import fpx
+from fpx.cli.app import COMMANDS, app
 from fpx.errors import InputError
 from fpx.report.cast_compare import CastReport
 from fpx.report.inspect import ExtremesReport, InspectReport
+from tests.helpers import call
 
 
 def test_python_api_takes_tensors_and_arrays() -> None:
@@ -55,3 +64,88 @@ def test_inspect_takes_tensors_and_arrays_and_collections_of_them() -> None:
         fpx.inspect(layer, tensor="bias", top=1, stats=True)
     with pytest.raises(fpx.FpxError, match="no such file"):
         fpx.inspect("nofile")
+
+
+def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if key != "environment"}
+
+
+@pytest.mark.parametrize(
+    ("command", "call_it"),
+    [
+        ("decode 3.14 --dtype bf16 --rounding toward_zero --overflow saturate --as value",
+         lambda: fpx.decode("3.14", "bf16", rounding="toward_zero", overflow="saturate",
+                            read_as="value")),
+        ("decode 0.1 --dtype all", lambda: fpx.survey("0.1")),
+        ("decode 0.1 --dtype fp16 --dtype bf16 --rounding all",
+         lambda: fpx.survey("0.1", ["fp16", "bf16"], rounding="all")),
+        ("decode 257.00001 --dtype bf16 --libraries", lambda: fpx.libraries("257.00001", "bf16")),
+        ("encode 1e9 --dtype fp16 --overflow nan",
+         lambda: fpx.encode("1e9", "fp16", overflow="nan")),
+        ("range", lambda: fpx.ranges()),
+        ("range --dtype fp16", lambda: fpx.format_info("fp16")),
+        ("range --compare fp16 bf16", lambda: fpx.compare_ranges("fp16", "bf16")),
+        ("formats", lambda: fpx.formats()),
+        ("formats e5m7 bf16", lambda: fpx.formats(["e5m7", "bf16"])),
+        ("table fp4", lambda: fpx.table("fp4")),
+        ("table bf16 --around -1 --count 3", lambda: fpx.table("bf16", around=-1, count=3)),
+        ("distance 1 1.001 --dtype fp16 --dtype bf16",
+         lambda: fpx.distance("1", "1.001", ["fp16", "bf16"])),
+        ("distance 16 18 --dtype fp16 --as code",
+         lambda: fpx.distance("16", "18", "fp16", read_as="code")),
+        ("bits {file} --dtype fp4 --offset 1 --count 3 --packing high-first",
+         lambda: fpx.bits(b"\x21\x43\x65", "fp4", offset=1, count=3, packing="high-first")),
+        ("bits {file} --dtype bf16 --big-endian",
+         lambda: fpx.bits(b"\x21\x43\x65", "bf16", big_endian=True)),
+        ("cast-compare normal --size 100 --seed 3 --from bf16 --to fp16 --fail-if count>0",
+         lambda: fpx.cast_compare("normal", "fp16", size=100, seed=3, from_="bf16",
+                                  fail_if="count>0")),
+        ("cast-verify --from bf16 --to e4m3fn --examples 1 --fail-on any",
+         lambda: fpx.cast_verify("bf16", "e4m3fn", examples=1, fail_on="any")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_function_gives_what_its_command_shows(
+    command: str, call_it: Callable[[], fpx.Report], tmp_path: Path
+) -> None:
+    file = tmp_path / "bytes"
+    file.write_bytes(b"\x21\x43\x65")
+    code, out, _ = call(*command.format(file=file).split(), "--json")
+    assert code in (0, 1)
+    document = _without_versions(json.loads(out))
+    report = _without_versions(json.loads(json.dumps(call_it().to_dict(), allow_nan=False)))
+    if command.startswith("decode"):  # a stream of numbers, each of which may refuse formats
+        report.pop("refused", None)
+    assert report == document
+
+
+# the options that only say how to print
+_SHOWN = {"json", "jsonl", "csv", "markdown", "output", "as_list"}
+# option -> where else Python has it
+_ELSEWHERE = {
+    "decode": {"libraries": "libraries"},
+    "range": {"compare": "compare_ranges"},
+    "cast-compare": {"top": "worst_first"},
+}
+# the names of arguments that differ, where Python takes one and the shell several
+_ONE = {"values": "value", "sources": "source", "files": "source"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_a_parameter(command: str) -> None:
+    group = typer.main.get_group(app)
+    found = group.get_command(typer.Context(group), command)
+    assert found is not None
+    name = "ranges" if command == "range" else command.replace("-", "_")
+    parameters = set(inspect.signature(getattr(fpx, name)).parameters)
+    elsewhere = _ELSEWHERE.get(command, {})
+    for item in found.params:
+        assert item.name is not None
+        if item.name in _SHOWN | {"help"}:
+            continue
+        if item.name in elsewhere:
+            there = elsewhere[item.name]
+            assert there in fpx.__all__ or hasattr(CastReport, there)
+        else:
+            assert _ONE.get(item.name, item.name) in parameters, item.name
+    assert parameters

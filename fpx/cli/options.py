@@ -27,9 +27,6 @@ SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-
-
 Formats = Annotated[
     list[str] | None,
     typer.Option(

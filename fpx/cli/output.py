@@ -39,13 +39,3 @@ def collected(stream: Iterable[Report]) -> Reports:
     if not found:
         raise InputError("no value: stdin is empty")
     return Reports(found)
-
-
-def print_report(report: Report) -> None:
-    """Draws a report on stdout."""
-    show(report, "text")
-
-
-def print_json(report: Report) -> None:
-    """Prints a report as one JSON document on stdout."""
-    show(report, "json")

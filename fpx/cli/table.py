@@ -17,7 +17,7 @@ from fpx.report.table import TableReport
 
 @options.output_forms
 def table(
-    name: Annotated[
+    dtype: Annotated[
         str,
         typer.Argument(
             metavar="FORMAT",
@@ -51,7 +51,7 @@ def table(
     fpx table binary8p3se --csv > values.csv
     fpx table bf16 --around 1.0 --count 9
     """
-    spec = find_format(name)
+    spec = find_format(dtype)
     if around is None:
         report = TableReport.whole(spec)
     else:

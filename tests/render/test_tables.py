@@ -8,7 +8,8 @@ import os
 import pytest
 from rich.console import Console
 
-from fpx.render.tables import AMPLE, FittingTable, picture_width, plain_table
+from fpx.render.tables import FittingTable, picture_width, plain_table
+from fpx.render.text import AMPLE
 from tests.helpers import run
 
 
