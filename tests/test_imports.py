@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
-_LEAVES = {"errors", "words", "version"}
+_LEAVES = {"errors", "words", "version", "drawing"}
 _BULK = _LEAVES | {"core", "report", "tensors", "casts"}
 STUDIES = {"measure", "conformance"}
 
@@ -22,6 +22,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "version": set(),
     "errors": set(),
     "words": set(),
+    "drawing": set(),
     "core": {"errors", "words"},
     "report": _LEAVES | {"core"},
     "tensors": {"errors", "words", "core"},
@@ -30,7 +31,8 @@ MAY_USE: Mapping[str, set[str]] = {
     "conformance": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"render"},
-    "__init__": _BULK | STUDIES | {"render"},
+    "api": _BULK | STUDIES,
+    "__init__": {"version", "drawing", "api", "render"},
     "__main__": {"cli"},
 }
 _NUMBERS = {"torch", "numpy", "ml_dtypes"}
@@ -42,8 +44,8 @@ OUTSIDE: Mapping[str, set[str]] = {
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
-# cli and __init__ import these inside functions
-LATE = {"tensors", "casts", "render", "rich", "torch", *STUDIES}
+# cli, api and __init__ import these inside functions
+LATE = {"api", "tensors", "casts", "render", "rich", "torch", *STUDIES}
 # but for tables that load no library themselves: options and help are made of them
 LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 
@@ -65,7 +67,7 @@ def violations(room: str, source: str) -> list[str]:
             found.append(f"line {node.lineno}: {room} imports {module}")
         elif module in LIGHT:
             continue
-        elif used in LATE and room in ("cli", "__init__") and id(node) not in late:
+        elif used in LATE and room in ("cli", "api", "__init__") and id(node) not in late:
             found.append(f"line {node.lineno}: {room} imports {module} at its top")
     return found
 
@@ -150,7 +152,9 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("cli", "import torch"),
         ("cli", "from fpx.casts.device import find_device"),
         ("cli", "from fpx.measure.cast_compare import cast_compare"),
-        ("__init__", "from fpx.tensors import entry"),
+        ("api", "from fpx.tensors import entry"),
+        ("__init__", "from fpx.api import decode"),
+        ("__init__", "from fpx.core.formats import FORMATS"),
     ],
 )
 def test_the_check_can_fail(room: str, line: str) -> None:

@@ -221,7 +221,7 @@ class _ArrayBackend(Backend):
         import numpy as np
         import torch
 
-        from fpx.tensors.dtypes import array_dtype, container
+        from fpx.tensors.dtypes import array_dtype, container, dtype_name
 
         held, wanted = array_dtype(origin), array_dtype(target)
         added = not (_is_numpys_own(origin) and _is_numpys_own(target))
@@ -236,7 +236,7 @@ class _ArrayBackend(Backend):
                     q = x.astype(wanted)
         except TypeError:  # not all of ml_dtypes' types cast to each other
             raise self._refusal(origin, target) from None
-        held_in = str(container(target)).removeprefix("torch.")
+        held_in = dtype_name(container(target))
         return torch.from_numpy(q.view(held_in)).to(codes.device)
 
 

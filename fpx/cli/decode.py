@@ -104,7 +104,9 @@ def decode(
             return found
         chosen = formats if dtype else _wide_enough(literal, formats)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        return Reports(items) if dtype or len(items) == 1 else Comparison(items)
+        if len(items) == 1:
+            return items[0]
+        return Reports(items) if dtype else Comparison(items)
 
     reports = (report(literal) for literal in read_values(values, read_as))
     show(collected(reports) if how == "json" else reports, how)

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer.main
 
@@ -17,6 +17,9 @@ from fpx.cli.output import show
 from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
 from fpx.words import escape
+
+if TYPE_CHECKING:
+    from fpx.report.checks import Failure
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70  # EX_SOFTWARE in BSD's sysexits.h: a bug in fpx, never a result
@@ -32,15 +35,7 @@ _LONGEST_LINE = 1000  # characters
 _FAILURES_SHOWN = 20
 
 
-class Failed(Protocol):
-    """A check that did not hold, as `fpx.report.checks` has it."""
-
-    @property
-    def text(self) -> str:
-        """What did not hold, in one line."""
-
-
-_PARAMETER = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_PARAMETER = r"`([a-z_]+)(?:=([^`]*))?`"
 _options: dict[str, str] = {}  # of the command that runs: parameter -> option
 _path = ["fpx"]  # and its name
 
@@ -61,6 +56,11 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
             _options[item.name] = (item.metavar or item.name.upper()).removesuffix("...")
 
 
+def command_path() -> str:
+    """The command that runs, as it is typed: `fpx decode`."""
+    return _path[0]
+
+
 def in_options(message: str) -> str:
     """A message of the library (see `fpx.errors.FpxError`) in the words of the command line.
 
@@ -76,7 +76,7 @@ def in_options(message: str) -> str:
             return _options[name]
         return f"{_options[name]} {value.strip(chr(34))}"
 
-    return _PARAMETER.sub(option, message)
+    return re.sub(_PARAMETER, option, message)
 
 
 def complain(message: str) -> None:
@@ -168,7 +168,7 @@ def finish(
     errors: Sequence[str] = (),
     interrupted: str | None = None,
     unchecked: Sequence[str] = (),
-    failures: Sequence[Failed] = (),
+    failures: Sequence[Failure[Any]] = (),
 ) -> None:
     """Shows a report and all that is to be said about it, and ends the command.
 

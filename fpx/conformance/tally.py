@@ -99,6 +99,10 @@ def _named(code: int, type_: Origin) -> tuple[str, str]:
 
 def _same(a: Tensor, b: Tensor) -> bool:
     """Whether all codes are equal; eight bytes at a time where they divide so."""
-    if all(x.numel() * x.itemsize % 8 == x.storage_offset() == 0 for x in (a, b)):
+    if _is_whole_words(a) and _is_whole_words(b):
         a, b = (x.contiguous().view(torch.int64) for x in (a, b))
     return torch.equal(a, b)
+
+
+def _is_whole_words(x: Tensor) -> bool:
+    return x.storage_offset() == 0 and x.numel() * x.itemsize % 8 == 0

@@ -269,7 +269,9 @@ def is_nan(code: int, spec: FormatSpec) -> bool:
 def decode(code: int, spec: FormatSpec) -> Dyadic | None:
     """The exact value of a finite code (0 for both zeros); None for infinities and NaNs."""
     magnitude = code & spec.magnitude_mask
-    if magnitude > spec.max_finite_magnitude or is_nan(code, spec):
+    if magnitude > spec.max_finite_magnitude:
+        return None
+    if spec.nan is NanEncoding.NEGATIVE_ZERO and code == spec.nan_code:
         return None
     significand, exponent = spec.finite(magnitude)
     return Dyadic(-significand if code & spec.sign_mask else significand, exponent)

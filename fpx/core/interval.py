@@ -65,9 +65,10 @@ def _magnitude_interval(
 ) -> Interval | None:
     """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
     even = magnitude % 2 == 0
-    special = special_codes(spec, overflow, direction)
-    takes_rest = magnitude == special.beyond
-    if magnitude > spec.max_finite_magnitude and not takes_rest:
+    largest = spec.max_finite_magnitude
+    special = special_codes(spec, overflow, direction) if magnitude >= largest else None
+    takes_rest = special is not None and magnitude == special.beyond
+    if magnitude > largest and not takes_rest:
         return None
     if magnitude == 0:
         low, low_closed = Dyadic(0, 0), spec.zero
@@ -79,7 +80,7 @@ def _magnitude_interval(
         low, low_closed = spec.finite(magnitude - 1), False
     else:
         low, low_closed = spec.finite(magnitude), True
-    if takes_rest:
+    if special is not None and takes_rest:
         return Interval(low, None, low_closed, magnitude == special.infinity)
     if direction is Direction.EVEN:
         return Interval(low, midpoint_above(magnitude, spec), low_closed, even)

@@ -86,6 +86,7 @@ def cast_compare(
         _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
     rows: list[CastRow] = []
     totals = {spec: _Total() for spec in specs}
+    versions: dict[str, str] = {}
     partial = False
     for name, entry in work:
         casts = _casts(entry.dtype, entry.only_for, specs, choice)
@@ -101,6 +102,7 @@ def cast_compare(
                 raise
             partial = True
         for cast in casts:
+            versions[cast.backend.name] = cast.backend.version
             own = _Total()
             for total in (own, totals[cast.target]):
                 total.add(cast)
@@ -116,6 +118,7 @@ def cast_compare(
         errors=tuple(errors),
         partial=partial,
         checks=tuple(checks),
+        versions=versions,
         notes=opened.notes,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,14 +22,13 @@ from fpx.report.inspect import (
     TensorInfo,
     TensorStats,
 )
-from fpx.tensors.dtypes import dtype_name, spec_of
+from fpx.tensors.dtypes import codes_of, dtype_name, spec_of
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.words import quoted
 
 _BLOCK = 1 << 16
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _WIDE = FORMATS["float64"]
 
 
@@ -170,8 +170,7 @@ def element(
     position = entry.position(wrapped)
     for block in entry.blocks(_BLOCK):
         if position < len(block):
-            bits = block[position : position + 1].view(_BITS[entry.dtype.itemsize])
-            code = int(bits.item()) % (1 << 8 * entry.dtype.itemsize)
+            code = int(codes_of(block[position : position + 1]).item()) % (1 << spec.bits)
             text = f"{tensor}[{', '.join(map(str, wrapped))}]"
             literal = Code(code, spec.bits, text)
             return DecodeReport.of(literal, spec, Rounding.TIES_TO_EVEN, Overflow.IEEE)
@@ -276,18 +275,23 @@ def tensor_stats(
     for part in entry.blocks(block):
         values = part.to(torch.float64)
         magnitude = values.abs()
-        zero, nan = magnitude == 0, values.isnan()
-        zeros += int(zero.count_nonzero())
-        nans += int(nan.count_nonzero())
-        infinities += int(values.isinf().count_nonzero())
-        subnormals += int(((magnitude < normal) & ~zero).count_nonzero())
-        fields = magnitude.view(torch.int64)[~zero] >> _WIDE.fraction_bits
-        exponents += torch.bincount(fields, minlength=len(exponents))
-        numbers = values[~nan]
-        if len(numbers):
-            low, high = torch.aminmax(numbers)
+        least, most = map(float, torch.aminmax(magnitude))  # NaN both where there is one
+        zero = len(part) - int(magnitude.count_nonzero())
+        zeros += zero
+        if not math.isfinite(most):
+            nan = values.isnan()
+            nans += int(nan.count_nonzero())
+            infinities += int(values.isinf().count_nonzero())
+            values = values[~nan]
+        if len(values):
+            low, high = torch.aminmax(values)
             lows.append(float(low))
             highs.append(float(high))
+        if not least >= normal:  # also where there is a NaN
+            subnormals += int((magnitude < normal).count_nonzero()) - zero
+        fields = magnitude.view(torch.int64) >> _WIDE.fraction_bits
+        exponents += torch.bincount(fields, minlength=len(exponents))
+        exponents[0] -= zero  # which have the exponent of float64's subnormals
         if progress is not None:
             progress.advance(len(part))
     histogram = {

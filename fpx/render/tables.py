@@ -11,14 +11,11 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Column, Table
 from rich.text import Text
 
-from fpx.render.text import LABEL_STYLE
+from fpx.render.text import AMPLE, LABEL_STYLE
 from fpx.report.base import Report, Reports
 from fpx.words import escape
 
 _LEAST = 10  # characters of a column that may fold, unless it says more
-
-AMPLE = 1_000_000
-"""Columns of a stream that has no limit: rich wants a number."""
 
 _PICTURE = 80  # columns of a picture there
 

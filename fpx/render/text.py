@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 
+AMPLE = 1_000_000
+"""Columns of a stream that has no limit: rich wants a number."""
+
 SIGN_STYLE = "bold red"
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from io import StringIO
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from fpx.report.base import Report
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 Draw = Callable[[Report], "RenderableType"]
 
 
-@dataclass(frozen=True)
-class Writer:
+class Writer(NamedTuple):
     """One output form.
 
     Attributes:
@@ -52,7 +50,7 @@ def _is_limited(out: TextIO) -> bool:
 def _console(out: TextIO, limited: bool) -> Console:
     from rich.console import Console
 
-    from fpx.render.tables import AMPLE
+    from fpx.render.text import AMPLE
 
     return Console(
         file=out, width=None if limited else AMPLE, highlight=False, markup=False, emoji=False

@@ -6,41 +6,41 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
+from fpx.drawing import renderer
 from fpx.errors import UnavailableError
 from fpx.report.columns import Table, table_of
 from fpx.version import __version__
 from fpx.words import listed
 
+_Value = TypeVar("_Value")
+
 JsonValue = Any
 """None, bool, int, float, str, or a list or dict of these."""
 
 
-class Renderer(Protocol):
-    """Who draws reports: `fpx.render` as a module is one."""
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    def renderable(self, report: Report) -> Any:
-        """What rich prints."""
+    class Renderer(Protocol):
+        """Who draws reports: `fpx.render` as a module is one."""
 
-    def plain_text(self, report: Report) -> str:
-        """The drawing without colours."""
+        def renderable(self, report: Report) -> Any:
+            """What rich prints."""
 
-    def notebook(self, report: Report) -> dict[str, str]:
-        """A notebook's bundle: MIME type -> content."""
+        def plain_text(self, report: Report) -> str:
+            """The drawing without colours."""
+
+        def notebook(self, report: Report) -> dict[str, str]:
+            """A notebook's bundle: MIME type -> content."""
 
 
-_renderer: list[Callable[[], Renderer]] = []
-
-
-def draw_with(load: Callable[[], Renderer]) -> None:
-    """Tells all reports who draws them; `fpx/__init__.py` does, once.
-
-    This room must not import the one that draws. `load` is called when a report is first drawn.
-    """
-    _renderer[:] = [load]
+def _drawer() -> Renderer:
+    found: Renderer = renderer()
+    return found
 
 
 class Report:
@@ -117,15 +117,39 @@ class Report:
         return ""
 
     def __str__(self) -> str:
-        return _renderer[0]().plain_text(self)
+        return _drawer().plain_text(self)
 
     def __rich__(self) -> Any:
         """What `rich.print` shows."""
-        return _renderer[0]().renderable(self)
+        return _drawer().renderable(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """What a notebook shows."""
-        return _renderer[0]().notebook(self)
+        return _drawer().notebook(self)
+
+
+class once(Generic[_Value]):  # noqa: N801 - used as a decorator, like `property`
+    """A property that is computed when it is first asked for.
+
+    `functools.cached_property` without the lock that it takes before Python 3.12: a stream of
+    reports has tens of thousands a second to compute.
+    """
+
+    def __init__(self, compute: Callable[[Any], _Value]) -> None:
+        self._compute, self._name = compute, compute.__name__
+        self.__doc__ = compute.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> _Value: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Self | _Value:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
 
 
 def to_json(value: Any) -> JsonValue:

@@ -12,7 +12,6 @@ from fpx.report.checks import Check, Failure, failures, gate
 from fpx.report.columns import Table
 from fpx.report.environment import Environment
 from fpx.report.metrics import LOCATIONS, METRICS
-from fpx.version import __version__
 
 TARGETS = ("float16", "bfloat16")
 """The formats that are cast to where nobody chose."""
@@ -209,6 +208,7 @@ class CastReport(Report):
         notes: one line per tensor that was passed over, and why.
         partial: whether the work was interrupted; the last row then tells of a part of its tensor.
         checks: what was asked of every row.
+        versions: the version of each backend that cast, by its name.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/1"
@@ -220,6 +220,7 @@ class CastReport(Report):
     notes: tuple[str, ...] = ()
     partial: bool = False
     checks: tuple[Check[CastRow], ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -264,9 +265,12 @@ class CastReport(Report):
     @property
     def casters(self) -> tuple[str, ...]:
         """Who cast, with the version."""
-        versions = {**self.details.to_dict(), EXACT: f"({EXACT})"}
-        names = {EXACT: f"fpx {__version__}"}
-        return tuple(f"{names.get(name, name)} {versions[name]}" for name in self.backends)
+        return tuple(
+            f"fpx {self.versions[name]} ({name})"
+            if name == EXACT
+            else f"{name} {self.versions[name]}"
+            for name in self.backends
+        )
 
     def columns(self) -> list[Column]:
         """Those of COLUMNS that were measured in some row."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Cell = str | int | float | bool | None
 """One field of a row: exact numbers as text, codes as hex strings, None where nothing applies."""
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """A report as rows that all have the same columns.
 
     Attributes:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.numbers import Infinity, Nan, Number, as_number
-from fpx.core.shortest import shortest_decimal, value_text
-from fpx.report.base import JsonValue, Reports, exact_text, hex_code
+from fpx.core.shortest import shortest_decimal
+from fpx.report.base import JsonValue, Reports, exact_text, hex_code, once
 from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
 
 
-@dataclass(frozen=True)
-class BitField:
+class BitField(NamedTuple):
     """A field of a code.
 
     Attributes:
@@ -33,8 +30,7 @@ class BitField:
     top: int
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(NamedTuple):
     """The parts of (-1)^sign * 2^(exponent - bias) * leading.fraction.
 
     Attributes:
@@ -64,12 +60,12 @@ class DecodeReport(EncodeReport):
 
     schema: ClassVar[str] = "fpx.decode/1"
 
-    @cached_property
+    @once
     def dyadic(self) -> Dyadic | None:
         """The exact value; None for infinities and NaNs."""
         return codec.decode(self.rounded.code, self.spec)
 
-    @cached_property
+    @once
     def fields(self) -> Fields:
         """Sign, biased exponent and fraction as stored."""
         return codec.fields(self.code, self.spec)
@@ -132,7 +128,8 @@ class DecodeReport(EncodeReport):
         """The unbiased exponent: `emin` for subnormals and zeros, None for infinities and NaNs."""
         if self.dyadic is None:
             return None
-        return max(self.biased_exponent, int(self.spec.zero)) - self.spec.bias
+        spec = self.spec
+        return max(self.fields.biased_exponent, int(spec.zero)) - spec.bias
 
     @property
     def significand(self) -> Fraction | None:
@@ -140,7 +137,7 @@ class DecodeReport(EncodeReport):
         significand = self.significand_dyadic
         return None if significand is None else significand.fraction
 
-    @cached_property
+    @property
     def significand_dyadic(self) -> Dyadic | None:
         """`significand` as a `Dyadic`."""
         if self.dyadic is None:
@@ -150,14 +147,17 @@ class DecodeReport(EncodeReport):
     @property
     def value_text(self) -> str:
         """The exact value as a decimal, `-0`, `inf` or `nan`."""
-        return value_text(self.code, self.spec)
+        value = self.dyadic
+        if value is None:
+            return self.shortest
+        return "-0" if not value.significand and self.sign else value.decimal
 
     @property
     def value(self) -> Fraction | None:
         """The exact value; None for infinities and NaNs."""
         return None if self.dyadic is None else self.dyadic.fraction
 
-    @cached_property
+    @property
     def shortest(self) -> str:
         """The decimal with the fewest digits that rounds to this code."""
         return shortest_decimal(self.code, self.spec)
@@ -168,7 +168,7 @@ class DecodeReport(EncodeReport):
         value = self.dyadic
         if value is None:
             return self.shortest
-        return ("-" if self.sign and not value.significand else "") + value.hex_float
+        return "-0x0p+0" if not value.significand and self.sign else value.hex_float
 
     @property
     def rounding_error(self) -> str | None:
@@ -196,7 +196,7 @@ class DecodeReport(EncodeReport):
         exponent = self.rounded.ulp_exponent
         return None if exponent is None else Dyadic(1, exponent)
 
-    @cached_property
+    @property
     def neighbours(self) -> tuple[int | None, int | None]:
         """The codes of the next lower and next upper value."""
         return codec.neighbours(self.code, self.spec)
@@ -211,7 +211,7 @@ class DecodeReport(EncodeReport):
         """The next upper value as an exact decimal, or "inf"."""
         return self._text_of(self.neighbours[1])
 
-    @cached_property
+    @property
     def interval(self) -> Interval | None:
         """The real numbers that round to this code."""
         return rounding_interval(self.code, self.spec, self.rounding, self.overflow)
@@ -221,7 +221,7 @@ class DecodeReport(EncodeReport):
         """The input, if it is a finite number."""
         return as_number(self.literal, self.spec)
 
-    @cached_property
+    @once
     def _errors(self) -> tuple[str | None, str | None]:
         """`rounding_error` and `error_ulp`."""
         rounded, dyadic = self.rounded, self.dyadic
@@ -254,6 +254,8 @@ class DecodeReport(EncodeReport):
         """One entry with every attribute; exact numbers as text."""
         spec, interval = self.spec, self.interval
         sign, biased_exponent, fraction = self.fields
+        rounding_error, error_ulp = self._errors
+        lower, upper = map(self._text_of, self.neighbours)
         return [
             {
                 "input": self.input,
@@ -269,11 +271,11 @@ class DecodeReport(EncodeReport):
                 "value": self.value_text,
                 "shortest": self.shortest,
                 "hex_float": self.hex_float,
-                "rounding_error": self.rounding_error,
-                "error_ulp": self.error_ulp,
+                "rounding_error": rounding_error,
+                "error_ulp": error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
-                "lower": self.lower,
-                "upper": self.upper,
+                "lower": lower,
+                "upper": upper,
                 "interval": None if interval is None else interval_json(interval),
                 "rounding": self.rounding.value,
                 "overflow": self.overflow.value,

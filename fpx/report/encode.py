@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -12,7 +11,7 @@ from fpx.core.codec import Classification, Rounded
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
-from fpx.report.base import JsonValue, Report, hex_code
+from fpx.report.base import JsonValue, Report, hex_code, once
 from fpx.words import quoted
 
 
@@ -76,12 +75,12 @@ class EncodeReport(Report):
         """The integer encoding."""
         return self.rounded.code
 
-    @cached_property
+    @once
     def classification(self) -> Classification:
         """What the code stands for."""
         return codec.classify(self.code, self.spec)
 
-    @cached_property
+    @property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
         rounded, kind = self.rounded, self.classification

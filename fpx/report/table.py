@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 from fpx.core import codec
@@ -12,7 +11,7 @@ from fpx.core.codec import Classification, Fields
 from fpx.core.shortest import shortest_decimal, value_text
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report.base import JsonValue, Report, hex_code
+from fpx.report.base import JsonValue, Report, hex_code, once
 from fpx.report.decode import DecodeReport
 
 GRID_BITS = 12
@@ -49,7 +48,7 @@ class CodeRow:
         parts = (bits[: ends[0]], bits[ends[0] : ends[1]], bits[ends[1] :])
         return "-".join(part for part in parts if part)
 
-    @cached_property
+    @once
     def fields(self) -> Fields:
         """Sign, biased exponent and fraction as stored."""
         return codec.fields(self.code, self.spec)
@@ -59,12 +58,12 @@ class CodeRow:
         """What the code stands for."""
         return codec.classify(self.code, self.spec)
 
-    @cached_property
+    @once
     def value(self) -> str:
         """The exact value as a decimal, `-0`, `inf` or `nan`."""
         return value_text(self.code, self.spec)
 
-    @cached_property
+    @once
     def shortest(self) -> str:
         """The decimal with the fewest digits that rounds to this code."""
         return shortest_decimal(self.code, self.spec)
@@ -152,7 +151,7 @@ class TableReport(Report):
         """One row per code."""
         return self.rows
 
-    @cached_property
+    @once
     def rows(self) -> tuple[CodeRow, ...]:
         """One row per code."""
         return tuple(CodeRow(self.spec, code) for code in self.codes)

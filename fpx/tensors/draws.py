@@ -53,7 +53,7 @@ class Sample:
             raise InputError(f"distributions are of floating-point numbers, not {self.dtype}")
         if self.size < 1:
             raise InputError(f"`size` must be at least 1, not {self.size}")
-        seeded(self.seed)
+        check_seed(self.seed)
 
 
 def named_source(name: str, sample: Sample) -> Source:
@@ -73,14 +73,23 @@ def named_source(name: str, sample: Sample) -> Source:
     return Source(name, (entry,), kind="distribution")
 
 
-def seeded(seed: int) -> Generator:
-    """A generator of random numbers.
+def check_seed(seed: int) -> None:
+    """Refuses what seeds no generator.
 
     Raises:
         InputError: the seed has more than 63 bits, or a sign.
     """
     if not 0 <= seed < 1 << 63:
         raise InputError(f"`seed` must be from 0 to 2^63 - 1, not {seed}")
+
+
+def seeded(seed: int) -> Generator:
+    """A generator of random numbers.
+
+    Raises:
+        InputError: as `check_seed`.
+    """
+    check_seed(seed)
     return torch.Generator().manual_seed(seed)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
+from fpx.tensors.dtypes import codes_of
 
 Read = Callable[[int], Iterator[Tensor]]
 """Longest block -> the tensor's elements, in storage order, as 1-D CPU tensors.
@@ -28,9 +29,6 @@ ReadBox = Callable[[int, Box], Iterator[Tensor]]
 
 SLAB = 64 << 20
 """Bytes of a tensor that are held where its storage order is not the order that is asked for."""
-
-
-_CODES = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
@@ -145,7 +143,7 @@ def _inside(
                 at = positions // step % length
                 chosen &= (at >= wanted.start) & (at < wanted.stop)
             step *= length
-        codes = block.view(_CODES[block.itemsize])  # torch cannot pick from every dtype
+        codes = codes_of(block)  # torch cannot pick from every dtype
         yield codes[chosen].view(block.dtype)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -11,7 +14,7 @@ from fpx.core.formats import FORMATS
 
 
 def test_the_cpu() -> None:
-    report = survey_devices(["cpu"], 1 << 10)
+    report = survey_devices(["cpu"], 1 << 10, seconds=0.001)
     (cpu,) = report.devices
     assert [row.format for row in cpu.formats] == list(FORMATS)
     by_name = {row.format: row for row in cpu.formats}
@@ -38,3 +41,78 @@ def test_flushed_subnormals_are_seen() -> None:
         assert devices._subnormals(FORMATS["float32"], torch.device("cpu")) is False
     finally:
         torch.set_flush_denormal(False)
+
+
+def test_rates_have_a_spread_and_tell_the_cache() -> None:
+    (cpu,) = survey_devices(["cpu"], 1 << 10, seconds=0.001).devices
+    for row in cpu.formats:
+        rates = [
+            (row.storage, row.copy_gb_per_s_min, row.copy_gb_per_s, row.copy_gb_per_s_max),
+            (row.cast, row.cast_gb_per_s_min, row.cast_gb_per_s, row.cast_gb_per_s_max),
+        ]
+        for measured, low, median, high in rates:
+            if measured:
+                assert low is not None
+                assert median is not None
+                assert high is not None
+                assert 0 < low <= median <= high
+            else:
+                assert low is median is high is None
+        assert (row.bytes_per_element is not None) == row.storage
+        known = cpu.cache_bytes is not None
+        assert row.cast_in_cache == (True if known and row.cast else None)
+        assert row.copy_in_cache == (True if known and row.storage else None)
+
+
+@pytest.mark.parametrize(
+    ("cache", "copies_fit", "casts_fit"),
+    [(6000, True, True), (5999, True, False), (4000, True, False), (3999, False, False)],
+)
+def test_what_fits_the_cache_is_what_is_read_and_written(
+    cache: int, copies_fit: bool, casts_fit: bool
+) -> None:
+    """Of 1,000 elements to bfloat16: a copy moves 4 bytes for each, a cast 6."""
+    row = devices._try(FORMATS["bfloat16"], torch.ones(1000), cache, seconds=0.0)
+    assert (row.copy_in_cache, row.cast_in_cache) == (copies_fit, casts_fit)
+
+
+def test_a_call_is_repeated_until_it_takes_long_enough() -> None:
+    calls: list[float] = []
+
+    def call() -> None:
+        time.sleep(0.001)
+        calls.append(time.perf_counter())
+
+    rate = devices._measured(call, 1_000_000, torch.device("cpu"), seconds=0.02)
+    # the last run up to the goal, and three measurements of as many calls
+    assert len(calls) >= 4 * 10
+    assert calls[-1] - calls[-len(calls) // 4] > 0.015
+    assert 0 < rate.low <= rate.median <= rate.high <= 1.0  # 10^9 bytes a second: 1 MB in 1 ms
+
+
+def test_a_call_that_takes_long_is_not_repeated() -> None:
+    calls: list[float] = []
+
+    def call() -> None:
+        time.sleep(0.01)
+        calls.append(time.perf_counter())
+
+    devices._measured(call, 1, torch.device("cpu"), seconds=0.01)
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("sizes", "found"),
+    [
+        ({"index0": "32K", "index2": "1024K", "index3": "32768K"}, 32 << 20),
+        ({"index0": "32K", "index1": "1M"}, 1 << 20),
+        ({"index0": "", "index1": "unknown"}, None),
+        ({}, None),
+    ],
+)
+def test_the_last_level_of_cache(tmp_path: Path, sizes: dict[str, str], found: int | None) -> None:
+    for index, size in sizes.items():
+        (tmp_path / index).mkdir()
+        (tmp_path / index / "size").write_text(f"{size}\n")
+    assert devices._cpu_cache(tmp_path) == found
+    assert devices._cpu_cache(tmp_path / "gone") is None

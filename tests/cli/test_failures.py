@@ -6,11 +6,15 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+import typer
 from safetensors.torch import save_file
 
+import fpx
+from fpx.cli.failures import finish, in_options, speak_of
 from tests.helpers import PATIENCE, call, run, running
 
 
@@ -92,3 +96,107 @@ def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:
     assert "x" * 100 in err
     assert "…" in err
     assert len(err) < 1100
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["decode", "3", "--dtype"],
+            "option '--dtype' requires an argument (see fpx decode --help)",
+        ),
+        (["bits"], "FILE is missing (see fpx bits --help)"),
+        (["decode", "1", "--nope"], "no such option: '--nope' (see fpx decode --help)"),
+        (["nope"], "no such command 'nope' (see fpx --help)"),
+        (["--nope"], "no such option: --nope (see fpx --help)"),
+        (["range", "--nope"], "no such option: --nope (see fpx range --help)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_usage_points_to_the_commands_help(args: list[str], message: str) -> None:
+    assert call(*args) == (2, "", f"fpx: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["bits", "-", "--dtype", "bf16", "--offset", "-1"],
+         "--offset must not be negative, as -1 is"),
+        (["bits", "-", "--dtype", "bf16", "--count", "-2"],
+         "--count must not be negative, as -2 is"),
+        (["table", "bf16"],
+         "bfloat16 has 2^16 codes, too many for one table: choose some with --around and --count"),
+        (["table", "fp4", "--around", "1", "--count", "0"], "--count must be at least 1, not 0"),
+        (["decode", "7e4", "--dtype", "fp4", "--overflow", "nan"],
+         "float4_e2m1fn has no NaN to overflow to: choose --overflow saturate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_parameters_are_called_options(args: list[str], message: str) -> None:
+    """The library's messages name parameters; on the command line they are options."""
+    assert call(*args) == (2, "", f"fpx: {message}\n")
+
+
+def test_what_messages_call_parameters() -> None:
+    class Item(NamedTuple):
+        name: str
+        param_type_name: str
+        opts: list[str]
+        metavar: str | None = None
+
+    speak_of(
+        "fpx x",
+        [
+            Item("from_", "option", ["--from"]),
+            Item("size", "option", ["-s", "--size"]),
+            Item("sample", "option", ["--sample"]),
+            Item("sources", "argument", ["sources"], "SOURCE..."),
+            Item("file", "argument", ["file"]),
+        ],
+    )
+    try:
+        for message, said in (
+            ("`size` must be at least 1", "--size must be at least 1"),
+            ('choose `from_="int8"` or `size=3`', "choose --from int8 or --size 3"),
+            ("leave `sample=True` out", "leave --sample out"),
+            ("`sources` or `file`", "SOURCE or FILE"),
+            ("`other` and `size", "`other` and `size"),
+        ):
+            assert in_options(message) == said
+    finally:
+        speak_of("fpx")
+    assert in_options("`size`") == "`size`"
+
+
+class _Failed(NamedTuple):
+    text: str
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "lines"),
+    [
+        ({}, None, []),
+        ({"took": "cpu"}, None, ["fpx: auto took cpu"]),
+        ({"notes": ["a", "b"]}, None, ["fpx: note: a", "fpx: note: b"]),
+        ({"errors": ["bad"]}, 2, ["fpx: bad"]),
+        ({"failures": [_Failed("f")]}, 1, ["fpx: f"]),
+        ({"failures": [_Failed("f")], "errors": ["bad"]}, 2, ["fpx: bad", "fpx: f"]),
+        ({"interrupted": "cut", "failures": [_Failed("f")]}, 130, ["fpx: cut"]),
+        (
+            {"failures": [_Failed(str(n)) for n in range(25)]},
+            1,
+            [*(f"fpx: {n}" for n in range(20)), "fpx: and 5 more"],
+        ),
+    ],
+    ids=str,
+)
+def test_how_a_command_ends(
+    ends: dict[str, Any], code: int | None, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = None
+    try:
+        finish(fpx.encode("1", "bf16"), "text", **ends)
+    except typer.Exit as error:
+        ended = error.exit_code
+    out, err = capsys.readouterr()
+    assert (ended, out, err.splitlines()) == (code, "0x3f80\n", lines)

@@ -52,7 +52,10 @@ def test_names_of_storages_are_the_same_at_every_run(points: Path) -> None:
     (one,) = document(points, "--tensor", "own")["results"]
     assert (one["storage"], one["shares_with"]) == ("#2", [])
     _, out, _ = call("inspect", points)
-    assert [line.split()[-1] for line in out.splitlines()[4:8]] == ["#1", "#1", "#1", "own"]
+    lines = [line.split() for line in out.splitlines()]
+    shown = {line[0]: line[-1] for line in lines if len(line) > 7}
+    expected = {"points": "#1", "t": "#1", "row": "#1", "own": "own"}
+    assert {name: shown[name] for name in expected} == expected
 
 
 def test_the_values_of_one_tensor(points: Path) -> None:

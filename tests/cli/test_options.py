@@ -1,76 +1,81 @@
-"""Options: each is heard by its command."""
+"""Each option reaches what it is for: with it, the output is another."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import torch
-from safetensors.torch import save_file
+import typer.main
 
+from fpx.cli.app import app
+from fpx.render.writers import WRITERS
 from tests.helpers import call
 
+GROUP = typer.main.get_group(app)
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files for the commands: tensors, and bytes."""
-    folder = tmp_path_factory.mktemp("options")
-    tensors = {name: torch.tensor([1.0, 7e4 * n, 1e-9]) for n, name in enumerate("abcd")}
-    save_file(tensors, folder / "x.safetensors")
-    (folder / "bytes").write_bytes(bytes(range(64)))
-    return folder
-
-
-OPTIONS = {
-    "decode 16 1e9 --dtype fp16 --json": [
-        "--rounding toward_zero", "--rounding all", "--overflow saturate", "--dtype bf16",
-        "--libraries",
+# (arguments without the option, the option with its value)
+CHANGES: dict[str, list[tuple[list[str], str]]] = {
+    "decode": [
+        (["3.14"], "--dtype fp16"),
+        (["1.001", "--dtype", "bf16"], "--rounding toward_positive"),
+        (["1.001", "--dtype", "bf16"], "--rounding all"),
+        (["70000", "--dtype", "fp16"], "--overflow saturate"),
+        (["16", "--dtype", "fp16"], "--as code"),
+        (["2049.0000000000001", "--dtype", "fp16"], "--libraries"),
     ],
-    "decode 16 1e9 --dtype fp16": ["--rounding toward_zero", "--overflow saturate", "--json"],
-    "decode 16 --dtype fp16 --json": ["--as code"],
-    "decode 16 --dtype fp16": ["--as code"],
-    "encode 16 1e9 --dtype fp16 --json": ["--rounding toward_zero", "--overflow saturate"],
-    "encode 16 1e9 --dtype fp16": [
-        "--rounding toward_zero", "--overflow saturate", "--output bin", "--json",
+    "encode": [
+        (["3.14", "--dtype", "bf16"], "--dtype fp16"),
+        (["1.001", "--dtype", "bf16"], "--rounding toward_positive"),
+        (["70000", "--dtype", "fp16"], "--overflow nan"),
+        (["16", "--dtype", "fp16"], "--as code"),
+        (["3.14", "--dtype", "bf16"], "--output bin"),
     ],
-    "encode 16 --dtype fp16 --json": ["--as code"],
-    "encode 16 --dtype fp16": ["--as code"],
-    "distance 16 18 --dtype fp16": ["--as code", "--json", "--dtype bf16"],
-    "range --dtype fp16": ["--dtype bf16", "--json"],
-    "formats": ["e5m7", "--json"],
-    "table e2m1fn": ["--list", "--csv", "--json", "--around 1"],
-    "table bf16 --around 1": ["--count 3"],
-    "bits bytes --dtype fp16": ["--offset 2", "--count 3", "--big-endian", "--json"],
-    "bits bytes --dtype fp4": ["--packing high-first", "--packing bytes"],
-    "inspect x.safetensors": ["--stats", "--include a", "--exclude a", "--json", "--tensor a"],
-    "inspect x.safetensors --tensor b": ["--index 1", "--top 2", "--json"],
-    "cast-compare x.safetensors --to fp16": [
-        "--to bf16", "--include a", "--exclude a", "--top 2", "--json",
-        "--fail-if overflow_count>0",
+    "range": [([], "--dtype fp16"), ([], "--compare fp16 bf16")],
+    "formats": [],
+    "table": [
+        (["fp4"], "--around 1"),
+        (["fp4", "--around", "1"], "--count 3"),
+        (["fp4"], "--list"),
     ],
-    "cast-compare normal --to fp16 --size 300 --json": [
-        "--seed 1", "--from float64", "--size 200", "boundaries",
+    "distance": [(["1", "2"], "--dtype fp16"), (["16", "18"], "--as code")],
+    "bits": [
+        (["-", "--dtype", "bf16"], "--dtype fp16"),
+        (["-", "--dtype", "bf16"], "--offset 2"),
+        (["-", "--dtype", "bf16"], "--count 1"),
+        (["-", "--dtype", "bf16"], "--big-endian"),
+        (["-", "--dtype", "fp4"], "--packing high-first"),
     ],
-    "cast-verify --from fp16 --to bf16 --json": [
-        "--backend ml_dtypes", "--against ml_dtypes", "--from e5m2", "--to fp32",
-    ],
-    "cast-verify --from fp64 --to fp16 --size 200 --json": [
-        "--seed 1", "--size 100", "--layout scalar", "--flush-denormal", "--examples 1",
-    ],
+}
+PLAIN: dict[str, list[str]] = {
+    "decode": ["3.14"], "encode": ["1", "--dtype", "bf16"], "range": [], "formats": ["bf16"],
+    "table": ["fp4"], "distance": ["1", "2"], "bits": ["-", "--dtype", "bf16"],
 }  # fmt: skip
+FORMS = [f"--{form}" for form in WRITERS if form != "text"]
+CASES = [
+    *((command, *change) for command, changes in CHANGES.items() for change in changes),
+    *((command, args, form) for command, args in PLAIN.items() for form in FORMS),
+]
 
 
-@pytest.mark.parametrize(
-    ("command", "option"),
-    [(command, option) for command, options in OPTIONS.items() for option in options],
-)
-def test_an_option_changes_what_its_command_says(
-    command: str, option: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No option is taken and dropped; and the same command says the same again."""
-    monkeypatch.chdir(folder)
-    plain, other = call(*command.split()), call(*command.split(), *option.split())
-    assert plain[0] in (0, 1)
-    assert other[0] in (0, 1), other[2]
-    assert other != plain
-    assert call(*command.split(), *option.split()) == other
+@pytest.mark.parametrize(("command", "args", "option"), CASES, ids=str)
+def test_an_option_changes_what_is_shown(command: str, args: list[str], option: str) -> None:
+    name, *value = option.split()
+    with_it = list(args)
+    if name in with_it:  # an option that the command must have gets another value
+        with_it[with_it.index(name) + 1] = value[0]
+    else:
+        with_it += [name, *value]
+    outputs = []
+    for each in (args, with_it):
+        code, out, err = call(command, *each, stdin=b"I@\x80?")
+        assert (code, err) == (0, "")
+        assert out
+        outputs.append(out)
+    assert outputs[0] != outputs[1]
+
+
+@pytest.mark.parametrize("command", CHANGES)
+def test_every_option_is_tried(command: str) -> None:
+    found = GROUP.get_command(typer.Context(GROUP), command)
+    assert found is not None
+    options = {name for item in found.params for name in item.opts if name.startswith("--")}
+    tried = {option.split()[0] for name, _, option in CASES if name == command}
+    assert options - {"--help"} == tried

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from dataclasses import replace
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, LAYOUTS
+from fpx.casts.device import find_device
+from fpx.casts.rounding import round_codes
 from fpx.conformance.cast_verify import cast_verify
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.report.cast_verify import NoDifference
-from tests.conformance.planted import Fault, one_nan, truncating, verify
-from tests.helpers import BF16, F16, F32, F64
+from tests.conformance.planted import (
+    Fault,
+    nan_to_zero,
+    one_nan,
+    saturating,
+    truncating,
+    verify,
+)
+from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
 
 
 def test_torch_rounds_float64_twice() -> None:
@@ -138,6 +151,143 @@ def test_bad_arguments() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(UnavailableError):
             cast_verify([F16], [BF16], devices=["cuda"])
+
+
+def test_a_format_to_itself_is_cast_where_both_are_named() -> None:
+    row = cast_verify([F16], [F16]).rows[0]
+    assert row.checked_count == 1 << 16
+    assert {cause.kind for cause in row.causes} <= {"nan_bits"}  # signaling NaNs may stay so
+    assert row.count("any") <= 2 * 511
+    for origins, targets in (([F16], []), ([], [F16])):
+        report = cast_verify(origins, targets, everything=False, size=8)
+        assert all(row.from_ != row.to for row in report.rows)
+
+
+E5M7, TF32 = find_format("e5m7"), find_format("tf32")
+
+
+@pytest.mark.parametrize(
+    ("origins", "targets", "more", "lines"),
+    [
+        ([F32], [E5M7], {}, ["float32 to e5m7: not checked, torch has no such cast"]),
+        ([F32], [E5M7, F16], {}, ["float32 to e5m7: not checked, torch has no such cast"]),
+        ([], [E5M7], {}, ["to e5m7: not checked"]),
+        ([TF32], [], {}, ["from tfloat32: not checked"]),
+        ([TF32], [E5M7], {"backends": [BACKENDS["exact"]]}, []),
+        ([F32], [BF16], {"against": "numpy"},
+         ["float32 to bfloat16: not checked, torch and numpy do not both have such a cast"]),
+        ([F32], [BF16], {"backends": [BACKENDS[n] for n in ("numpy", "torch")]}, []),
+        ([F32], [BF16], {"backends": [BACKENDS["numpy"]]},
+         ["numpy has no such cast (backends that do: torch, ml_dtypes, exact)"]),
+        ([F32], [BF16, E4M3], {"backends": [BACKENDS["numpy"]]},
+         ["float32 to bfloat16", "float32 to float8_e4m3fn"]),
+        ([F32], [], {"backends": [BACKENDS["numpy"]]}, []),
+        ([], [], {}, []),
+        ([], [], {"backends": [BACKENDS["numpy"]], "against": "ml_dtypes"},
+         ["casts: not checked, numpy and ml_dtypes do not both have such a cast"]),
+        ([find_format("e3m60")], [F16], {"backends": [BACKENDS["exact"]]},
+         ["exact has no such cast (backends that do: none)"]),
+    ],
+)  # fmt: skip
+def test_what_was_asked_for_and_not_checked_is_named(
+    origins: list[FormatSpec], targets: list[FormatSpec], more: dict[str, Any], lines: list[str]
+) -> None:
+    report = cast_verify(origins, targets, everything=False, size=8, **more)
+    assert len(report.unchecked) == len(lines)
+    for line, words in zip(report.unchecked, lines, strict=True):
+        assert words in line
+    assert report.to_dict()["unchecked"] == list(report.unchecked)
+    if not any(row.checked_count for row in report.rows):
+        assert report.unchecked
+
+
+def test_exact_rounding_is_compared_with_the_codec() -> None:
+    exact = [BACKENDS["exact"]]
+    report = cast_verify([E5M2, F16, E5M7], [F16, E5M7, E4M3, E8M0], backends=exact)
+    for row in report.rows:
+        assert (row.against, row.verdict) == ("codec", "right")
+        bits = find_format(row.from_).bits
+        assert (row.codes, row.checked_count) == ("all", 1 << bits)
+    few = cast_verify([F64], [F16], backends=exact).rows[0]
+    assert (few.codes, few.verdict) == ("sampled", "right")
+    assert 1000 < few.checked_count <= 4096
+
+
+@pytest.mark.parametrize("fault", [truncating, nan_to_zero, saturating])
+def test_a_fault_of_exact_rounding_is_found(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who rounds for the backend has a fault; who looks for causes does not."""
+    monkeypatch.setattr("fpx.casts.rounding.round_codes", fault)
+    for origin in (F16, F64):
+        row = cast_verify([origin], [E5M2], backends=[BACKENDS["exact"]]).rows[0]
+        assert row.count("wrong_rounding") + row.count("policy") > 0
+
+
+def test_nothing_is_compared_with_itself() -> None:
+    for backend, against in (("torch", "cpu"), ("numpy", "numpy"), ("ml_dtypes", "ml_dtypes")):
+        with pytest.raises(InputError, match=f"compares {backend} on the CPU with itself"):
+            cast_verify([F16], [F32], backends=[BACKENDS[backend]], against=against)
+    report = cast_verify([F16], [F32], layout="strided", against="cpu")
+    assert report.rows[0].checked_count == 1 << 16
+
+
+def test_a_cast_that_nobody_offers_a_layout_for_is_refused() -> None:
+    for backend, more in (
+        ("numpy", {"compiled": True}),
+        ("exact", {"compiled": True}),
+        ("exact", {"layout": "strided"}),
+    ):
+        with pytest.raises(InputError, match=backend):
+            cast_verify([F16], [F32], backends=[BACKENDS[backend]], **more)
+
+
+def test_a_device_that_was_found_before() -> None:
+    cpu = find_device("cpu")
+    named = replace(cpu, label="a CPU of ours")
+    report = cast_verify([F16], [BF16], devices=[named])
+    assert report.details.device == "a CPU of ours"
+    assert report.rows[0].device == "cpu"
+
+
+class Interrupting:
+    """Progress that presses Ctrl-C when so many codes have been cast."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def start(self, total: int) -> None:
+        pass
+
+    def advance(self, count: int) -> None:
+        self.left -= count
+        if self.left <= 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("at", [1, 1 << 16, (1 << 16) + 1, 1 << 20])
+def test_ctrl_c_leaves_a_report_on_what_was_done(at: int) -> None:
+    threads = threading.active_count(), torch.get_num_threads()
+    report = cast_verify([F16, F32, BF16], [E5M2], progress=Interrupting(at))
+    assert (threading.active_count(), torch.get_num_threads()) == threads
+    assert not report.complete
+    first, second, third = report.rows
+    assert first.checked_count == 1 << 16
+    assert third.verdict == "not run"
+    assert 0 <= second.checked_count < 1 << 32
+    assert second.checked_count >= at - (1 << 16)
+    assert second.checked_count == second.equal_count + second.count("any")
+    assert report.unchecked == ()
+
+
+def test_a_fault_of_a_backend_is_no_result() -> None:
+    def broken(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+        if len(codes) > 1:  # it was offered
+            raise ZeroDivisionError("broken")
+        return round_codes(codes, source, target)
+
+    threads = threading.active_count(), torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError, match="broken"):
+        verify(F32, F16, broken, everything=True)
+    assert (threading.active_count(), torch.get_num_threads()) == threads
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fpx.casts.rounding import nans, round_codes
 from fpx.conformance.cast_verify import ORIGINS, find_origin
-from fpx.conformance.causes import CAUSES
+from fpx.conformance.causes import CAUSES, Differences, explain
+from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
@@ -218,3 +219,48 @@ def test_examples_of_negative_integers_have_a_sign(name: str) -> None:
         assert int(example.value) == int(example.code, 16) - (1 << source.bits) < 0
         assert Fraction(example.expected) < 0
         assert example.got == "0"
+
+
+def test_every_difference_is_explained_once() -> None:
+    """Of a mixture of faults, the causes' parts are disjoint and together all of it."""
+    codes = torch.arange(1 << 16).to(torch.int16)
+    expected = round_codes(codes, F16, E5M2)
+    random = torch.randint(0, 256, codes.shape, generator=torch.Generator().manual_seed(0))
+    got = torch.where(random < 128, random.to(torch.uint8), truncating(codes, F16, E5M2))
+    at = (expected != got).nonzero().reshape(-1)
+    parts = list(explain(Differences(codes[at], F16, E5M2, expected[at], got[at])))
+    assert len({cause for cause, _ in parts}) == len(parts) > 4
+    assert [cause for cause, _ in parts] == [c for c in CAUSES if c in {p for p, _ in parts}]
+    together = torch.cat([part.codes for _, part in parts])
+    assert torch.equal(together.sort().values, codes[at].sort().values)
+    for cause, part in parts:
+        assert cause.test(part).all()
+        assert (part.expected != part.got).all()
+
+
+def test_no_difference_needs_no_cause() -> None:
+    nothing = torch.zeros(0, dtype=torch.int16)
+    assert list(explain(Differences(nothing, F16, BF16, nothing, nothing))) == []
+
+
+@pytest.mark.parametrize(
+    "target", [f for f in FORMATS.values() if f.bits <= 16], ids=lambda f: f.name
+)
+def test_overflow_is_what_the_codec_calls_so(target: FormatSpec) -> None:
+    codes = torch.arange(0, 1 << 16, 37).to(torch.int16)
+    rounded = round_codes(codes, BF16, target)
+    found = Differences(codes, BF16, target, rounded, rounded).overflow
+    for code, overflows in zip(codes.tolist(), found.tolist(), strict=True):
+        code %= 1 << 16
+        if codec.is_nan(code, BF16):
+            assert not overflows
+            continue
+        value = codec.decode(code, BF16)
+        if value is None:  # an infinity: beyond all values of its sign, if there is that sign
+            assert overflows == (target.signed or code == BF16.infinity_magnitude)
+            continue
+        negative = bool(code & BF16.sign_mask)
+        exact = codec.round_exact(
+            *abs(value.fraction).as_integer_ratio(), target, negative=negative
+        )
+        assert overflows == exact.overflow, hex(code)

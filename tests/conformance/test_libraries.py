@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.helpers import results
+from fpx.conformance.libraries import _reason
+from fpx.core.literals import parse_literal
+from fpx.core.policy import Rounding
+from fpx.report.decode import DecodeReport
+from tests.helpers import F16, results
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,85 @@ def test_libraries_cast_a_constant_of_the_format_that_was_asked_for(name: str, g
     (entry,) = results("decode", name, "--dtype", "fp16", "--libraries")
     assert {cast["input"] for cast in entry["libraries"]} == {given}
     assert all(cast["agrees"] for cast in entry["libraries"])
+
+
+EVENLY = "rounds ties to even, not {} as asked"
+
+
+@pytest.mark.parametrize(
+    ("args", "verdicts"),
+    [
+        # 1 + 2^-7 - 2^-20: a library's nearest is above, the mode's neighbour below
+        (["1.00781154", "bf16", "--rounding", "toward_zero"],
+         {"torch": EVENLY.format("toward zero"), "ml_dtypes": EVENLY.format("toward zero")}),
+        (["1.00390625", "bf16", "--rounding", "ties_to_away"],
+         {"torch": EVENLY.format("ties to away"), "ml_dtypes": EVENLY.format("ties to away")}),
+        (["1e-50", "fp16", "--rounding", "toward_positive"],
+         {"torch": EVENLY.format("toward positive"), "numpy": EVENLY.format("toward positive")}),
+        (["-1.001", "fp16", "--rounding", "to_odd"], {"torch": "", "numpy": ""}),
+        (["-1.0001", "fp16", "--rounding", "to_odd"],
+         {"torch": EVENLY.format("to odd"), "numpy": EVENLY.format("to odd")}),
+        # beyond the largest value, toward zero means that value, and no policy is at fault
+        (["70000", "fp16", "--rounding", "toward_zero"],
+         {"torch": EVENLY.format("toward zero"), "numpy": EVENLY.format("toward zero")}),
+        (["70000", "fp16", "--overflow", "saturate"],
+         dict.fromkeys(("torch", "numpy"), "the largest value was asked for, not infinity")),
+        (["70000", "fp16", "--overflow", "nan"],
+         dict.fromkeys(("torch", "numpy"), "NaN was asked for, not infinity")),
+        (["70000", "fp16", "--overflow", "nan", "--rounding", "toward_zero"],
+         dict.fromkeys(("torch", "numpy"), "NaN was asked for, not infinity")),
+        (["0", "e8m0", "--overflow", "saturate"],
+         {"torch": "", "ml_dtypes": "the smallest value was asked for, not NaN"}),
+        # a fault of the library's own stays one, and is told beside the mode
+        (["257.00001", "bf16", "--rounding", "toward_positive"],
+         dict.fromkeys(("torch", "ml_dtypes"), "rounded to float32 on the way")),
+        (["257.00001", "bf16", "--rounding", "toward_negative"], {"torch": "", "ml_dtypes": ""}),
+        (["1.00390625000000000001", "bf16", "--rounding", "toward_positive"],
+         {name: EVENLY.format("toward positive") for name in ("torch", "ml_dtypes")}),
+        (["100000", "fp32", "--rounding", "toward_zero", "--overflow", "saturate"],
+         {"torch": "", "numpy": ""}),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)  # fmt: skip
+def test_another_mode_is_told_from_a_fault(args: list[str], verdicts: dict[str, str]) -> None:
+    value, dtype, *mode = args
+    (entry,) = results("decode", value, "--dtype", dtype, *mode, "--libraries")
+    found = {cast["library"]: cast["reason"] for cast in entry["libraries"]}
+    assert found == verdicts
+    for cast in entry["libraries"]:
+        assert cast["agrees"] == (not cast["reason"]) == (cast["code"] == entry["code"])
+
+
+def test_a_policy_of_the_librarys_own_is_named_under_every_mode() -> None:
+    code = int(torch.tensor(1000.0).to(torch.float8_e4m3fn).view(torch.uint8))
+    for mode in (["--overflow", "nan"], ["--rounding", "ties_to_away"]):
+        (entry,) = results("decode", "1000", "--dtype", "e4m3fn", *mode, "--libraries")
+        (reason,) = (c["reason"] for c in entry["libraries"] if c["library"] == "torch")
+        assert reason == ("saturates" if code == 0x7E else "")
+    (entry,) = results(
+        "decode", "1000", "--dtype", "e4m3fn", "--overflow", "saturate", "--libraries"
+    )
+    reasons = {cast["library"]: cast["reason"] for cast in entry["libraries"]}
+    lacks = "the largest value was asked for, not NaN"
+    assert reasons == {"torch": "" if code == 0x7E else lacks, "ml_dtypes": lacks}
+
+
+def test_a_fault_may_undo_a_mode_and_a_mode_hide_nothing() -> None:
+    """Near ties of bfloat16, toward zero: what libraries do by way of float32 is another thing."""
+    for value, reason in (
+        # rounded once it is 1.0078125; by way of float32 it is 1, which was asked for
+        ("1.0039062500000004", ""),
+        # rounded once it is 1.0078125, which was asked for; by way of float32 it is 1.015625
+        ("1.0117187499999996", "rounded to float32 on the way"),
+    ):
+        (entry,) = results(
+            "decode", value, "--dtype", "bf16", "--rounding", "toward_zero", "--libraries"
+        )
+        assert [cast["reason"] for cast in entry["libraries"]] == [reason, reason]
+
+
+def test_a_mode_and_a_fault_are_both_told() -> None:
+    exact = DecodeReport.of(parse_literal("1.0006"), F16, Rounding.TOWARD_ZERO)
+    given = torch.tensor([1.0006], dtype=torch.float64).view(torch.int64)
+    nan = torch.tensor([0x7E00], dtype=torch.int16)
+    assert _reason(given, nan, exact) == EVENLY.format("toward zero") + "; gives NaN"

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 import fpx
-from tests.helpers import call, cells, drawn, results
+from fpx.measure.cast_compare import cast_compare
+from tests.conformance.planted import Planted
+from tests.helpers import F16, F32, call, cells, drawn, results
 
 
 def checkpoint(path: Path, worst: int = 30) -> Path:
@@ -81,3 +83,9 @@ def test_long_names_keep_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _, out, _ = call("cast-compare", tmp_path / "x.safetensors", "--to", "fp16")
     assert "model.decoder." in out
     assert ".block19.attention.weight" in out
+
+
+def test_whoever_casts_is_named_with_the_version() -> None:
+    """Also a backend that no library of the environment is."""
+    report = cast_compare([torch.ones(3)], [F16], from_=F32, backend=Planted())
+    assert "cast by planted 0 on cpu" in drawn(report, 120)
