@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -146,7 +147,7 @@ class SourceBlock:
         A 64-bit integer is rounded to odd: what float64 lacks gets the neighbour whose last bit is
         set, so that it stays on its side of every number of fewer bits.
         """
-        if self.low is None:
+        if self.low is None or self.extremes[1] < 2.0**53:
             return self.magnitude
         rest = (self.value - self.rounded) + self.low
         inward = (rest * self.rounded.sign() < 0).to(torch.int64)  # rounding went away from zero
@@ -173,11 +174,11 @@ class SourceBlock:
         if self.measure is NARROW:
             field = field.to(torch.uint8)  # which bincount takes fastest
         bins = torch.bincount(field, self.weights, minlength=1 << spec.exponent_bits)
-        counts = bins[:-1].to("cpu", torch.int64)  # the last are infinities and NaNs
+        counts = bins.cpu().numpy()[:-1]  # the last are infinities and NaNs
         if counts[0]:
             counts[0] -= self.count(self.zero)
             if counts[0] and self.measure is NARROW:
                 return self.wide.exponents  # float32's subnormals have exponents of their own there
-        present = counts.nonzero().view(-1)
-        exponents = (present - spec.bias).tolist()
-        return dict(zip(exponents, counts[present].tolist(), strict=True))
+        present = np.flatnonzero(counts)
+        elements = counts[present].astype(np.int64, copy=False)
+        return dict(zip((present - spec.bias).tolist(), elements.tolist(), strict=True))

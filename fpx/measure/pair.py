@@ -133,13 +133,15 @@ class Pair:
     @cached_property
     def error_in_ulps(self) -> Tensor:
         """|q - x| in ulps of the target at x: products with powers of two, so exact."""
-        measure, target = self.source.measure, self.target
-        bias, shift = measure.spec.bias, measure.spec.fraction_bits
+        spec, target = self.source.measure.spec, self.target
+        bias, shift = spec.bias, spec.fraction_bits
         field = self.source.exponent_field.clamp(
             (target.emin + bias) << shift, (target.emax + bias) << shift
         )
-        # 2^(1 - exponent) first: it is in range wherever 2^-exponent would not be
-        scale = field.neg_().add_((2 * bias + 1) << shift).view(measure.dtype)
+        # All bits of a biased exponent turned round are those of 1 - exponent. 2^(1 - exponent)
+        # comes first: it is in range wherever 2^-exponent would not be.
+        every = ((1 << spec.exponent_bits) - 1) << shift
+        scale = field.bitwise_xor_(every).view(self.source.measure.dtype)
         return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
 
     @cached_property

@@ -45,19 +45,14 @@ class CastStats:
 
     def take(self, measurement: Measurement, locate: Locate) -> None:
         """Takes in the measurement of one more block, made with what is `known`."""
-        firsts = {name: at for name, at in measurement.firsts.items() if name not in self.locations}
-        maxima = measurement.maxima.items()
-        found = {name: locate(at) for name, at in firsts.items()}
-        found |= {name: locate(largest.position) for name, largest in maxima}
-        self.add(
-            CastStats(
-                Counter(measurement.counts),
-                {name: largest.value for name, largest in maxima},
-                found,
-                dict(measurement.sums),
-                Counter(measurement.exponents),
-            )
-        )
+        for name, at in measurement.firsts.items():
+            if name not in self.locations:
+                self.locations[name] = locate(at)
+        for name, largest in measurement.maxima.items():
+            if largest.value > self.maximum(name):
+                self.maxima[name] = largest.value
+                self.locations[name] = locate(largest.position)
+        self._add_up(measurement.counts, measurement.sums, measurement.exponents)
 
     def merge(self, other: CastStats) -> CastStats:
         """The statistics of both together; `self` comes first where a first is kept."""
@@ -68,15 +63,22 @@ class CastStats:
 
     def add(self, other: CastStats) -> None:
         """Takes in other statistics, of what comes after."""
-        self.counts.update(other.counts)
-        self.exponents.update(other.exponents)
-        for name, total in other.sums.items():
-            self.sums[name] = self.sums[name] + total if name in self.sums else total
         for name, location in other.locations.items():
             if name not in self.locations or other.maximum(name) > self.maximum(name):
                 self.locations[name] = location
         for name, largest in other.maxima.items():
             self.maxima[name] = max(self.maximum(name), largest)
+        self._add_up(other.counts, other.sums, other.exponents)
+
+    def _add_up(
+        self, counts: Mapping[str, int], sums: Mapping[str, Any], exponents: Mapping[int, int]
+    ) -> None:
+        for name, count in counts.items():
+            self.counts[name] += count
+        for name, total in sums.items():
+            self.sums[name] = self.sums[name] + total if name in self.sums else total
+        for exponent, count in exponents.items():
+            self.exponents[exponent] += count
 
     def maximum(self, name: str) -> float:
         """The largest of that name, 0 if there was none."""
