@@ -63,5 +63,14 @@ def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
         for candidate in (nearest, 2 * below + 1 - nearest):
             at = candidate * grid
             if low < at < high or (even and at in (low, high)):
+                if candidate != 1:
+                    return candidate, power
+                # 9 × 10^(power-1) and less have one digit too, and may be nearer
+                value = 10 * v * scale
+                digit = min(value // grid + (2 * (value % grid) > grid), 9)
+                inside = 10 * low < digit * grid < 10 * high
+                inside |= even and digit * grid in (10 * low, 10 * high)
+                if inside and abs(digit * grid - value) < abs(10 * at - value):
+                    return digit, power - 1
                 return candidate, power
         power -= 1

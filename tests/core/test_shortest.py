@@ -75,17 +75,19 @@ def test_shortest_at_the_edges_of_binades(spec: FormatSpec) -> None:
     for magnitude in (m for m in edges if int(spec.zero) <= m <= spec.max_finite_magnitude):
         found = Fraction(shortest_decimal(magnitude, spec))
         assert encode(found, spec) == magnitude
-        # 0.1 and 0.09 have one digit each: which of them is shown is not this test's matter
-        if not is_power_of_ten(found):
-            assert found == shortest_by_search(magnitude, spec), magnitude
-            compared += 1
+        assert found == shortest_by_search(magnitude, spec), magnitude
+        compared += 1
     assert compared
 
 
-def is_power_of_ten(x: Fraction) -> bool:
-    return set(str(max(x.numerator, x.denominator))) <= {"0", "1"} and 1 in (
-        x.numerator, x.denominator
-    )  # fmt: skip
+def test_of_two_of_one_digit_the_nearer_is_shown() -> None:
+    for value, name, text in (
+        ("3/32", "e5m2", "0.09"),
+        ("3/32", "e3m4", "0.09"),
+        ("8", "e3m0", "8"),
+    ):
+        (entry,) = results("decode", value, "--dtype", name)
+        assert entry["shortest"] == text
 
 
 def test_the_shortest_of_the_smallest_normal() -> None:
