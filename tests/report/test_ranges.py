@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from fpx.core.formats import FORMATS
@@ -43,3 +45,31 @@ def test_measures_are_gained_and_lost_where_they_grow_and_shrink() -> None:
         "smallest value": "gained", "precision": "lost", "decimal digits": "lost",
         "exact integers": "lost",
     }  # fmt: skip
+
+
+def test_differences_tell_both_values() -> None:
+    report = RangeComparison(FORMATS["float32"], FORMATS["float8_e8m0fnu"])
+    (entry,) = report.results()
+    found = {item["what"]: item for item in entry["differences"]}
+    assert (found["size"]["old"], found["size"]["new"], found["size"]["change"]) == (
+        32,
+        8,
+        "gained",
+    )
+    largest = found["largest value"]
+    assert Fraction(largest["old"]) == report.old.max_finite.fraction
+    assert Fraction(largest["new"]) == report.new.max_finite.fraction
+    assert largest["change"] == "lost"
+    assert (found["smallest value"]["change"], found["precision"]["new"]) == ("lost", 1)
+    assert found["smallest normal"]["change"] == "gained"
+    assert (found["sign"]["old"], found["sign"]["new"]) == (True, False)
+    assert [row[2:4] for row in report.table().rows] == [
+        (item.change, item.what) for item in report
+    ]
+
+
+def test_a_format_beside_itself() -> None:
+    report = RangeComparison(FORMATS["bfloat16"], FORMATS["bfloat16"])
+    assert {item.change for item in report} == {"same"}
+    assert "instead" not in str(report)
+    assert "the same precision, 8 bits; every value" in report.summary
