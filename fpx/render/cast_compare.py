@@ -145,7 +145,8 @@ def _table(
     columns: Sequence[Column],
 ) -> RenderableType:
     table = plain_table(Text(answer.to, "bold"), first_out=_FIRST_OUT)
-    table.add_column("tensor", min_width=_LEAST_NAME)
+    longest = max(len(escape(row.tensor)) for row in rows)
+    table.add_column("tensor", min_width=min(longest, _LEAST_NAME))
     several = len(report.backends) > 1
     if several:
         table.add_column("by", no_wrap=True)
