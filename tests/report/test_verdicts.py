@@ -40,6 +40,7 @@ def row_of(x: list[float] | torch.Tensor, to: str = "fp16", **kinds: Any) -> Cas
         ([1.0, 0.5, -0.0], "fp16", Outcome.EXACT),
         ([1.0, NAN, INF, -INF], "fp16", Outcome.EXACT),
         ([1.0, INF], "e4m3fn", Outcome.ROUNDED),  # infinity becomes NaN: not what it was
+        ([1.0, NAN], "fp4", Outcome.ROUNDED),  # which has no NaN
         ([1.0004], "fp16", Outcome.ROUNDED),
         ([1e-9], "fp16", Outcome.ROUNDED),
         ([500.0, 1.0], "e4m3fn", Outcome.SATURATED),
