@@ -19,6 +19,7 @@ from fpx.cli.failures import (
     speak_of,
     usage_message,
 )
+from fpx.cli.output import remember_command_line
 from fpx.version import __version__
 
 COMMANDS = {
@@ -81,6 +82,7 @@ class FpxGroup(TyperGroup):
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
         speak_of("fpx")
+        remember_command_line(sys.argv[1:] if args is None else args)
         try:
             with failures_explained():  # those of help too
                 code = super().main(

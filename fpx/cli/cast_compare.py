@@ -11,6 +11,7 @@ from fpx.casts.backends import BACKENDS
 from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
@@ -149,7 +150,7 @@ def cast_compare(
         bool,
         typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Say which tensors fit a format, where others overflow or underflow, and by how much.
 

@@ -8,6 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import finish
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
@@ -59,7 +60,7 @@ def inspect(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Show what is in tensor files: names, dtypes, shapes, strides, shared storages.
 

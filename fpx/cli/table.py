@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
 from fpx.report.decode import DecodeReport
@@ -39,7 +39,7 @@ def table(
     as_list: Annotated[
         bool, typer.Option("--list", help="One line per code, with its exact value.")
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Print all values of a format by exponent and fraction, or those around a value.
 
