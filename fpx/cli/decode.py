@@ -32,9 +32,9 @@ def decode(
         list[str],
         typer.Argument(
             metavar="VALUE...",
-            help="3.14, -1e-3, 0x1.8p3, 1/3, inf, nan, snan, a code 0x4049 or 0b0100, max, min, "
-            "smallest_normal, smallest_subnormal, epsilon, one, pi, e; - reads one per line from "
-            "stdin.",
+            help="3.14, -1e-3, 0x1.8p3, 1/3, '(2 - 2^-7) x 2^127', inf, nan, snan, a code 0x4049 "
+            "or 0b0100, max, min, smallest_normal, smallest_subnormal, epsilon, one, pi, tau, e; - "
+            "reads one per line from stdin.",
             show_default=False,
         ),
     ],
