@@ -108,8 +108,13 @@ def decode(
             return items[0]
         return Reports(items) if dtype else Comparison(items)
 
+    draw = None
+    if not (libraries or surveyed) and how == "text" and (len(values) > 1 or "-" in values):
+        from fpx.render.decode import DecodeRows
+
+        draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
-    show(collected(reports) if how == "json" else reports, how)
+    show(collected(reports) if how == "json" else reports, how, draw)
 
 
 def _rounding(name: str) -> Rounding:

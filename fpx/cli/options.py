@@ -23,7 +23,7 @@ def complete_format(incomplete: str) -> list[str]:
     return [name for name in FORMATS if name.startswith(incomplete)]
 
 
-SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
+SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
 
 
