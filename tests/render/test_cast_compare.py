@@ -154,8 +154,13 @@ def test_sorting_shows_what_fits_too() -> None:
     assert len(names(drawn_view(report, View(sort="sqnr_db"), 100))) == 20
 
 
+_ERRORS = ("abs_error", "rel_error", "error_ulp")
+
+
 def test_places_say_something() -> None:
-    fine = fpx.cast_compare(torch.tensor([1.0004, 3e-8]), to="fp16")
+    fine = fpx.cast_compare(torch.tensor([1 + 2**-11, 1000.2, 1e-7]), to="fp16")
+    assert fine.rows[0].max_error_ulp == 0.5
+    assert len({fine.rows[0].locations[f"max_{name}_location"] for name in _ERRORS}) == 3
     assert [place.what for place in places(fine.totals[0])] == ["max error", "max relative error"]
     over = fpx.cast_compare(torch.tensor([7e4, 1e5, 1.0004]), to="fp16")
     assert [(place.what, place.size) for place in places(over.totals[0])] == [
