@@ -32,6 +32,7 @@ COMMANDS = {
     "inspect": "fpx.cli.inspect:inspect",
     "cast-compare": "fpx.cli.cast_compare:cast_compare",
     "cast-verify": "fpx.cli.cast_verify:cast_verify",
+    "diff": "fpx.cli.diff:diff",
     "devices": "fpx.cli.devices:devices",
 }
 """Every command: where its function is. A module is imported when its command is asked for."""
