@@ -12,10 +12,9 @@ from torch import Tensor
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
-from fpx.casts.rounding import nans
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.measure.apart import Distances, Expected, expected, infinite, places
+from fpx.measure.apart import Distances, Elements, may_be_unusual, places
 from fpx.measure.block import SourceBlock
 from fpx.measure.matching import (
     Found,
@@ -283,97 +282,78 @@ class _Comparing:
         if isinstance(b_type, FormatSpec):
             found = measure(SourceBlock(x), y, b_type, self._stats.known)
             self._stats.take(found, lambda at: self._location(at, x, y))
-        wanted = Expected(codes_of(x), None) if self._same else expected(x, b_type)
-        got = codes_of(y)
         self._counts["count"] += len(x)
-        chosen = wanted.codes != got
-        if wanted.finite is not None:
-            chosen |= ~wanted.finite
-        self._distant += self._with_distance(x, wanted, got)
-        at = chosen.nonzero().view(-1)
-        if len(at):
-            self._take_chosen(x, y, wanted, got, at)
+        positions = None if self._same else may_be_unusual(x, y)
+        if positions is None:
+            elements = Elements(x, y)
+            self._distant += int(elements.comparable.count_nonzero())
+            positions = elements.unusual
+            if 2 * len(positions) > len(x):  # to pick them would take longer than to take all
+                positions = torch.arange(len(x))
+            elif len(positions):
+                elements = elements.at(positions)
+        else:
+            self._distant += len(x)
+            x, y = (codes_of(block)[positions].view(block.dtype) for block in (x, y))
+            elements = Elements(x, y)
+        if len(positions):
+            self._take_unusual(elements, positions)
 
     def _location(self, at: int, x: Tensor, y: Tensor) -> Location:
         index = self._first.index(self._start + at, row_major=True)
         return Location(self._first.name, index, _value(x[at]), _value(y[at]))
 
-    def _with_distance(self, x: Tensor, wanted: Expected, got: Tensor) -> int:
-        """How many elements have a distance: finite, as expected and as they are."""
-        finite = ~self._nonfinite(got, self._types[1])
-        if self._same:
-            finite &= ~self._nonfinite(wanted.codes, self._types[0])
-        elif wanted.finite is not None:
-            finite &= wanted.finite
-        return int(finite.count_nonzero())
-
-    @staticmethod
-    def _nonfinite(codes: Tensor, type_: Origin) -> Tensor:
-        return nans(codes, type_) | infinite(codes, type_)
-
-    def _take_chosen(self, x: Tensor, y: Tensor, wanted: Expected, got: Tensor, at: Tensor) -> None:
-        """Takes in the elements at some positions: all that may not be as expected."""
-        a_type, b_type = self._types
-        a_codes, e_codes, b_codes = codes_of(x)[at], wanted.codes[at], got[at]
-        a_nan, b_nan = nans(a_codes, a_type), nans(b_codes, b_type)
-        a_inf, b_inf = infinite(a_codes, a_type), infinite(b_codes, b_type)
-        negative = [
-            places(codes, type_) < 0 for codes, type_ in ((a_codes, a_type), (b_codes, b_type))
-        ]
-        same_inf = a_inf & b_inf & (negative[0] == negative[1])
-        a_finite, b_finite = ~(a_nan | a_inf), ~(b_nan | b_inf)
-        if self._same:
-            representable = a_finite
-        elif wanted.finite is None:
-            representable = torch.ones_like(a_finite)
-        else:
-            representable = wanted.finite[at]
-        lost = {
-            "nan_appeared_count": b_nan & ~a_nan,
-            "nan_vanished_count": a_nan & ~b_nan,
-            "inf_appeared_count": b_inf & ~same_inf,
-            "inf_vanished_count": a_inf & ~same_inf,
-            "out_of_range_count": a_finite & ~representable,
-        }
-        beyond = torch.zeros_like(a_nan)
-        for name, mask in lost.items():
-            self._counts[name] += int(mask.count_nonzero())
-            beyond |= mask
-        if "first_lost_spot" not in self._spots and beyond.any():
-            first = int(at[int(beyond.to(torch.uint8).argmax())])
-            self._spots["first_lost_spot"] = self._spot(first, x, y, wanted)
-        differs = (e_codes != b_codes) | beyond
-        if self._same:
-            self._counts["nan_bits_count"] += int((a_nan & b_nan).count_nonzero())
-        else:
-            differs &= ~(a_nan & b_nan)
+    def _take_unusual(self, elements: Elements, at: Tensor) -> None:
+        """Takes in elements of a block that may not be as expected, and their positions in it."""
+        comparable = elements.comparable
+        usual = bool(comparable.all())
+        beyond = torch.zeros_like(comparable)
+        differs = elements.wanted.codes != elements.b
+        if not usual:
+            for name, mask in elements.losses().items():
+                self._counts[name] += int(mask.count_nonzero())
+                beyond |= mask
+            if "first_lost_spot" not in self._spots and beyond.any():
+                first = int(beyond.to(torch.uint8).argmax())
+                self._spots["first_lost_spot"] = self._spot(elements, first, at)
+            both_nan = elements.both_nan
+            if self._same:
+                self._counts["nan_bits_count"] += int((both_nan & differs).count_nonzero())
+            else:
+                differs &= ~both_nan
+            differs |= beyond
         self._counts["differing_count"] += int(differs.count_nonzero())
-        both = (a_finite & representable & b_finite).nonzero().view(-1)
-        if len(both):
-            e_places, b_places = places(e_codes[both], b_type), places(b_codes[both], b_type)
-            signs = (e_places == b_places) & differs[both]
+        if usual or comparable.any():
+            some = slice(None) if usual else comparable
+            wanted, got = (
+                places(codes[some], elements.b_type)
+                for codes in (elements.wanted.codes, elements.b)
+            )
+            signs = (wanted == got) & differs[some]
             self._counts["zero_sign_count"] += int(signs.count_nonzero())
-            distances = Distances(e_places, b_places)
+            distances = Distances(wanted, got)
             self._total += distances.total()
             largest, place = distances.largest()
             if largest > self._largest:
                 self._largest = largest
-                self._spots["max_distance_spot"] = self._spot(int(at[both[place]]), x, y, wanted)
-            beyond[both] |= distances.beyond(self._tolerance)
+                place = int(comparable.nonzero()[place])
+                self._spots["max_distance_spot"] = self._spot(elements, place, at)
+            beyond[some] |= distances.beyond(self._tolerance)
         self._counts["beyond_count"] += int(beyond.count_nonzero())
 
-    def _spot(self, at: int, x: Tensor, y: Tensor, wanted: Expected) -> Spot:
-        """The element at a position of a block."""
+    def _spot(self, elements: Elements, place: int, at: Tensor) -> Spot:
+        """One of some elements, which has that position in the block."""
         a_type, b_type = self._types
-        holds = isinstance(b_type, FormatSpec) or wanted.finite is None or bool(wanted.finite[at])
+        wanted = elements.wanted.codes[place]
+        holds = isinstance(b_type, FormatSpec) or bool(elements.wanted.finite[place])
         return Spot(
-            index=self._first.index(self._start + at, row_major=True),
-            a=_value(x[at]),
-            b=_value(y[at]),
-            a_code=_hex(int(codes_of(x)[at]), a_type),
-            b_code=_hex(int(codes_of(y)[at]), b_type),
-            expected=_value(wanted.codes[at].view(y.dtype)) if holds else None,
-            expected_code=_hex(int(wanted.codes[at]), b_type) if holds else None,
+            index=self._first.index(self._start + int(at[place]), row_major=True),
+            a=_value(elements.x[place]),
+            b=_value(elements.y[place]),
+            a_code=_hex(int(elements.a[place]), a_type),
+            b_code=_hex(int(elements.b[place]), b_type),
+            expected=_value(wanted.view(elements.y.dtype)) if holds else None,
+            expected_code=_hex(int(wanted), b_type) if holds else None,
         )
 
     def result(self) -> Comparison:
