@@ -40,7 +40,7 @@ from fpx.report.diff import (
     outcome_of,
 )
 from fpx.tensors.dtypes import Origin, codes_of, dtype_name, origin_of
-from fpx.tensors.entry import Source, TensorEntry
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.words import listed, quoted
@@ -86,7 +86,8 @@ def diff(
     """
     if tolerance_ulp < 0:
         raise InputError(f"`tolerance_ulp` must be at least 0, not {tolerance_ulp}")
-    if a == _STDIN == b:
+    stdin = [isinstance(source, str) and source == _STDIN for source in (a, b)]
+    if all(stdin):
         raise InputError("stdin holds one array: only one of the two can be -")
     sides = [open_all([source], include, exclude) for source in (a, b)]
     first, second = (by_name(side.sources, strip_prefix) for side in sides)
@@ -96,7 +97,7 @@ def diff(
         Unchanged(tolerance_ulp, allow_renamed),
         progress or Silent(),
         block,
-        twice=_STDIN not in (a, b),
+        twice=not any(stdin),
         errors=[error for side in sides for error in side.errors],
     )
     partial = False
@@ -111,6 +112,7 @@ def diff(
             f"nothing in common: A has {_some(first)}, B has {_some(second)}, and no two have the "
             "same name or content"
         )
+    notes = tuple(note for side in sides for note in side.notes)
     return DiffReport(
         rows=tuple(work.rows),
         a=_called(sides[0].sources, a),
@@ -118,7 +120,8 @@ def diff(
         check=work.check,
         details=environment([find_device("cpu")]),
         errors=tuple(work.errors),
-        notes=tuple(note for side in sides for note in side.notes),
+        notes=notes,
+        passed_over=sum(not note.endswith(COMPLEX_NOTE) for note in notes),
         partial=partial,
     )
 
@@ -404,7 +407,7 @@ def _side(found: Found | None) -> Side | None:
 def _value(element: Tensor) -> int | float:
     if element.is_floating_point():
         return float(element.to(torch.float64))
-    return int(element)
+    return int(element.item())  # which uint64 has too, unlike int()
 
 
 def _hex(code: int, type_: Origin) -> str:

@@ -364,7 +364,8 @@ class DiffReport(Report):
         check: what every tensor must pass.
         details: what produced the numbers.
         errors: one line for each file or tensor that could not be read; the rest was still done.
-        notes: one line per tensor that was passed over, and why.
+        notes: one line per tensor that was passed over or is stored in a special way.
+        passed_over: how many of them tell of what was not compared.
         partial: whether the work was interrupted: then the tensors that were not compared have no
             row, and of the last one only a part may have been read.
     """
@@ -378,6 +379,7 @@ class DiffReport(Report):
     details: Environment
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    passed_over: int = 0
     partial: bool = False
     _counts: Counter[Change] = field(init=False)
 
@@ -409,6 +411,7 @@ class DiffReport(Report):
             "counts": {outcome.value: self.counts[outcome] for outcome in Change},
             "errors": list(self.errors),
             "notes": list(self.notes),
+            "passed_over": self.passed_over,
             "partial": self.partial,
             **gate((self.check,), self.failures()),
         }
@@ -457,6 +460,8 @@ class DiffReport(Report):
         else:
             alike = self._alike(compared)
             found = f"{rest}; otherwise {alike[0].lower()}{alike[1:]}" if rest else alike
+        if self.passed_over:
+            found += f"; {self.passed_over:,} passed over, see the notes"
         return f"{found}."
 
     def _different(self, compared: int) -> str:
