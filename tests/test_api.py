@@ -102,6 +102,9 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
                                   fail_if="count>0")),
         ("cast-verify --from bf16 --to e4m3fn --examples 1 --fail-on any",
          lambda: fpx.cast_verify("bf16", "e4m3fn", examples=1, fail_on="any")),
+        ("diff {old} {new} --tolerance-ulp 2 --allow-renamed --strip-prefix m. --exclude z",
+         lambda: fpx.diff("{old}", "{new}", tolerance_ulp=2, allow_renamed=True,
+                          strip_prefix="m.", exclude="z")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -126,6 +129,7 @@ _ELSEWHERE = {
     "decode": {"libraries": "libraries"},
     "range": {"compare": "compare_ranges"},
     "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first"),
+    "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several
 _ONE = {"values": "value", "sources": "source", "files": "source"}

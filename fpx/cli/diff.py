@@ -54,10 +54,18 @@ def diff(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    top: Annotated[int, typer.Option(metavar="N", help="Tensors to show, the worst first.")] = 20,
-    all_: Annotated[
-        bool, typer.Option("--all", help="Show all that differ, however many.")
+    every: Annotated[
+        bool, typer.Option("--all", help="Show all tensors that are not equal.")
     ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            help="Show the N worst tensors. Without it: up to 20.",
+            show_default=False,
+        ),
+    ] = None,
     how: str = "text",
 ) -> None:
     """Compare two checkpoints, or one before and after a conversion, tensor by tensor.
@@ -77,8 +85,10 @@ def diff(
     fpx diff a.npz b.npz --tolerance-ulp 4 --json
     fpx diff ddp.pt plain.pt --strip-prefix module.
     """
-    if top < 1:
+    if top is not None and top < 1:
         raise InputError(f"`top` must be at least 1, not {top}")
+    if top is not None and every:
+        raise InputError("`top` and `every` exclude each other: choose one")
 
     from fpx.measure.diff import diff as compare
 
@@ -96,9 +106,9 @@ def diff(
         )
 
     def draw(found: DiffReport) -> object:
-        from fpx.render.diff import diff_tables
+        from fpx.render.diff import ROWS, diff_tables
 
-        return diff_tables(found, len(found.rows) if all_ else top)
+        return diff_tables(found, len(found.rows) if every else top or ROWS)
 
     finish(
         report,

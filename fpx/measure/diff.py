@@ -28,7 +28,7 @@ from fpx.measure.matching import (
 from fpx.measure.metrics import measure, metrics_of
 from fpx.measure.stats import CastStats
 from fpx.report.base import hex_code
-from fpx.report.cast_compare import Location
+from fpx.report.cast_row import Location
 from fpx.report.diff import (
     Change,
     Comparison,
@@ -362,8 +362,12 @@ class _Comparing:
     def result(self) -> Comparison:
         """What is known of all blocks so far."""
         counts, spots = self._counts, self._spots
-        measured = isinstance(self._types[1], FormatSpec)
-        errors = metrics_of(self._stats, on_device=False) if measured and counts["count"] else {}
+        target = self._types[1]
+        errors = (
+            metrics_of(self._stats, target, on_device=False)
+            if isinstance(target, FormatSpec)
+            else {}
+        )
         return Comparison(
             count=counts["count"],
             differing_count=counts["differing_count"],

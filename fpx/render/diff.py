@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fpx.render.names import Name
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.diff import COMPARED, LOSSES, STRUCTURE, Change, DiffReport, DiffRow, Side, Spot
 from fpx.words import escape
 
-_ROWS = 20
-_NAME = 24  # characters of a name that stand in one line before numbers are left out
+ROWS = 20
+"""Tensors of a table where nobody chose."""
+
+_LEAST_NAME = 16  # columns of a name before numbers are left out
 _STYLES = {
     Change.SAME_VALUES: GOOD_STYLE,
     Change.CONVERTED: GOOD_STYLE,
@@ -28,7 +31,7 @@ _WORDS = {
 }
 
 
-def diff_tables(report: DiffReport, limit: int = _ROWS) -> RenderableType:
+def diff_tables(report: DiffReport, limit: int = ROWS) -> RenderableType:
     """The answer; what differs, the worst first; how many tensors are left to tell of."""
     failed = report.failures()
     style = "bold red" if failed else "bold"
@@ -68,7 +71,7 @@ def _rest(report: DiffReport, hidden: int) -> list[RenderableType]:
 def _structure(rows: Sequence[DiffRow]) -> Table:
     """Tensors that are not there, not of that shape, or not of that name."""
     table = plain_table()
-    table.add_column("tensor", min_width=_room(row.tensor for row in rows))
+    table.add_column("tensor", min_width=_LEAST_NAME)
     table.add_column("is", no_wrap=True)
     table.add_column("in A", min_width=16)
     table.add_column("in B", min_width=16)
@@ -78,7 +81,7 @@ def _structure(rows: Sequence[DiffRow]) -> Table:
             there = f"{escape(row.b.tensor)} {_kind(row.b)}"
         else:
             there = _kind(row.b)
-        table.add_row(escape(row.tensor), word, _kind(row.a), there)
+        table.add_row(Name(row.tensor), word, _kind(row.a), there)
     return table
 
 
@@ -91,7 +94,7 @@ def _values(rows: Sequence[DiffRow]) -> Table:
     lossy = any(row.comparison is not None and row.comparison.loses_range for row in rows)
     measured = any(row.comparison and row.comparison.sqnr_db is not None for row in rows)
     table = plain_table(first_out=("max relative error", "mean", "SQNR dB", "is", "dtype"))
-    table.add_column("tensor", min_width=_room(row.tensor for row in rows))
+    table.add_column("tensor", min_width=_LEAST_NAME)
     table.add_column("dtype", min_width=10)
     table.add_column("is", no_wrap=True)
     for heading in ("values\nthat differ", "codes apart:\nmax", "mean"):
@@ -115,7 +118,7 @@ def _cells(row: DiffRow, lossy: bool, measured: bool) -> list[RenderableType]:
     style = _STYLES.get(row.outcome, BAD_STYLE)
     share = f" ({_percent(found.differing_count, found.count)})" if found.differing_count else ""
     cells: list[RenderableType] = [
-        escape(row.tensor),
+        Name(row.tensor),
         dtype,
         Text(_WORDS.get(row.outcome, row.outcome.value), style),
         f"{found.differing_count:,}{share}",
@@ -169,7 +172,7 @@ def _places(spots: Sequence[tuple[DiffRow, Spot]]) -> Table:
     """Elements: the value and the code in A, in A rounded to B's dtype, and in B."""
     table = plain_table("Where")
     names = [_element(row, spot) for row, spot in spots]
-    table.add_column("tensor and index", min_width=_room(names))
+    table.add_column("tensor and index", min_width=_LEAST_NAME)
     table.add_column("in", no_wrap=True)
     for heading in ("value", "code"):
         table.add_column(heading, no_wrap=True)
@@ -181,7 +184,7 @@ def _places(spots: Sequence[tuple[DiffRow, Spot]]) -> Table:
         if row.converted and row.b is not None:
             lines.insert(1, (f"A as {row.b.dtype}", spot.expected, spot.expected_code))
         table.add_row(
-            name,
+            Name(name),
             "\n".join(who for who, _, _ in lines),
             "\n".join(_shown(value, _digits(spot)) for _, value, _ in lines),
             "\n".join(code or "-" for _, _, code in lines),
@@ -191,12 +194,7 @@ def _places(spots: Sequence[tuple[DiffRow, Spot]]) -> Table:
 
 def _element(row: DiffRow, spot: Spot) -> str:
     index = f"[{', '.join(map(str, spot.index))}]" if spot.index else ""
-    return f"{escape(row.tensor)}{index}"
-
-
-def _room(names: Iterable[str]) -> int:
-    """Columns that names get before numbers do."""
-    return max(11, min(_NAME, max(len(escape(name)) for name in names)))
+    return f"{row.tensor}{index}"
 
 
 def _digits(spot: Spot) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import ClassVar
 
-from fpx.report.base import JsonValue, Report
+from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, failures, gate
 from fpx.report.columns import Cell, Table
 from fpx.report.environment import Environment
@@ -199,7 +198,7 @@ class DiffRow:
 
     def identity(self) -> dict[str, JsonValue]:
         """The keys of its JSON entry that tell which row it is."""
-        return {"tensor": self.tensor, "a": _side(self.a), "b": _side(self.b)}
+        return {"tensor": self.tensor, "a": to_json(self.a), "b": to_json(self.b)}
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its JSON entry: both tensors, the outcome, the numbers and the spots."""
@@ -207,8 +206,8 @@ class DiffRow:
         return {
             **self.identity(),
             "outcome": self.outcome.value,
-            **{name: None if found is None else _number(getattr(found, name)) for name in _NUMBERS},
-            **{name: None if found is None else _spot(getattr(found, name)) for name in _SPOTS},
+            **{name: None if found is None else to_json(getattr(found, name)) for name in _NUMBERS},
+            **{name: None if found is None else to_json(getattr(found, name)) for name in _SPOTS},
         }
 
     def cells(self) -> tuple[Cell, ...]:
@@ -241,28 +240,6 @@ class DiffRow:
 
 _SIDE = tuple(item.name for item in fields(Side))
 _SPOT = tuple(item.name for item in fields(Spot))
-
-
-def _number(value: int | float | None) -> int | float | None:
-    """A measured number as JSON has it: null where it is not finite."""
-    return None if value is None or not math.isfinite(value) else value
-
-
-def _side(side: Side | None) -> JsonValue:
-    if side is None:
-        return None
-    return {name: _listed(getattr(side, name)) for name in _SIDE}
-
-
-def _spot(spot: Spot | None) -> JsonValue:
-    if spot is None:
-        return None
-    entry = {name: _listed(getattr(spot, name)) for name in _SPOT}
-    return entry | {name: _number(getattr(spot, name)) for name in ("a", "b", "expected")}
-
-
-def _listed(value: JsonValue) -> JsonValue:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _cell(value: JsonValue) -> Cell:
