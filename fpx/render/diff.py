@@ -73,8 +73,8 @@ def _structure(rows: Sequence[DiffRow]) -> Table:
     table = plain_table()
     table.add_column("tensor", min_width=_LEAST_NAME)
     table.add_column("is", no_wrap=True)
-    table.add_column("in A", min_width=16)
-    table.add_column("in B", min_width=16)
+    table.add_column("in A")
+    table.add_column("in B")
     for row in rows:
         word = Text(row.outcome.value, _STYLES.get(row.outcome, BAD_STYLE))
         if row.outcome is Change.RENAMED and row.b is not None:

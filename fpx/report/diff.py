@@ -152,8 +152,8 @@ class Comparison:
 LOSSES = (
     ("nan_appeared_count", "{} became NaN"),
     ("nan_vanished_count", "{} no longer NaN"),
-    ("inf_appeared_count", "{} became infinite"),
-    ("inf_vanished_count", "{} no longer infinite"),
+    ("inf_appeared_count", "{} became inf"),
+    ("inf_vanished_count", "{} no longer inf"),
     ("out_of_range_count", "{} out of range"),
 )
 """Counts that no tolerance covers, and how each is said."""
