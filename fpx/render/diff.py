@@ -18,6 +18,7 @@ from fpx.words import escape
 ROWS = 20
 """Tensors of a table where nobody chose."""
 
+_FIRST_OUT = ("max relative error", "mean codes", "SQNR dB", "is", "dtype", "NaN, inf, range")
 _LEAST_NAME = 16  # columns of a name before numbers are left out
 _STYLES = {
     Change.SAME_VALUES: GOOD_STYLE,
@@ -70,18 +71,18 @@ def _rest(report: DiffReport, hidden: int) -> list[RenderableType]:
 
 def _structure(rows: Sequence[DiffRow]) -> Table:
     """Tensors that are not there, not of that shape, or not of that name."""
+    renamed = any(row.outcome is Change.RENAMED for row in rows)
     table = plain_table()
-    table.add_column("tensor", min_width=_LEAST_NAME)
-    table.add_column("is", no_wrap=True)
-    table.add_column("in A")
-    table.add_column("in B")
+    table.add_column("tensor")
+    for heading in ("is", "in A", "in B"):
+        table.add_column(heading, no_wrap=True)
+    if renamed:
+        table.add_column("name in B")
     for row in rows:
         word = Text(row.outcome.value, _STYLES.get(row.outcome, BAD_STYLE))
-        if row.outcome is Change.RENAMED and row.b is not None:
-            there = f"{escape(row.b.tensor)} {_kind(row.b)}"
-        else:
-            there = _kind(row.b)
-        table.add_row(Name(row.tensor), word, _kind(row.a), there)
+        moved = row.b if row.outcome is Change.RENAMED else None
+        name = [Name(moved.tensor) if moved else ""] if renamed else []
+        table.add_row(Name(row.tensor), word, _kind(row.a), _kind(row.b), *name)
     return table
 
 
@@ -93,14 +94,14 @@ def _values(rows: Sequence[DiffRow]) -> Table:
     """How far apart values are."""
     lossy = any(row.comparison is not None and row.comparison.loses_range for row in rows)
     measured = any(row.comparison and row.comparison.sqnr_db is not None for row in rows)
-    table = plain_table(first_out=("max relative error", "mean", "SQNR dB", "is", "dtype"))
+    table = plain_table(first_out=_FIRST_OUT)
     table.add_column("tensor", min_width=_LEAST_NAME)
-    table.add_column("dtype", min_width=10)
+    table.add_column("dtype", no_wrap=True)
     table.add_column("is", no_wrap=True)
-    for heading in ("values\nthat differ", "codes apart:\nmax", "mean"):
+    for heading in ("values\nthat differ", "max\ncodes", "mean\ncodes"):
         table.add_column(heading, justify="right", no_wrap=True)
     if lossy:
-        table.add_column("NaN, inf, range")
+        table.add_column("NaN, inf, range", no_wrap=True)
     if measured:
         table.add_column("max relative\nerror", justify="right", no_wrap=True)
         table.add_column("SQNR\ndB", justify="right", no_wrap=True)
@@ -114,7 +115,7 @@ def _cells(row: DiffRow, lossy: bool, measured: bool) -> list[RenderableType]:
     assert found is not None
     assert row.a is not None
     assert row.b is not None
-    dtype = f"{row.a.dtype} to {row.b.dtype}" if row.converted else row.a.dtype
+    dtype = f"{row.a.dtype}\nto {row.b.dtype}" if row.converted else row.a.dtype
     style = _STYLES.get(row.outcome, BAD_STYLE)
     share = f" ({_percent(found.differing_count, found.count)})" if found.differing_count else ""
     cells: list[RenderableType] = [
