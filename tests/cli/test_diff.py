@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -39,7 +40,8 @@ def _torch(path: Path, tensors: Tensors) -> Path:
 
 
 def _npz(path: Path, tensors: Tensors) -> Path:
-    np.savez(path, **{name: np.asfortranarray(x.numpy()) for name, x in tensors.items()})
+    arrays: dict[str, Any] = {name: np.asfortranarray(x.numpy()) for name, x in tensors.items()}
+    np.savez(path, **arrays)
     return path
 
 
@@ -88,7 +90,7 @@ def write(folder: Path, name: str, kind: str, tensors: Tensors) -> Path:
     return writer(folder / f"{name}{suffix}", tensors)
 
 
-@pytest.mark.parametrize(("first", "second"), product(KINDS, KINDS))
+@pytest.mark.parametrize(("first", "second"), list(product(KINDS, KINDS)))
 def test_every_pair_of_kinds(first: str, second: str, tmp_path: Path) -> None:
     a = write(tmp_path, "a", first, TENSORS)
     b = write(tmp_path, "b", second, TENSORS)
@@ -110,10 +112,12 @@ def test_every_pair_of_kinds(first: str, second: str, tmp_path: Path) -> None:
 def test_keras_and_plain_arrays(tmp_path: Path) -> None:
     keras = keras_archive(tmp_path / "x.keras")
     assert call("diff", keras, keras)[0] == 0
-    np.savez(tmp_path / "y.npz", **{
+    arrays: dict[str, Any] = {
         "layers/dense/vars/0": np.arange(200_000, dtype=np.float32).reshape(500, 400),
-        "layers/dense/vars/1": np.ones(400, np.float32), "optimizer/vars/0": np.int32(3),
-    })  # fmt: skip
+        "layers/dense/vars/1": np.ones(400, np.float32),
+        "optimizer/vars/0": np.int32(3),
+    }
+    np.savez(tmp_path / "y.npz", **arrays)
     outcomes = {row["tensor"]: row["outcome"] for row in results("diff", keras, tmp_path / "y.npz")}
     assert outcomes == {
         "layers/dense/vars/0": "equal", "layers/dense/vars/1": "converted",

@@ -10,12 +10,13 @@ import torch
 
 import fpx
 from fpx.render.diff import diff_tables
+from fpx.report.diff import DiffReport
 from tests.helpers import drawn
 
 LONG = "encoder.layers.10.self_attention.query_key_value.weight"
 
 
-def a_report() -> fpx.Report:
+def a_report() -> DiffReport:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(40, 25, generator=generator)
     one = torch.ones(1, dtype=torch.float64)
