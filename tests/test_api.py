@@ -115,7 +115,8 @@ def test_a_function_gives_what_its_command_shows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    np.savez("old.npz", **{"m.w": np.ones(3, np.float32), "v": np.zeros(2), "z": np.ones(1)})
+    old: dict[str, Any] = {"m.w": np.ones(3, np.float32), "v": np.zeros(2), "z": np.ones(1)}
+    np.savez("old.npz", **old)
     np.savez("new.npz", w=np.ones(3, np.float32) + 5e-7, u=np.zeros(2))
     file = tmp_path / "bytes"
     file.write_bytes(b"\x21\x43\x65")

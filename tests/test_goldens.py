@@ -79,13 +79,11 @@ def write_files(folder: Path) -> None:
     np.save(folder / "x.npy", x)
     small = torch.tensor([[1.0, 3e-6], [-2.0, 1e5]])
     save_file({"a.weight": small, "b.bias": torch.ones(3).bfloat16()}, folder / "model.safetensors")
-    np.savez(
-        folder / "changed.npz",
-        **{
-            "a.weight": np.array([[1.0, 3e-6], [-2.000001, 65519.0]], np.float16),
-            "b.gain": np.ones(3, np.float32),
-        },
-    )
+    arrays: dict[str, Any] = {
+        "a.weight": np.array([[1.0, 3e-6], [-2.000001, 65519.0]], np.float16),
+        "b.gain": np.ones(3, np.float32),
+    }
+    np.savez(folder / "changed.npz", **arrays)
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
