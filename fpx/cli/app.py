@@ -45,6 +45,7 @@ COMMANDS = {
     "table": Command(FORMATS, "fpx.cli.table:table"),
     "inspect": Command(TENSORS, "fpx.cli.inspect:inspect"),
     "cast-compare": Command(TENSORS, "fpx.cli.cast_compare:cast_compare"),
+    "diff": Command(TENSORS, "fpx.cli.diff:diff"),
     "cast-verify": Command(MACHINE, "fpx.cli.cast_verify:cast_verify"),
     "devices": Command(MACHINE, "fpx.cli.devices:devices"),
 }
