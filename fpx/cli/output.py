@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,14 +111,17 @@ def deliver(
     from fpx.render.registry import renderable
     from fpx.render.writers import WRITERS, Setting
 
-    setting = Setting(draw or renderable, command_line())
+    def setting() -> Setting:
+        # what draws a stream may keep the head that it drew: in each output it begins anew
+        return Setting(copy(draw or renderable), command_line())
+
     each = iter([reports] if isinstance(reports, Report) else reports)
     kept: list[Report] = []
     if not (how.saves or how.github):
-        WRITERS[how.form].write(each, sys.stdout, setting)
+        WRITERS[how.form].write(each, sys.stdout, setting())
         return []
     try:
-        WRITERS[how.form].write(_keeping(each, kept), sys.stdout, setting)
+        WRITERS[how.form].write(_keeping(each, kept), sys.stdout, setting())
         sys.stdout.flush()
     except OSError as error:
         if error.errno not in {errno.EPIPE, *NO_ROOM}:
@@ -135,7 +139,7 @@ def _keeping(reports: Iterator[Report], kept: list[Report]) -> Iterator[Report]:
         yield report
 
 
-def _save(reports: Sequence[Report], how: Output, setting: Setting) -> list[str]:
+def _save(reports: Sequence[Report], how: Output, setting: Callable[[], Setting]) -> list[str]:
     """Writes all files, and tells GitHub; what went wrong, a line for each."""
     if how.saves and not reports:
         raise InputError(_NO_VALUE)
@@ -143,11 +147,11 @@ def _save(reports: Sequence[Report], how: Output, setting: Setting) -> list[str]
     for path, writer in how.saves:
         try:
             with replacing(path) as out:
-                writer.write(reports, out, setting)
+                writer.write(reports, out, setting())
         except OSError as error:
             problems.append(f"{quoted_path(path)} cannot be written: {error.strerror}")
     if how.github:
-        problems += _tell_github(reports, setting)
+        problems += _tell_github(reports, setting())
     return problems
 
 

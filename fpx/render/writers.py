@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from fpx.errors import InputError
 from fpx.report.base import Report
-from fpx.words import listed, quoted_path
+from fpx.words import did_you_mean, listed, quoted_path
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -118,5 +118,8 @@ def writer_for(path: str, command: str) -> Writer:
     for row in rows:
         if row.saves(name):
             return row
-    suffixes = listed(row.suffix for row in WRITERS.values() if row in rows)
-    raise InputError(f"`save` cannot tell the form of {quoted_path(path)}: end it in {suffixes}")
+    suffixes = [row.suffix for row in WRITERS.values() if row in rows]
+    meant = did_you_mean(PurePath(name).suffix, suffixes)
+    raise InputError(
+        f"`save` cannot tell the form of {quoted_path(path)}: end it in {listed(suffixes)}{meant}"
+    )
