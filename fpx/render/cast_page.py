@@ -13,7 +13,7 @@ from fpx.render.page import Paged
 from fpx.report.base import Report
 from fpx.report.cast_compare import CastReport
 from fpx.report.cast_row import CastRow
-from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS, RATIO, Metric
+from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS, RATIO, ULP, Metric
 
 _KINDS = {ELEMENTS: "count", DECIBELS: "decibels"}
 _CLASSES = {Severity.WARNING: "warn", Severity.BAD: "bad"}
@@ -26,7 +26,7 @@ def cast_rows(reports: Sequence[Report]) -> Paged:
     rows = [row for report in casts for row in report.worst_first()]
     targets = list(dict.fromkeys(row.to for row in rows))
     exponents: dict[tuple[str, str], int] = {}  # the same for all targets
-    histograms = []
+    histograms: list[list[int]] = []
     for row in rows:
         if exponents.setdefault((row.source, row.tensor), len(histograms)) == len(histograms):
             histograms.append([*chain.from_iterable(sorted(row.exponent_histogram.items()))])
@@ -80,7 +80,9 @@ class _Shown:
             }
         ]
         if column.severity in _CLASSES:
-            self.columns[0]["bad"] = _CLASSES[column.severity]
+            self.columns[0] |= {"bad": _CLASSES[column.severity], "above": column.above or 0}
+        if column.unit == ULP:
+            self.columns[0]["digits"] = 3
         if column.share:
             rate = f"share of {label}"
             self.columns[0]["rate"] = at + 1

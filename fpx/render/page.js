@@ -4,6 +4,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const page = document.getElementById("page");
 const CHUNK = 100; // rows that are drawn at once; more come when they are scrolled to
+const LONG = 26; // characters of a cell that may fold
+const FEW = 5; // lines of a list that is open from the start
 const CLASS_OF = { "fits": "good", "loses small values": "warn", "loses range": "bad" };
 
 function element(tag, attributes = {}, ...children) {
@@ -32,8 +34,8 @@ function digits(value, count) {
   const size = Math.abs(value);
   if (value === 0 || !Number.isFinite(value)) return String(value);
   const short = Number(value.toPrecision(count));
-  if (size >= 1e-4 && size < 10 ** count) {
-    return short.toLocaleString("en-US", { maximumSignificantDigits: count });
+  if (size >= 1e-4 && size < 1e6) {
+    return (size < 10 ** count ? short : Math.round(value)).toLocaleString("en-US", { maximumSignificantDigits: 7 });
   }
   return short.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
 }
@@ -47,7 +49,7 @@ function shown(column, cell) {
     if (!Number.isFinite(value)) return value > 0 ? "exact" : String(cell);
     return value.toFixed(2);
   }
-  return Number.isFinite(value) ? digits(value, 6) : String(cell);
+  return Number.isFinite(value) ? digits(value, column.digits ?? 6) : String(cell);
 }
 
 function share(rate) {
@@ -58,8 +60,9 @@ function share(rate) {
 
 function list(heading, lines, kind = "") {
   if (!lines.length) return;
-  page.append(element("h2", {}, heading),
-    element("ul", { class: kind }, ...lines.map((line) => element("li", {}, line))));
+  page.append(element("details", lines.length <= FEW ? { open: "" } : {},
+    element("summary", { class: kind }, `${heading} (${lines.length.toLocaleString("en-US")})`),
+    element("ul", {}, ...lines.map((line) => element("li", {}, line)))));
 }
 
 function head() {
@@ -78,6 +81,9 @@ function head() {
 function foot() {
   list("Notes", data.notes);
   const facts = Object.entries(data.environment).filter(([, value]) => value !== null);
+  if (Object.keys(data.same).length) {
+    page.append(element("h2", {}, "The same in all rows"), factsOf(Object.entries(data.same)));
+  }
   page.append(element("h2", {}, "How it was made"),
     element("p", {}, element("code", {}, data.command)), factsOf([["fpx", data.fpx], ...facts]));
 }
@@ -180,15 +186,15 @@ function tableRow(row) {
   for (const column of visible) {
     const cell = row.cells[column.at];
     const text = shown(column, cell) + (column.rate === undefined ? "" : share(row.cells[column.rate]));
-    const made = element("td", { class: classOf(column) });
+    const made = element("td", { class: `${classOf(column)} ${text.length > LONG ? "long" : ""}` });
     if (column.opens && row.detail) {
       const button = element("button", { type: "button", "aria-expanded": "false" }, text);
       button.addEventListener("click", () => toggle(button, line, row));
       made.append(button);
     } else {
       made.append(text);
-      if (column.key === "verdict") made.className = `verdict ${CLASS_OF[cell] ?? ""}`;
-      else if (column.bad && number(cell) > 0) made.classList.add(column.bad);
+      if (column.key === "verdict") made.className += ` verdict ${CLASS_OF[cell] ?? ""}`;
+      else if (column.bad && number(cell) > (column.above ?? 0)) made.classList.add(column.bad);
     }
     line.append(made);
   }
@@ -228,12 +234,12 @@ function chart(pairs, formats) {
     .filter((end) => end >= low - 12 && end <= high + 12);
   low = Math.min(low, ...near) - 1;
   high = Math.max(high, ...near) + 1;
-  const left = 130, width = 800, top = 20, height = 130, base = top + height;
+  const left = 140, width = 800, top = 20, height = 130, base = top + height;
   const x = (exponent) => left + width * (Math.min(Math.max(exponent, low), high) - low) / (high - low);
   const most = Math.max(...counts.map(([, count]) => count));
   const tall = Math.log2(most + 1);
   const bottom = base + 34 + 20 * ranges.length;
-  const svg = drawn("svg", { viewBox: `0 0 ${left + width + 20} ${bottom}`, role: "img",
+  const svg = drawn("svg", { viewBox: `0 0 ${left + width + 30} ${bottom}`, role: "img",
     "aria-label": `Values by exponent, from 2^${exponents[0]} to 2^${exponents.at(-1)}` });
   svg.append(drawn("text", { x: left, y: 12, class: "soft" }, "values by exponent, logarithmic"),
     drawn("text", { x: left - 6, y: top + 10, "text-anchor": "end", class: "soft" }, most.toLocaleString("en-US")),
@@ -257,9 +263,11 @@ function chart(pairs, formats) {
     const part = (from, to, kind, says) => x(to) > x(from) && svg.append(
       drawn("rect", { x: x(from), y, width: x(to) - x(from), height: 10, class: kind },
         drawn("title", {}, `${name}: ${says} from 2^${from} to 2^${to}`)));
-    svg.append(drawn("text", { x: left - 6, y: y + 9, "text-anchor": "end" }, name));
+    svg.append(drawn("text", { x: left - 14, y: y + 9, "text-anchor": "end", class: at ? "" : "own" }, name));
     part(lowest, emin, "subnormal", "subnormal");
     part(emin, emax + 1, "normal", "normal");
+    if (lowest < low) svg.append(drawn("text", { x: left - 2, y: y + 9, "text-anchor": "end", class: "soft" }, "◂"));
+    if (emax >= high) svg.append(drawn("text", { x: left + width + 2, y: y + 9, class: "soft" }, "▸"));
   });
   return svg;
 }

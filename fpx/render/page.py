@@ -11,7 +11,7 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape as html
 from importlib import import_module
 from importlib.resources import files
@@ -40,7 +40,7 @@ class Paged:
             `shown` (whether the table has it), and where they apply `says` (a sentence), `opens`
             (its cells open what is under the row), `choices` (a filter offers these values), `rate`
             (the number of the column with the share that a count is), `bad` (the class of a number
-            that is not 0).
+            above `above`), `digits` (significant ones; 6 without it).
         rows: a mapping for each: `cells`, one for each column, and `detail`: None, or what is under
             the row (`metrics`: numbers of entries of `metrics`, each with its value after it;
             `histogram`: the number of one of `histograms`, or None; `formats`: names of `ranges`;
@@ -48,6 +48,7 @@ class Paged:
         metrics: `name` and `says` of each number under rows.
         histograms: exponents, each with its count after it.
         ranges: format -> exponents of its smallest value, smallest normal and largest one.
+        same: what is the same in all rows, and no column.
     """
 
     heading: str
@@ -55,7 +56,8 @@ class Paged:
     rows: Sequence[Mapping[str, Any]]
     metrics: Sequence[Mapping[str, str]] = ()
     histograms: Sequence[Sequence[int]] = ()
-    ranges: Mapping[str, Sequence[int]] | None = None
+    ranges: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    same: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_page(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
@@ -131,7 +133,12 @@ def plain_rows(reports: Sequence[Report]) -> Paged:
         for row in table.rows
     ]
     columns = []
+    same = {}
     for at, key in enumerate(keys):
+        if at and len(cells) > 1 and len({row[at] for row in cells}) == 1:
+            if cells[0][at] not in (None, ""):
+                same[key] = cells[0][at]
+            continue
         values = [row[at] for row in cells if row[at] is not None]
         numbers = bool(values) and all(map(_is_number, values))
         column: dict[str, Any] = {"key": key, "label": key.replace("_", " "), "shown": True}
@@ -140,8 +147,9 @@ def plain_rows(reports: Sequence[Report]) -> Paged:
         if not numbers and 1 < len(different) <= _MOST_CHOICES and len(cells) >= 3 * len(different):
             column["choices"] = list(different)
         columns.append(column)
-    rows = [{"cells": [_cell(cell) for cell in row], "detail": None} for row in cells]
-    return Paged("Results", columns, rows)
+    kept = [keys.index(column["key"]) for column in columns]
+    rows = [{"cells": [_cell(row[at]) for at in kept], "detail": None} for row in cells]
+    return Paged("Results", columns, rows, same=same)
 
 
 def _cell(cell: Cell) -> Cell:
