@@ -142,9 +142,9 @@ class Pieces:
             yield Text(before + digits[start : start + line], self._style)
 
 
-def code_pieces(code: str) -> Pieces:
-    """A hexadecimal code, in pieces of eight digits where there is no room for all."""
-    return Pieces(code.removeprefix("0x"), 8, 8, "0x")
+def code_pieces(code: str, least: int = 16) -> Pieces:
+    """A hexadecimal code, of which `least` digits stay together where there is no room for all."""
+    return Pieces(code.removeprefix("0x"), 8, least, "0x")
 
 
 class SideBySide:
