@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+
 import pytest
 
 import fpx
@@ -135,7 +137,7 @@ def test_rulers_show_every_bit_in_aligned_pieces(name: str, columns: int) -> Non
     rows = [line.strip("│╭╮ ").split() for line in ruler.splitlines()]
     strips = [
         "".join(words)
-        for above, words in zip(rows, rows[1:], strict=False)
+        for above, words in pairwise(rows)
         if words and all(re.fullmatch("[01]+", word) for word in words)
         and above and all(word.isdigit() for word in above) and int(above[0]) <= report.spec.bits
         and len("".join(words)) > len(above)  # the positions 1 and 0 are bits too

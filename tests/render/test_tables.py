@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.text import Text
 
@@ -122,7 +122,7 @@ def test_codes_go_on_in_aligned_pieces(width: int, lines: list[str]) -> None:
 
 def side_by_side(width: int, columns: int = 3) -> str:
     out = io.StringIO()
-    cells = ["1234567890", code_pieces("0x1234567812345678", 8)]
+    cells: list[RenderableType] = ["1234567890", code_pieces("0x1234567812345678", 8)]
     beside = {f"column{n}": cells for n in range(columns)}
     picture = SideBySide(Text("Title"), ["number", "code"], beside)
     Console(file=out, width=width, highlight=False).print(picture)
@@ -148,10 +148,10 @@ def test_what_is_left_goes_to_what_wants_it() -> None:
 
 
 def test_rows_that_come_one_by_one() -> None:
-    def lines(width: int) -> list[str]:
+    def lines(width: int, first_out: tuple[str, ...] = ("c", "a")) -> list[str]:
         out = io.StringIO()
         console = Console(file=out, width=width, highlight=False)
-        table = Lines(Text("Title"), {"a": 4, "bb": 1, "c": 9}, first_out=("c", "a"))
+        table = Lines(Text("Title"), {"a": 4, "bb": 1, "c": 9}, first_out=first_out)
         console.print(table.row({"a": "1", "bb": "2", "c": "3"}))
         console.print(table.row({"a": "12345678", "bb": "2", "c": "3"}))
         console.print(table.row({"a": "1", "bb": Text("2"), "c": "3"}))
@@ -163,6 +163,7 @@ def test_rows_that_come_one_by_one() -> None:
         "", " a     bb  c", f" {'─' * 19}", " 1     2   3", " 12345678  2   3",
         " 1         2   3",
     ]  # fmt: skip
+    assert "No room for: c (" in " ".join(lines(13, ("a", "c")))  # "a" comes back
     narrow = " ".join(" ".join(lines(8)).split())
     assert "No room for: a, c (--csv and --json have all) bb" in narrow
 
