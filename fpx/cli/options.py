@@ -11,7 +11,7 @@ import typer
 
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import find_format
+from fpx.core.names import NAMES, find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -19,10 +19,9 @@ from fpx.words import did_you_mean, listed, quoted
 
 
 def complete_format(incomplete: str) -> list[str]:
-    """Shell completion: names of formats that start so, or aliases where no name does."""
-    names = [name for name in FORMATS if name.startswith(incomplete)]
-    aliases = (alias for spec in FORMATS.values() for alias in spec.aliases)
-    return names or [alias for alias in aliases if alias.startswith(incomplete)]
+    """Shell completion: formats whose names start so, or other names of theirs where none does."""
+    full = [name for name in FORMATS if name.startswith(incomplete)]
+    return full or [name for name in NAMES if name.startswith(incomplete)]
 
 
 SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
