@@ -11,6 +11,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from fpx.cli import config
 from fpx.cli.failures import (
     INTERRUPTED,
     UsageError,
@@ -60,6 +61,7 @@ class FpxGroup(TyperGroup):
             getattr(import_module(module), function)
         )
         command = typer.main.get_command(single)
+        command.params += config.parameters()
         speak_of(f"fpx {cmd_name}", command.params)
         return command
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import translate
 
 from fpx.errors import InputError
+from fpx.patterns import matcher
 from fpx.tensors.entry import Source
-from fpx.words import quoted
-
-_REGULAR = "re:"
 
 
 def select(
@@ -24,13 +20,12 @@ def select(
         include: patterns of which a name must match one; none means every name.
         exclude: patterns of which it must match none.
 
-    Patterns are globs of the whole name (`layers.*.weight`; `*` takes dots too) or, after `re:`,
-    regular expressions that are searched for in it.
+    Patterns are those of `fpx.patterns.matcher`.
 
     Raises:
         InputError: no such pattern, or no tensor is left.
     """
-    wanted, unwanted = [list(map(_matcher, patterns)) for patterns in (include, exclude)]
+    wanted, unwanted = [list(map(matcher, patterns)) for patterns in (include, exclude)]
 
     def chosen(name: str) -> bool:
         return (not wanted or any(test(name) for test in wanted)) and not any(
@@ -45,12 +40,3 @@ def select(
         total = sum(len(source.entries) for source in sources)
         raise InputError(f"none of the {total:,} tensors is left: check `include` and `exclude`")
     return left
-
-
-def _matcher(pattern: str) -> Callable[[str], object]:
-    if not pattern.startswith(_REGULAR):
-        return re.compile(translate(pattern)).match
-    try:
-        return re.compile(pattern.removeprefix(_REGULAR)).search
-    except re.error as error:
-        raise InputError(f"{quoted(pattern)} is no regular expression: {error}") from None
