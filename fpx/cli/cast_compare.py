@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from fpx.casts.backends import BACKENDS
 from fpx.cli import options
+from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.progress import ProgressBar
+from fpx.cli.values import read_baseline
 from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
@@ -35,6 +38,7 @@ def _rate(given: str | float) -> float:
 
 @options.output_forms
 def cast_compare(
+    context: typer.Context,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -85,12 +89,13 @@ def cast_compare(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit 1 if a row meets it, as in 'overflow_count>0', 'underflow_count>1%' or "
-            "'sqnr_db<50'; repeat for several. Metrics, as in --json: "
+            help="Exit 1 if a row meets it, as in 'verdict!=fits', 'overflow_count>0', "
+            "'underflow_count>1%' or 'sqnr_db<50'; repeat for several. Metrics, as in --json: "
             f"{', '.join(METRICS)}.",
             show_default=False,
         ),
     ] = None,
+    baseline: options.Baseline = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     integers: Annotated[
@@ -182,6 +187,7 @@ def cast_compare(
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
+    older = read_baseline(baseline, CastReport.schema)
     targets = find_formats(to, MEASURABLE) if to else None
     origin = find_format(from_)
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
@@ -210,6 +216,9 @@ def cast_compare(
             tolerance=tolerance,
         )
 
+    known = None if older is None else older.compared(report.rows, report.environment())
+    report = replace(report, exemptions=exemptions_of(context), baseline=known)
+
     def draw(found: CastReport) -> object:
         from fpx.render.cast_compare import View, cast_tables
 
@@ -221,9 +230,10 @@ def cast_compare(
         how,
         draw=draw,
         took=report.details.device if device == "auto" else None,
-        notes=report.notes,
+        notes=[*report.notes, *report.gate.notes(report.rows)],
         errors=report.errors,
         interrupted=cut if report.partial else None,
+        unchecked=() if report.errors else report.gate.unchecked(report.rows),
         failures=report.failures(),
     )
 

@@ -33,7 +33,7 @@ from fpx.errors import FpxError, InputError
 from fpx.words import did_you_mean, listed, quoted, quoted_path, reason
 
 if TYPE_CHECKING:
-    from fpx.report.exemptions import Exemption
+    from fpx.report.gates.exemptions import Exemption
 
 NAMES = ("fpx.toml", "pyproject.toml")
 """Files that are looked for in a folder, the first before the others."""
@@ -44,7 +44,9 @@ MAX_BYTES = 1 << 20
 
 
 _PROJECTS = "pyproject.toml"
-_OURS = re.compile(rb"""tool["']?\s*\.\s*["']?fpx|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*=""", re.M)
+_OURS = re.compile(
+    rb"""tool["']?\s*\.\s*["']?fpx|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*=""", re.M
+)
 _EXCEPTIONS = "exceptions"
 _HAVE_EXCEPTIONS = ("cast-compare",)
 _PATHS = ("baseline",)  # of options: those in a file start from its folder
@@ -348,7 +350,7 @@ _KEYS = ("tensors", "to", "fail-if", "reason")
 
 def _exemptions(file: ConfigFile, key: str, value: object) -> Iterable[Exemption]:
     """The exceptions of a command."""
-    from fpx.report.exemptions import parse_exemption
+    from fpx.report.gates.exemptions import parse_exemption
 
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise file.wrong(key, f"is an array of tables: write [[{file.prefix}{key}]]")
@@ -384,7 +386,7 @@ _MISSING = {
 
 def _texts(file: ConfigFile, key: str, value: object, *, single: bool) -> list[str]:
     """A string, or an array of them."""
-    items = value if isinstance(value, list) and not single else [value]
+    items: list[Any] = value if isinstance(value, list) and not single else [value]
     for item in items:
         if not isinstance(item, str):
             wanted = "a string" if single else "an array of strings"

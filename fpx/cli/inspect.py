@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.progress import ProgressBar
+from fpx.cli.values import read_baseline
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
@@ -59,6 +61,7 @@ def inspect(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
+    baseline: options.Baseline = None,
     how: str = "text",
 ) -> None:
     """Show what is in tensor files: names, dtypes, shapes, strides, shared storages.
@@ -74,8 +77,13 @@ def inspect(
     fpx inspect model.safetensors --tensor lm_head.weight --index 3,4
     fpx inspect model.safetensors --tensor lm_head.weight --top 10
     """
-    from fpx.measure.inspect import inspect as look
     from fpx.report.inspect import InspectReport
+
+    if baseline is not None and tensor is not None:
+        raise InputError("`baseline` is of all tensors: leave out `tensor`")
+    older = read_baseline(baseline, InspectReport.schema)
+
+    from fpx.measure.inspect import inspect as look
 
     with ProgressBar("reading") as progress:
         report = look(
@@ -88,8 +96,14 @@ def inspect(
             exclude=exclude or (),
             progress=progress,
         )
-    whole = report if isinstance(report, InspectReport) else InspectReport(())
-    finish(report, how, notes=whole.notes, errors=whole.errors)
+    if not isinstance(report, InspectReport):
+        return finish(report, how)
+    notes = report.notes
+    if older is not None:
+        known = older.compared(report.tensors, {})
+        report = replace(report, baseline=known)
+        notes += tuple(known.lines())
+    return finish(report, how, notes=notes, errors=report.errors, failures=report.failures())
 
 
 def _index(text: str) -> tuple[int, ...]:

@@ -73,6 +73,18 @@ Exclude = Annotated[
 ]
 
 
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="An older report of this command (saved with --json): exit 1 only if something got "
+        "worse since then.",
+        show_default=False,
+    ),
+]
+
+
 RoundingMode = Annotated[
     Rounding, typer.Option("--rounding", help="What becomes of a number between two values.")
 ]
