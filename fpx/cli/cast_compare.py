@@ -14,7 +14,6 @@ from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.progress import ProgressBar
-from fpx.cli.values import read_baseline
 from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
@@ -187,7 +186,7 @@ def cast_compare(
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
-    older = read_baseline(baseline, CastReport.schema)
+    older = options.older(baseline, CastReport.schema)
     targets = find_formats(to, MEASURABLE) if to else None
     origin = find_format(from_)
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
@@ -216,8 +215,9 @@ def cast_compare(
             tolerance=tolerance,
         )
 
-    known = None if older is None else older.compared(report.rows, report.environment())
-    report = replace(report, exemptions=exemptions_of(context), baseline=known)
+    report = replace(report, exemptions=exemptions_of(context))
+    if older is not None:
+        report = report.since(older)
 
     def draw(found: CastReport) -> object:
         from fpx.render.cast_compare import View, cast_tables

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,7 +11,6 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.progress import ProgressBar
-from fpx.cli.values import read_baseline
 from fpx.core.names import find_formats
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
 
@@ -115,7 +113,7 @@ def cast_verify(
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
-    older = read_baseline(baseline, VerifyReport.schema)
+    older = options.older(baseline, VerifyReport.schema)
     kind = fail_on or (WRONG_ROUNDING if older is None else ANY)
 
     from fpx.conformance.cast_verify import cast_verify as verify
@@ -139,8 +137,7 @@ def cast_verify(
             progress=progress,
         )
     if older is not None:
-        known = older.compared(report.rows, report.environment())
-        report = replace(report, baseline=known)
+        report = report.since(older)
     done = sum(row.checked_count + row.undefined_count for row in report.rows)
     cut = f"interrupted after {done:,} casts: what they showed is on stdout"
     finish(

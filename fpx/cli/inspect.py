@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.progress import ProgressBar
-from fpx.cli.values import read_baseline
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
@@ -81,7 +79,7 @@ def inspect(
 
     if baseline is not None and tensor is not None:
         raise InputError("`baseline` is of all tensors: leave out `tensor`")
-    older = read_baseline(baseline, InspectReport.schema)
+    older = options.older(baseline, InspectReport.schema)
 
     from fpx.measure.inspect import inspect as look
 
@@ -98,11 +96,10 @@ def inspect(
         )
     if not isinstance(report, InspectReport):
         return finish(report, how)
-    notes = report.notes
     if older is not None:
-        known = older.compared(report.tensors, {})
-        report = replace(report, baseline=known)
-        notes += tuple(known.lines())
+        report = report.since(older)
+    since = () if report.baseline is None else report.baseline.lines()
+    notes = [*report.notes, *since]
     return finish(report, how, notes=notes, errors=report.errors, failures=report.failures())
 
 

@@ -1,23 +1,17 @@
-"""Values from arguments and stdin, and older reports."""
+"""Values from arguments and stdin."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fpx.cli.failures import command_path
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.numbers import Literal
 from fpx.errors import FpxError, InputError
-from fpx.words import quoted, quoted_path, reason
-
-if TYPE_CHECKING:
-    from fpx.report.gates.baseline import Baseline
+from fpx.words import quoted
 
 _LONGEST_LINE = 64 << 20  # bytes of stdin that one value may take
-_LARGEST_REPORT = 256 << 20  # bytes: some 100,000 tensors
 
 
 def read_values(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
@@ -58,26 +52,3 @@ def _read_stdin(read_as: ReadAs) -> Iterator[Literal]:
             yield parse_literal(line.decode("utf-8", "backslashreplace"), read_as)
         except FpxError as error:
             raise type(error)(f"line {number} of stdin: {error}") from None
-
-
-def read_baseline(name: str | None, schema: str) -> Baseline | None:
-    """The older report in a file, which must have the schema of the new one; None without a name.
-
-    Raises:
-        InputError: it cannot be read, or is no such report.
-    """
-    if name is None:
-        return None
-    from fpx.report.gates.baseline import parse_baseline
-
-    try:
-        with Path(name).open("rb") as file:
-            text = file.read(_LARGEST_REPORT + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        why = getattr(error, "strerror", None) or reason(error)
-        raise InputError(f"`baseline`: {quoted_path(name)} cannot be read: {why}") from None
-    if len(text) > _LARGEST_REPORT:
-        raise InputError(
-            f"`baseline`: {quoted_path(name)} is larger than {_LARGEST_REPORT >> 20} MiB"
-        )
-    return parse_baseline(text, name, schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from fpx.core.formats import FORMATS
@@ -13,7 +13,7 @@ from fpx.report.cast_row import CastRow
 from fpx.report.checks import Check, Failure
 from fpx.report.columns import Table
 from fpx.report.environment import Environment
-from fpx.report.gates.baseline import Comparison
+from fpx.report.gates.baseline import Baseline, Comparison
 from fpx.report.gates.exemptions import Exemption
 from fpx.report.gates.gate import Gate
 from fpx.report.metrics import METRICS
@@ -158,6 +158,14 @@ class CastReport(Report):
     def worst_first(self) -> list[CastRow]:
         """The rows, what hurts most first."""
         return sorted(self.rows, key=CastRow.badness)
+
+    def since(self, older: Baseline) -> CastReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
 
     @property
     def gate(self) -> Gate:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, failures, gate
 from fpx.report.columns import Table, table_of
 from fpx.report.environment import Environment
-from fpx.report.gates.baseline import Comparison, NotWorse
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
 
 WRONG_ROUNDING, POLICY, NAN_BITS = "wrong_rounding", "policy", "nan_bits"
 
@@ -249,6 +249,14 @@ class VerifyReport(Report):
     def complete(self) -> bool:
         """Whether nothing was left out."""
         return all(row.complete for row in self.rows)
+
+    def since(self, older: Baseline) -> VerifyReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
 
     def failures(self) -> list[Failure[VerifyRow]]:
         """The rows that fail one of `checks`; with a baseline, more than they did there."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
-from fpx.report.gates.baseline import Comparison, NotWorse, StillThere
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
 from fpx.report.gates.changes import OldRow
 
 _NO_COLUMNS = ("stats.exponent_histogram",)
@@ -155,6 +155,14 @@ class InspectReport(Report):
             "baseline": None if self.baseline is None else self.baseline.to_dict(),
             "failures": [failure.to_dict() for failure in self.failures()],
         }
+
+    def since(self, older: Baseline) -> InspectReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
 
     def failures(self) -> list[Failure[TensorInfo] | Failure[OldRow]]:
         """The tensors that got worse since the baseline, and those that are gone."""

@@ -10,14 +10,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from os import PathLike, fspath
+from pathlib import Path, PurePath
 from typing import Any
 
 from fpx.errors import InputError
 from fpx.report.base import JsonValue
 from fpx.report.checks import Check, CheckedRow, Failure, Row
 from fpx.report.gates.changes import STUDIES, Change, Key, OldRow, shown
-from fpx.words import listed, quoted
+from fpx.words import listed, quoted, quoted_path, reason
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,31 @@ def _last(name: str) -> str:
 
 
 # -- read ------------------------------------------------------------------------------------------
+
+
+_LARGEST = 256 << 20  # bytes: some 100,000 tensors
+
+
+def read_baseline(path: str | PathLike[str], schema: str) -> Baseline:
+    """The older report in a file.
+
+    Args:
+        path: of the file.
+        schema: that of the report that it is compared with, as `fpx.cast-compare/2`.
+
+    Raises:
+        InputError: it cannot be read, or is no such report.
+    """
+    name = fspath(path)
+    try:
+        with Path(name).open("rb") as file:
+            text = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        why = getattr(error, "strerror", None) or reason(error)
+        raise InputError(f"`baseline`: {quoted_path(name)} cannot be read: {why}") from None
+    if len(text) > _LARGEST:
+        raise InputError(f"`baseline`: {quoted_path(name)} is larger than {_LARGEST >> 20} MiB")
+    return parse_baseline(text, name, schema)
 
 
 def parse_baseline(text: bytes, file: str, schema: str) -> Baseline:
