@@ -125,8 +125,8 @@ class Baseline:
             if self.environment.get(name) != environment.get(name):
                 was, now = self.environment.get(name), environment.get(name)
                 raise InputError(
-                    f"{quoted(self.file)} is of another question: {name} was {shown(was)}, and is "
-                    f"{shown(now)} now"
+                    f"{quoted_path(self.file)} is of another question: {name} was {shown(was)}, "
+                    f"and is {shown(now)} now"
                 )
         names = self._sources(rows) if "source" in study.identity else {}
         renamed = (
@@ -210,19 +210,21 @@ def parse_baseline(text: bytes, file: str, schema: str) -> Baseline:
     try:
         document = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
-        raise InputError(f"{quoted(file)} is no report: it is nested too deeply") from None
+        raise InputError(f"{quoted_path(file)} is no report: it is nested too deeply") from None
     except ValueError as error:  # no JSON, no UTF-8, or an integer of thousands of digits
         raise InputError(
-            f"{quoted(file)} is no report: it is no JSON ({str(error)[:100]}): save one with "
+            f"{quoted_path(file)} is no report: it is no JSON ({str(error)[:100]}): save one with "
             f"fpx {command} --json"
         ) from None
     found = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(found, str) or not found.startswith("fpx."):
-        raise InputError(f"{quoted(file)} is no report of fpx: save one with fpx {command} --json")
+        raise InputError(
+            f"{quoted_path(file)} is no report of fpx: save one with fpx {command} --json"
+        )
     if found != schema:
         raise InputError(
-            f"{quoted(file)} is a report of schema {quoted(found)}, where {schema} is needed: save "
-            f"one with fpx {command} --json"
+            f"{quoted_path(file)} is a report of schema {quoted(found)}, where {schema} is needed: "
+            f"save one with fpx {command} --json"
         )
     entries, environment = document.get("results"), document.get("environment")
     if (
@@ -230,13 +232,15 @@ def parse_baseline(text: bytes, file: str, schema: str) -> Baseline:
         or not isinstance(environment, dict)
         or not all(isinstance(entry, dict) for entry in entries)
     ):
-        raise InputError(f"{quoted(file)} is damaged: it has no results")
+        raise InputError(f"{quoted_path(file)} is damaged: it has no results")
     rows = []
     for number, entry in enumerate(entries, 1):
         try:
             rows.append(STUDIES[command].read(entry))
         except InputError as error:
-            raise InputError(f"{quoted(file)} is damaged: of entry {number}, {error}") from None
+            raise InputError(
+                f"{quoted_path(file)} is damaged: of entry {number}, {error}"
+            ) from None
     return Baseline(file, command, tuple(rows), environment)
 
 

@@ -74,9 +74,8 @@ class OldRow:
     def title(self) -> str:
         """Which row it is, in a line."""
         of = self.own
-        cast = f"{of['from']} -> {of['to']} by {of['backend']} on {of['device']}"
         if self.command == "cast-verify":
-            return cast
+            return f"{of['from']} -> {of['to']} by {of['backend']} on {of['device']}"
         name = f"{of['source']} {of['tensor']}"
         return name if self.command == "inspect" else f"{name} -> {of['to']}"
 
@@ -145,11 +144,14 @@ def _old_cast(entry: Entry, own: Mapping[str, str]) -> OldCast:
 
 def _cast_changes(old: Any, new: Any) -> Iterator[Change]:
     before, after = old.judgement.verdict, new.judgement.verdict
+    destroyed = Outcome.DESTROYED in (old.outcome, new.outcome)
     if before is not after:
         worse = SEVERITY[after] > SEVERITY[before]
         yield Change("verdict", before.value, after.value, worse)
     for name, metric in METRICS.items():
         if not metric.worse or name.endswith("_rate"):  # a count has told what its rate would
+            continue
+        if name.startswith("surviving_") and not destroyed:  # the same as of all
             continue
         was, now = measured(old, name), measured(new, name)
         if was is None or now is None or was != was or now != now or not differ(name, was, now):
