@@ -33,6 +33,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"render"},
     "api": _BULK | STUDIES,
+    "testing": _LEAVES | {"core", "report", "fpx"},
     "__init__": {"version", "drawing", "api", "render"},
     "__main__": {"cli"},
 }

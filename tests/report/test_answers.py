@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from fpx.report.verdicts import Tolerance, Verdict
 F64 = torch.float64
 
 
-def answer_to(tensors: dict[str, list[float]], to: str = "fp16", **kinds: float) -> Answer:
+def answer_to(tensors: dict[str, list[float]], to: str = "fp16", **kinds: Any) -> Answer:
     named = {name: torch.tensor(x, dtype=F64) for name, x in tensors.items()}
     (answer,) = fpx.cast_compare(named, to=to, **kinds).answers
     return answer
@@ -120,6 +121,12 @@ def test_a_scale_that_is_recommended_helps(to: str, factor: float) -> None:
 def test_no_scale_helps_what_spans_too_much() -> None:
     assert "scale" not in answer_to({"x": [1e9, 1e-9] * 50}).text
     assert "scale" not in answer_to({"x": [60000.0] + [1e-9] * 50}).text
+
+
+def test_a_scale_may_reach_the_smallest_normal_value() -> None:
+    top = 98304.0  # half of it is in float16's range, whose smallest normal value is 2^-14
+    assert "scale it by 2^-1" in answer_to({"x": [top] + [2.0**-13] * 50}).text
+    assert "scale" not in answer_to({"x": [top] + [2.0**-14] * 50}).text
 
 
 def test_recommendations_are_the_smallest_that_fit() -> None:
