@@ -37,8 +37,8 @@ def assert_fits(
     """Fails unless every tensor can be cast to a format without losing more than is allowed.
 
     Args:
-        source: a tensor, an array, a dict of those, a `state_dict()`, an `nn.Module`, or the path of
-            a tensor file or of a directory of them.
+        source: a tensor, an array, a dict of those, a `state_dict()`, an `nn.Module`, or the path
+            of a tensor file or of a directory of them.
         to: the format, or several.
         conditions: what must hold of every tensor, as in `"overflow_count==0"` or `"sqnr_db>=50"`
             (metrics as of `fpx cast-compare`). What is undefined, as an error of nothing but

@@ -46,13 +46,14 @@ def test_whatever_fits_passes(tmp_path: Path) -> None:
 
 
 def test_the_message_has_the_rows_and_the_remedy() -> None:
-    assert said({"a": OVER, "b": FINE}, "float16") == (
-        "1 of 2 casts loses too much:\n"
+    first, second, answer = said({"a": OVER, "b": FINE}, "float16").splitlines()
+    assert first == "1 of 2 casts loses too much:"
+    assert second == (
         "  tensor a -> float16: verdict==fits does not hold (verdict is loses range: "
-        "destroyed_rate is 0.5)\n"
-        "float16: no. 1 of 2 tensors overflows: a, 1 of 2 values become inf, largest 1e+06 (15 × "
-        "the maximum). Keep it wider, or scale it by 2^-4. The other fits; worst 72.26 dB (b)."
-    ) or "Keep it wider, or scale it by 2^-4." in said({"a": OVER, "b": FINE}, "float16")
+        "destroyed_rate is 0.5)"
+    )
+    assert answer.startswith("float16: no. 1 of 2 tensors overflows: a, 1 of 2 values become inf")
+    assert "Keep it wider, or scale it by 2^-4." in answer
     both = said({"a": OVER, "b": SMALL, "c": FINE}, "fp16", "overflow_count==0", "sqnr_db>=50")
     lines = both.splitlines()
     assert lines[0] == "2 of 3 casts lose too much:"
@@ -113,7 +114,9 @@ def test_a_test_that_checks_nothing_does_not_pass(tmp_path: Path) -> None:
         assert_fits(FINE, "fp16", "device_mismatch_count==0")
     np.save(tmp_path / "i.npy", np.arange(3))
     (tmp_path / "bad.pt").write_bytes(b"no tensor file")
-    for source in ({}, tmp_path / "i.npy", tmp_path / "bad.pt", tmp_path / "none.pt", tmp_path):
+    files = [tmp_path, *(tmp_path / name for name in ("i.npy", "bad.pt", "none.pt"))]
+    sources: list[object] = [{}, *files]
+    for source in sources:
         with pytest.raises(InputError):
             assert_fits(source, "fp16")
 

@@ -92,7 +92,8 @@ class Failure(Generic[Row]):
     @property
     def text(self) -> str:
         """The failure on one line."""
-        return f"{self.row.title}: {self.reason}"
+        was = f"; it was {number(self.old)}" if isinstance(self.old, (int, float, str)) else ""
+        return f"{self.row.title}: {self.reason}{was}"
 
     @property
     def reason(self) -> str:
@@ -277,7 +278,7 @@ class Requirement:
         return self.condition.to_dict()
 
 
-def number(value: float | None) -> str:
+def number(value: float | str | None) -> str:
     """A metric on a line: counts whole, measurements with six digits."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 

@@ -148,6 +148,7 @@ def test_a_condition_that_held_before_is_excused(
     found, document, err = told(*args, "--fail-if", condition, "--baseline", old)
     assert found == code, err
     if code:
+        assert "; it was " in err.splitlines()[-1]
         assert document["failures"][0]["check"] == condition
         assert "baseline_value" in document["failures"][0]
 
