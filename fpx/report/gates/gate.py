@@ -45,11 +45,9 @@ class Gate:
         old = None if self.baseline is None else self.baseline.old_row(row)
         if not isinstance(check, Condition) or not isinstance(old, OldCast):
             return Failure(row, check, check.value(row))
-        return (
-            None
-            if excuses(check, old, row)
-            else Failure(row, check, check.value(row), check.value(old))
-        )
+        if excuses(check, old, row):
+            return None
+        return Failure(row, check, check.value(row), check.value(old))
 
     def unchecked(self, rows: Sequence[TensorRow]) -> list[str]:
         """A line for each condition on what was not measured, and one if there are no rows."""

@@ -199,6 +199,16 @@ def test_of_several_files_the_last_part_of_the_name_counts(tmp_path: Path) -> No
     assert counts(found) == (0, 1, 0, 1, 1)  # which of the two it was is plain by its whole name
 
 
+def test_files_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    for name in ("a/x", "c/x", "b/x", "b/y"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        torch.save({"w": torch.tensor(FINE)}, tmp_path / f"{name}.pt")
+    args = ("cast-compare", "--to", "fp16")
+    old = old_report(tmp_path, *args, tmp_path / "a" / "x.pt", tmp_path / "c" / "x.pt")
+    found = told(*args, tmp_path / "b" / "x.pt", tmp_path / "b" / "y.pt", "--baseline", old)[1]
+    assert counts(found) == (0, 0, 0, 2, 2)
+
+
 def test_exceptions_go_before_the_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     args = ("cast-compare", "m.pt", "--to", "fp16")
@@ -221,6 +231,7 @@ def test_exceptions_go_before_the_baseline(tmp_path: Path, monkeypatch: pytest.M
         ("overflow_count", 1_000_000, 1_000_001, True),
         ("overflow_count", 7, 7, False),
         ("max_abs_error", 1.0, 1.0099, False),
+        ("max_abs_error", 1.0, 1.01005, False),  # the larger one says how much 1% is
         ("max_abs_error", 1.0, 1.0102, True),
         ("max_abs_error", 1.0, 0.9901, False),
         ("max_abs_error", 1.0, 0.9899, True),
@@ -459,6 +470,7 @@ def test_a_tensor_that_is_gone(tmp_path: Path) -> None:
         ("w", {"shape": [1]}, {"shape": [3]}), ("v", None, None),
     ]  # fmt: skip
     assert f"fpx: {path} v: gone: {old} has it\n" in err
+    assert "but not here" not in err  # a failure needs no note
     assert f"fpx: {path} w: worse than in {old}: shape [3] -> [1]\n" in err
 
 
