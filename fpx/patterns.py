@@ -9,7 +9,8 @@ from fnmatch import translate
 from fpx.errors import InputError
 from fpx.words import quoted
 
-_REGULAR = "re:"
+REGULAR = "re:"
+"""What regular expressions begin with."""
 
 
 def matcher(pattern: str) -> Callable[[str], object]:
@@ -22,9 +23,9 @@ def matcher(pattern: str) -> Callable[[str], object]:
     Raises:
         InputError: not a regular expression.
     """
-    if not pattern.startswith(_REGULAR):
+    if not pattern.startswith(REGULAR):
         return re.compile(translate(pattern)).match
     try:
-        return re.compile(pattern.removeprefix(_REGULAR)).search
+        return re.compile(pattern.removeprefix(REGULAR)).search
     except re.error as error:
         raise InputError(f"{quoted(pattern)} is no regular expression: {error}") from None

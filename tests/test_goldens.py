@@ -39,6 +39,7 @@ JSON = {
     "inspect-element": "inspect x.npy --tensor x --index 1",
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
+    "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
     "devices": "devices --device cpu --size 1000",
 }
 """Name -> the command whose JSON it is."""
@@ -64,6 +65,8 @@ SCREENS = {
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
     "cast-verify-one": "cast-verify --from uint8 --to e8m0 --backend ml_dtypes",
+    "diff": "diff model.safetensors changed.npz",
+    "diff-equal": "diff x.npy x.npy",
 }
 """Name -> the command whose screen it is, at each of WIDTHS."""
 
@@ -76,6 +79,11 @@ def write_files(folder: Path) -> None:
     np.save(folder / "x.npy", x)
     small = torch.tensor([[1.0, 3e-6], [-2.0, 1e5]])
     save_file({"a.weight": small, "b.bias": torch.ones(3).bfloat16()}, folder / "model.safetensors")
+    arrays: dict[str, Any] = {
+        "a.weight": np.array([[1.0, 3e-6], [-2.000001, 65519.0]], np.float16),
+        "b.gain": np.ones(3, np.float32),
+    }
+    np.savez(folder / "changed.npz", **arrays)
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fpx.errors import InputError
-from fpx.patterns import matcher
+from fpx.patterns import REGULAR, matcher
 from fpx.tensors.entry import Source
+from fpx.words import did_you_mean
 
 
 def select(
@@ -37,6 +38,10 @@ def select(
         for source in sources
     ]
     if not any(source.entries for source in left):
-        total = sum(len(source.entries) for source in sources)
-        raise InputError(f"none of the {total:,} tensors is left: check `include` and `exclude`")
+        names = [entry.name for source in sources for entry in source.entries]
+        globs = (pattern for pattern in include if not pattern.startswith(REGULAR))
+        meant = next(filter(None, (did_you_mean(glob, names) for glob in globs)), "")
+        raise InputError(
+            f"none of the {len(names):,} tensors is left: check `include` and `exclude`{meant}"
+        )
     return left
