@@ -59,6 +59,7 @@ def inspect(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
+    baseline: options.Baseline = None,
     how: str = "text",
 ) -> None:
     """Show what is in tensor files: names, dtypes, shapes, strides, shared storages.
@@ -74,8 +75,13 @@ def inspect(
     fpx inspect model.safetensors --tensor lm_head.weight --index 3,4
     fpx inspect model.safetensors --tensor lm_head.weight --top 10
     """
-    from fpx.measure.inspect import inspect as look
     from fpx.report.inspect import InspectReport
+
+    if baseline is not None and tensor is not None:
+        raise InputError("`baseline` is of all tensors: leave out `tensor`")
+    older = options.older(baseline, InspectReport.schema)
+
+    from fpx.measure.inspect import inspect as look
 
     with ProgressBar("reading") as progress:
         report = look(
@@ -88,8 +94,13 @@ def inspect(
             exclude=exclude or (),
             progress=progress,
         )
-    whole = report if isinstance(report, InspectReport) else InspectReport(())
-    finish(report, how, notes=whole.notes, errors=whole.errors)
+    if not isinstance(report, InspectReport):
+        return finish(report, how)
+    if older is not None:
+        report = report.since(older)
+    since = () if report.baseline is None else report.baseline.lines()
+    notes = [*report.notes, *since]
+    return finish(report, how, notes=notes, errors=report.errors, failures=report.failures())
 
 
 def _index(text: str) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import did_you_mean, listed, quoted
+
+if TYPE_CHECKING:
+    from fpx.report.gates.baseline import Baseline as OlderReport
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -72,6 +75,31 @@ Exclude = Annotated[
         "--exclude", metavar="PATTERN", help="No tensors of such names.", show_default=False
     ),
 ]
+
+
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="An older report of this command (saved with --json): exit 1 only if something got "
+        "worse since then.",
+        show_default=False,
+    ),
+]
+
+
+def older(baseline: str | None, schema: str) -> OlderReport | None:
+    """The report that a `Baseline` names; None if it names none.
+
+    Raises:
+        InputError: it cannot be read, or has not that schema.
+    """
+    if baseline is None:
+        return None
+    from fpx.report.gates.baseline import read_baseline
+
+    return read_baseline(baseline, schema)
 
 
 RoundingMode = Annotated[

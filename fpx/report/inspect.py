@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
+from fpx.report.gates.changes import OldRow
 
 _NO_COLUMNS = ("stats.exponent_histogram",)
 
@@ -82,6 +85,15 @@ class TensorInfo:
     shares_with: tuple[str, ...] = ()
     stats: TensorStats | None = None
 
+    @property
+    def title(self) -> str:
+        """Which tensor it is, in a line."""
+        return f"{self.source} {self.tensor}"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """The keys of its JSON entry that tell which tensor it is."""
+        return {"source": self.source, "tensor": self.tensor}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InspectReport(Report):
@@ -91,6 +103,7 @@ class InspectReport(Report):
         tensors: in the order of the files.
         notes: one line per tensor that was passed over or is stored in a special way.
         errors: one line per file that could not be read.
+        baseline: an older report: what got worse since then, or is gone, fails.
     """
 
     schema: ClassVar[str] = "fpx.inspect/1"
@@ -98,6 +111,7 @@ class InspectReport(Report):
     tensors: tuple[TensorInfo, ...]
     notes: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    baseline: Comparison | None = None
 
     @property
     def bytes(self) -> int:
@@ -131,14 +145,31 @@ class InspectReport(Report):
         return f"{self.bytes:,} bytes"
 
     def beside(self) -> dict[str, JsonValue]:
-        """Sizes, `errors` and `notes`."""
+        """Sizes, `errors`, `notes`, and what got worse since the baseline."""
         return {
             "bytes": self.bytes,
             "storage_bytes": self.storage_bytes,
             "storage_count": self.storage_count,
             "errors": list(self.errors),
             "notes": list(self.notes),
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
+            "failures": [failure.to_dict() for failure in self.failures()],
         }
+
+    def since(self, older: Baseline) -> InspectReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
+
+    def failures(self) -> list[Failure[TensorInfo] | Failure[OldRow]]:
+        """The tensors that got worse since the baseline, and those that are gone."""
+        if self.baseline is None:
+            return []
+        worse = NotWorse(self.baseline).failures(self.tensors)
+        return [*worse, *failures(self.baseline.missing, [StillThere(self.baseline)])]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
