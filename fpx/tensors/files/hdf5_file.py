@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
-from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
+from fpx.tensors.dtypes import origin_of
+from fpx.tensors.entry import COMPLEX_NOTE, Read, Source, TensorEntry
 from fpx.tensors.files.kinds import KERAS_WEIGHTS
-from fpx.tensors.files.raw import ends_early, record_start
-from fpx.tensors.rows import Read
+from fpx.tensors.files.headers import ends_early, record_start
 from fpx.words import quoted_path, reason
 
 READER = Path(__file__).with_name("hdf5_reader.py")
@@ -90,7 +90,8 @@ def _open(path: Path, readers: _Readers) -> Source:
         if kind.is_complex:
             notes.append(f"{name}: {COMPLEX_NOTE}")
             kind, shape = kind.to_real(), (*shape, 2)
-        entries.append(TensorEntry(name, kind, shape, _blocks(readers, name, kind, dtype)))
+        blocks = _blocks(readers, name, kind, dtype)
+        entries.append(TensorEntry(name, origin_of(kind), shape, blocks))
     return Source(str(path), tuple(entries), tuple(notes))
 
 
