@@ -17,6 +17,7 @@ from fpx.errors import FpxError, InputError
 from fpx.report.base import Report
 from fpx.report.decode import DecodeReport
 from fpx.report.encode import EncodeReport
+from fpx.report.verdicts import USUAL, Tolerance
 from fpx.words import quoted
 
 if TYPE_CHECKING:
@@ -368,14 +369,18 @@ def cast_compare(
     fail_if: str | Iterable[str] = (),
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    integers: bool = False,
+    tolerate_overflow: float = USUAL.overflow_rate,
+    tolerate_underflow: float = USUAL.underflow_rate,
+    tolerate_loss: float = USUAL.small_value_loss_db,
 ) -> CastReport:
-    """What a cast to each target loses of a tensor, an array, a file or a distribution.
+    """Which tensors fit a format, and what a cast loses of those in a file, an array, a module.
 
     Args:
         source: the path of a tensor file, of a directory of them or of an index of shards; a torch
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; the name of a
             distribution such as `"normal"`; or a list of all these. None means every distribution.
-        to: target format or formats; None means float16 and bfloat16.
+        to: target format or formats, `all16`, `all8` or `all`; None means float16 and bfloat16.
         from_: dtype in which distributions are drawn.
         backend: `torch`, `numpy`, `ml_dtypes` or `exact`; None means torch, and exact where torch
             has no such cast.
@@ -384,17 +389,20 @@ def cast_compare(
         fail_if: conditions such as `"overflow_count>0"`: the rows that meet one are the report's
             `failures()`.
         include, exclude: patterns of tensor names.
+        integers: whether integer and bool tensors are cast too.
+        tolerate_overflow, tolerate_underflow, tolerate_loss: how much a tensor may lose and still
+            fit: the attributes of `fpx.report.verdicts.Tolerance`, in their order.
 
     Raises:
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
     """
     from fpx.measure.cast_compare import cast_compare as compare
+    from fpx.report.cast_compare import MEASURABLE
     from fpx.report.checks import parse_condition
 
-    targets = [to] if isinstance(to, (str, FormatSpec)) else to
     return compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
-        None if targets is None else [find_format(name) for name in targets],
+        None if to is None else find_formats(to, MEASURABLE),
         from_=find_format(from_),
         device=device,
         size=size,
@@ -403,6 +411,8 @@ def cast_compare(
         checks=[parse_condition(text) for text in _each(fail_if)],
         include=_each(include),
         exclude=_each(exclude),
+        integers=integers,
+        tolerance=Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss),
     )
 
 

@@ -125,7 +125,7 @@ _SHOWN = {"json", "jsonl", "csv", "markdown", "output", "as_list"}
 _ELSEWHERE = {
     "decode": {"libraries": "libraries"},
     "range": {"compare": "compare_ranges"},
-    "cast-compare": {"top": "worst_first"},
+    "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several
 _ONE = {"values": "value", "sources": "source", "files": "source"}

@@ -12,13 +12,25 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.progress import ProgressBar
-from fpx.core.names import find_format
+from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
-from fpx.report.cast_compare import TARGETS, CastReport
+from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition
 from fpx.report.metrics import METRICS
+from fpx.report.verdicts import USUAL, Tolerance
 from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
+from fpx.words import quoted
+
+
+def _rate(given: str | float) -> float:
+    """`0.001` or `0.1%`; typer passes the default through here too."""
+    text = str(given).strip()
+    number = text.removesuffix("%")
+    try:
+        return float(number) / (100 if number != text else 1)
+    except ValueError:
+        raise typer.BadParameter(f"{quoted(text)} is no share: write 0.001 or 0.1%") from None
 
 
 @options.output_forms
@@ -47,7 +59,8 @@ def cast_compare(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help=f"Target format; repeat for several. Without it: {' and '.join(TARGETS)}.",
+            help="Target format; repeat for several, or write fp16,bf16; all16, all8 and all are "
+            f"those of so many bits and all. Without it: {' and '.join(TARGETS)}.",
             autocompletion=complete_format,
             show_default=False,
         ),
@@ -80,13 +93,76 @@ def cast_compare(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    top: Annotated[int, typer.Option(help="Rows to show; of more, the worst come first.")] = 20,
+    integers: Annotated[
+        bool,
+        typer.Option(
+            "--integers", help="Cast integer and bool tensors too, which module.half() leaves."
+        ),
+    ] = False,
+    tolerate_overflow: Annotated[
+        float,
+        typer.Option(
+            "--tolerate-overflow",
+            metavar="RATE",
+            help="Share of a tensor's elements that may overflow or be destroyed (0.001 or 0.1%) "
+            "and it still fits.",
+            parser=_rate,
+        ),
+    ] = USUAL.overflow_rate,
+    tolerate_underflow: Annotated[
+        float,
+        typer.Option(
+            "--tolerate-underflow",
+            metavar="RATE",
+            help="Share of its non-zero elements that may become zero.",
+            parser=_rate,
+        ),
+    ] = USUAL.underflow_rate,
+    tolerate_loss: Annotated[
+        float,
+        typer.Option(
+            "--tolerate-loss",
+            metavar="DB",
+            help="dB that its SQNR may be below what the format gives on data in its range.",
+        ),
+    ] = USUAL.small_value_loss_db,
+    every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            help="Show the N worst tensors. Without it: up to 20 that need attention.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            help="Order tensors by a metric, the worst first.",
+            show_default=False,
+            **options.one_of(METRICS) | {"metavar": "METRIC"},
+        ),
+    ] = None,
+    histogram: Annotated[
+        bool,
+        typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
+    ] = False,
     how: str = "text",
 ) -> None:
-    """Cast tensors and report overflow, underflow and precision loss.
+    """Say which tensors fit a format, where others overflow or underflow, and by how much.
 
-    One row per tensor and target. Errors are measured in float64 against the source's value, in
-    ulps of the target. On a device other than the CPU, results are compared with the CPU's too.
+    First comes the answer for each file and target, then the tensors that need attention. Errors
+    are measured against the source's value, in ulps of the target. On a device other than the CPU,
+    results are compared with the CPU's too.
+
+    [bold]Verdicts[/bold]
+
+    A tensor [bold]loses range[/bold] if more of its elements than --tolerate-overflow overflow, are
+    saturated or become infinite or NaN. It [bold]loses small values[/bold] if more of its non-zero
+    elements than --tolerate-underflow become zero, or if its SQNR is more than --tolerate-loss dB
+    under what the format gives on data in its range. Otherwise it [bold]fits[/bold].
 
     [bold]Distributions[/bold]
 
@@ -98,17 +174,21 @@ def cast_compare(
     \b
     fpx cast-compare
     fpx cast-compare model.safetensors --to float16
-    fpx cast-compare model.pt --to bf16 --fail-if 'overflow_count>0'
+    fpx cast-compare model.pt --to bf16 --fail-if 'verdict!=fits'
+    fpx cast-compare model.safetensors --to all8 --sort sqnr_db --top 5
     fpx cast-compare checkpoint/ --to fp16 --include 'layers.*.weight'
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare weights.npy --to fp4 --to e3m4 --to tf32
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
-    targets = [find_format(name) for name in to] if to else None
+    targets = find_formats(to, MEASURABLE) if to else None
     origin = find_format(from_)
-    if top < 1:
+    tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
+    if top is not None and top < 1:
         raise InputError(f"`top` must be at least 1, not {top}")
+    if top is not None and every:
+        raise InputError("`top` and `every` exclude each other: choose one")
 
     from fpx.measure.cast_compare import cast_compare as compare
 
@@ -126,12 +206,14 @@ def cast_compare(
             exclude=exclude or (),
             keep_partial=True,
             checks=conditions,
+            integers=integers,
+            tolerance=tolerance,
         )
 
     def draw(found: CastReport) -> object:
-        from fpx.render.cast_compare import cast_tables
+        from fpx.render.cast_compare import View, cast_tables
 
-        return cast_tables(found, top)
+        return cast_tables(found, View(top, sort, every, histogram))
 
     cut = "interrupted: the last row and the totals are of a part"
     finish(

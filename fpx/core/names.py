@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fpx.core.formats import _ROWS, AMBIGUOUS, FORMATS
 from fpx.core.spec import FormatSpec
@@ -52,17 +52,46 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
 
 
 ALL = "all"
-"""Where formats are asked for: every listed one."""
+"""Where formats are asked for: every listed one; `all8` and the like are those of so many bits."""
 
 
-def find_formats(names: str | FormatSpec | Iterable[str | FormatSpec]) -> list[FormatSpec]:
-    """The formats of a name or several, each once; `all` stands for every listed one.
+def find_formats(
+    names: str | FormatSpec | Iterable[str | FormatSpec],
+    listed_ones: Iterable[FormatSpec] = tuple(FORMATS.values()),
+) -> list[FormatSpec]:
+    """The formats of a name or several, each once.
+
+    A name may be several with commas between them.
+
+    Args:
+        names: of formats; `all` stands for `listed_ones`, `all16` and `all8` for those of them of
+            16 and of 8 bits.
+        listed_ones: what groups stand for.
 
     Raises:
-        InputError: no such format.
+        InputError: no such format, or none of so many bits.
     """
     each = [names] if isinstance(names, (str, FormatSpec)) else names
     found: dict[FormatSpec, None] = {}
     for name in each:
-        found.update(dict.fromkeys(FORMATS.values() if name == ALL else [find_format(name)]))
+        parts = name.split(",") if isinstance(name, str) else [name]
+        for part in parts:
+            found.update(dict.fromkeys(_formats_of(part, tuple(listed_ones))))
     return list(found)
+
+
+def _formats_of(name: str | FormatSpec, every: Sequence[FormatSpec]) -> list[FormatSpec]:
+    group = name.strip().lower() if isinstance(name, str) else ""
+    if group == ALL:
+        return list(every)
+    bits = group.removeprefix(ALL)
+    if bits == group or not bits.isdecimal():
+        return [find_format(name)]
+    found = [spec for spec in every if spec.bits == int(bits)]
+    if not found:
+        widths = sorted({spec.bits for spec in every})
+        raise InputError(
+            f"no listed format has {quoted(bits)} bits: write one of "
+            f"{listed((f'{ALL}{width}' for width in widths), 40)}, or {ALL}"
+        )
+    return found

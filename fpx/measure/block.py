@@ -124,6 +124,28 @@ class SourceBlock:
         return float(smallest), float(largest)
 
     @cached_property
+    def finite_magnitude(self) -> Tensor:
+        """|x|; 0 where x is not finite."""
+        if self.finite is None:
+            return self.magnitude
+        return torch.where(self.finite, self.magnitude, 0.0)
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest finite |x|; 0 where there is none."""
+        most = self.extremes[1]
+        return most if self.finite is None else float(self.finite_magnitude.amax())
+
+    @cached_property
+    def smallest(self) -> float | None:
+        """The smallest finite |x| that is not 0; None where there is none."""
+        least = self.extremes[0]
+        if not least > 0:  # some are 0 or NaN
+            magnitude = self.magnitude
+            least = float(torch.where(magnitude > 0, magnitude, math.inf).amin())
+        return least if math.isfinite(least) else None
+
+    @cached_property
     def finite(self) -> Tensor | None:
         """Where x is finite; None stands for everywhere."""
         return None if math.isfinite(self.extremes[1]) else self.magnitude < math.inf

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -20,14 +21,17 @@ from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurement import Measurer
 from fpx.measure.metrics import locations_of, measure, metrics_of
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import MIXED, TARGETS, CastReport, CastRow
+from fpx.report.cast_compare import MIXED, TARGETS, CastReport
+from fpx.report.cast_row import CastRow
 from fpx.report.checks import Check
+from fpx.report.verdicts import USUAL, Judgement, Tolerance, Verdict, judge, worst
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.draws import Sample
-from fpx.tensors.dtypes import cast_dtype, origin_of
+from fpx.tensors.dtypes import cast_dtype, dtype_name, origin_of
 from fpx.tensors.entry import TensorEntry
-from fpx.tensors.opening import open_all
+from fpx.tensors.opening import Opened, open_all
 from fpx.tensors.progress import Progress, Silent
+from fpx.words import escape, listed
 
 TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
@@ -47,6 +51,8 @@ def cast_compare(
     exclude: Sequence[str] = (),
     keep_partial: bool = False,
     checks: Sequence[Check[CastRow]] = (),
+    integers: bool = False,
+    tolerance: Tolerance = USUAL,
     measurer: Measurer = measure,
     worthwhile: int = WORTHWHILE,
 ) -> CastReport:
@@ -65,6 +71,9 @@ def cast_compare(
         keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
             far, marked `partial`.
         checks: what is asked of every row; the report tells which fail.
+        integers: whether integer and bool tensors are cast too. A module's `half` and `to` leave
+            them as they are, and so does this, with a note.
+        tolerance: how much a tensor may lose and still fit.
         measurer: who measures what a cast did to a block.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
 
@@ -78,6 +87,10 @@ def cast_compare(
     specs = list(dict.fromkeys(map(find_format, TARGETS) if targets is None else targets))
     sample = Sample(_drawn_in(from_), size, seed, specs)
     opened = open_all(sources or NAMES, include, exclude, sample=sample)
+    notes = [*opened.notes]
+    if not integers:
+        opened, left = _floating(opened)
+        notes += left
     errors = list(opened.errors)
     progress = progress or Silent()
     progress.start(opened.count)
@@ -86,6 +99,7 @@ def cast_compare(
         _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
     rows: list[CastRow] = []
     totals = {spec: _Total() for spec in specs}
+    subtotals: dict[tuple[str, FormatSpec], _Total] = {}
     versions: dict[str, str] = {}
     partial = False
     for name, entry in work:
@@ -104,9 +118,14 @@ def cast_compare(
         for cast in casts:
             versions[cast.backend.name] = cast.backend.version
             own = _Total()
-            for total in (own, totals[cast.target]):
+            subtotal = subtotals.setdefault((name, cast.target), _Total())
+            own.add(cast)
+            row = _row(name, entry.name, cast.target, own, where)
+            row = replace(row, judgement=judge(row.metrics, tolerance))
+            for total in (subtotal, totals[cast.target]):
                 total.add(cast)
-            rows.append(_row(name, entry.name, cast.target, own, where))
+                total.judgement = worst((total.judgement, row.judgement))
+            rows.append(row)
         if partial:
             break
     return CastReport(
@@ -114,13 +133,45 @@ def cast_compare(
         totals=tuple(
             _row(TOTAL, TOTAL, spec, total, where) for spec, total in totals.items() if rows
         ),
+        subtotals=tuple(
+            _row(name, TOTAL, spec, total, where) for (name, spec), total in subtotals.items()
+        ),
         details=environment([where], seed),
         errors=tuple(errors),
         partial=partial,
         checks=tuple(checks),
         versions=versions,
-        notes=opened.notes,
+        notes=tuple(notes),
+        tolerance=tolerance,
     )
+
+
+def _floating(opened: Opened) -> tuple[Opened, list[str]]:
+    """The sources without their integer and bool tensors, and a line on those.
+
+    Raises:
+        InputError: there are no others.
+    """
+    sources, left = [], []
+    for source in opened.sources:
+        kept = tuple(entry for entry in source.entries if not _is_integer(entry.dtype))
+        if len(kept) < len(source.entries):
+            what = Counter(dtype_name(e.dtype) for e in source.entries if _is_integer(e.dtype))
+            named = listed(f"{count:,} {name}" for name, count in what.items())
+            total = sum(what.values())
+            left.append(
+                f"{escape(source.name)}: {named} tensor{'s' * (total > 1)} left as "
+                f"{'they are' if total > 1 else 'it is'}: `integers=True` casts such too"
+            )
+        if kept:
+            sources.append(replace(source, entries=kept))
+    if opened.sources and not sources:
+        raise InputError(f"nothing is left to cast: {left[0]}")
+    return replace(opened, sources=tuple(sources)), left
+
+
+def _is_integer(dtype: torch.dtype) -> bool:
+    return not (dtype.is_floating_point or dtype.is_complex)
 
 
 def _drawn_in(spec: FormatSpec) -> torch.dtype:
@@ -188,6 +239,7 @@ class _Total:
     stats: CastStats = field(default_factory=CastStats)
     origins: set[str] = field(default_factory=set)
     backends: set[str] = field(default_factory=set)
+    judgement: Judgement = Judgement(Verdict.FITS)  # noqa: RUF009 - it is frozen
 
     def add(self, cast: Casting) -> None:
         """Takes in the cast of one more tensor."""
@@ -196,7 +248,13 @@ class _Total:
         self.backends.add(cast.backend.name)
 
 
-def _row(source: str, tensor: str, target: FormatSpec, total: _Total, device: Device) -> CastRow:
+def _row(
+    source: str,
+    tensor: str,
+    target: FormatSpec,
+    total: _Total,
+    device: Device,
+) -> CastRow:
     return CastRow(
         source=source,
         tensor=tensor,
@@ -204,8 +262,9 @@ def _row(source: str, tensor: str, target: FormatSpec, total: _Total, device: De
         to=target.name,
         backend=_common(total.backends),
         device=str(device.torch),
-        metrics=metrics_of(total.stats, on_device=not device.is_cpu),
+        metrics=metrics_of(total.stats, target, on_device=not device.is_cpu),
         locations=locations_of(total.stats),
+        judgement=total.judgement,
         exponent_histogram=total.stats.exponent_histogram(),
     )
 

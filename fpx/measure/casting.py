@@ -19,7 +19,7 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import Measurer
 from fpx.measure.metrics import measure_mismatches
 from fpx.measure.stats import CastStats, Locate
-from fpx.report.cast_compare import Location
+from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import Origin, container, widened_dtype
 
 Where = Callable[[int], tuple[str, tuple[int, ...]]]

@@ -33,6 +33,7 @@ class Measurement:
     Attributes:
         counts: name -> elements of the block.
         maxima: name -> the largest; none where it is not above what was known, or 0.
+        minima: name -> the smallest; none where there is no such element.
         sums: name -> sum over the block.
         firsts: name of a count -> position of the first such element; none where there is none, or
             one was known.
@@ -42,6 +43,7 @@ class Measurement:
 
     counts: Mapping[str, int]
     maxima: Mapping[str, Maximum] = field(default_factory=dict)
+    minima: Mapping[str, float] = field(default_factory=dict)
     sums: Mapping[str, Sum] = field(default_factory=dict)
     firsts: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[int, int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Measur
 from fpx.measure.pair import Pair
 from fpx.measure.squares import ScaledSquares
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import Location
-from fpx.report.metrics import METRICS, Merge
+from fpx.report.cast_row import Location
+from fpx.report.metrics import METRICS, Merge, rate_of
 
 # -- counts ----------------------------------------------------------------------------------------
 
@@ -35,12 +36,10 @@ def _among_overflows(test: Callable[[Tensor], Tensor]) -> Callable[[Pair], int]:
 
 
 def _unexpected_nonfinite(pair: Pair) -> int:
-    if pair.all_finite:
-        return 0
-    wrong = ~pair.result.isfinite()
-    if pair.source.finite is not None:
-        wrong &= pair.source.finite
-    return pair.source.count(wrong if pair.overflow is None else wrong & ~pair.overflow)
+    destroyed = pair.destroyed
+    if destroyed is None or pair.overflow is None:
+        return pair.source.count(destroyed)
+    return pair.source.count(destroyed & ~pair.overflow)
 
 
 def _underflows(pair: Pair) -> int:
@@ -90,6 +89,7 @@ COUNTS: Mapping[str, Callable[[Pair], int]] = MappingProxyType(
         "overflow_to_nan_count": _among_overflows(torch.isnan),
         "saturated_count": _among_overflows(torch.isfinite),
         "unexpected_nonfinite_count": _unexpected_nonfinite,
+        "destroyed_count": lambda pair: pair.source.count(pair.destroyed),
         "underflow_count": _underflows,
         "subnormal_count": _subnormals,
         "nan_input_count": _nan_inputs,
@@ -103,12 +103,15 @@ COUNTS: Mapping[str, Callable[[Pair], int]] = MappingProxyType(
 
 
 FIRSTS: Mapping[str, Callable[[Pair], Tensor | None]] = MappingProxyType(
-    {"overflow_count": lambda pair: pair.overflow}
+    {
+        "overflow_count": lambda pair: pair.overflow,
+        "destroyed_count": lambda pair: pair.destroyed,
+    }
 )
 """Name of a count whose first element is kept -> where it has elements; None is nowhere."""
 
 
-# -- maxima ----------------------------------------------------------------------------------------
+# -- maxima and minima -----------------------------------------------------------------------------
 
 
 class Largest(NamedTuple):
@@ -127,15 +130,26 @@ class Largest(NamedTuple):
 
 MAXIMA: Mapping[str, Largest] = MappingProxyType(
     {
-        "max_abs_error": Largest(lambda pair: pair.error, lambda pair: pair.largest_error),
+        "max_abs": Largest(
+            lambda pair: pair.source.finite_magnitude, lambda pair: pair.source.largest
+        ),
+        "surviving_max_abs_error": Largest(
+            lambda pair: pair.error, lambda pair: pair.largest_error
+        ),
         # one rounding in float32 is 2^-24
-        "max_rel_error": Largest(Pair.relative_error, slack=2.0**-22),
-        "max_error_ulp": Largest(
+        "surviving_max_rel_error": Largest(Pair.relative_error, slack=2.0**-22),
+        "surviving_max_error_ulp": Largest(
             lambda pair: pair.error_in_ulps, lambda pair: pair.largest_error_in_ulps
         ),
     }
 )
 """Name -> numbers whose largest it is."""
+
+
+MINIMA: Mapping[str, Callable[[Pair], float | None]] = MappingProxyType(
+    {"min_abs": lambda pair: pair.source.smallest}
+)
+"""Name -> the smallest of some numbers; None where there are none."""
 
 
 def _maximum(metric: Largest, pair: Pair, known: float) -> Maximum | None:
@@ -157,7 +171,7 @@ def _maximum(metric: Largest, pair: Pair, known: float) -> Maximum | None:
     return Maximum(float(exact[at]), int(near[at])) if float(exact[at]) > known else None
 
 
-# -- sums, and what is worked out from them --------------------------------------------------------
+# -- sums ------------------------------------------------------------------------------------------
 
 
 def _signal(pair: Pair) -> ScaledSquares:
@@ -173,16 +187,89 @@ def _noise(pair: Pair) -> ScaledSquares:
     return pair.source.squares(pair.signed_error, pair.largest_error)
 
 
-SUMS: Mapping[str, Callable[[Pair], Sum]] = MappingProxyType({"signal": _signal, "noise": _noise})
-"""Name -> sum over a block: of the squares of x and of q - x, where both are finite."""
+def _normal_noise(pair: Pair) -> ScaledSquares:
+    if pair.small is None:
+        return _noise(pair)
+    error = torch.where(pair.small, 0.0, pair.signed_error)
+    return pair.source.squares(error, float(error.abs().amax()))
 
 
-def _rms_error(stats: CastStats) -> float:
+def _error_ulp(pair: Pair) -> float:
+    error, weights = pair.signed_error_in_ulps, pair.source.weights
+    if weights is None:
+        return float(error.sum(dtype=torch.float64))
+    return float(torch.dot(error.to(torch.float64), weights))
+
+
+SUMS: Mapping[str, Callable[[Pair], Sum]] = MappingProxyType(
+    {
+        "signal": _signal,
+        "noise": _noise,
+        "normal_noise": _normal_noise,
+        "error_ulp": _error_ulp,
+    }
+)
+"""Name -> sum over the elements of a block that are finite before and after the cast.
+
+`signal` is of x^2, `noise` of (q - x)^2, `normal_noise` of that where |x| is not below the target's
+smallest normal value, `error_ulp` of q - x in ulps of the target at x.
+"""
+
+
+# -- what is worked out from all blocks ------------------------------------------------------------
+
+
+def _finite_inputs(stats: CastStats) -> int:
+    counts = stats.counts
+    return counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
+
+
+def _rate(name: str) -> Callable[[CastStats, FormatSpec], float]:
+    def rate(stats: CastStats, target: FormatSpec) -> float:
+        of = stats.counts["count"]
+        if name == "underflow_count":
+            of = sum(stats.exponents.values())  # which are of the finite non-zero elements
+        return stats.counts[name] / of if of else math.nan
+
+    return rate
+
+
+def _headroom(stats: CastStats, target: FormatSpec) -> float:
+    largest = stats.maximum("max_abs")
+    if not largest:
+        return math.inf if _finite_inputs(stats) else math.nan
+    top = target.max_finite.fraction / Fraction(largest)
+    return math.log2(top.numerator) - math.log2(top.denominator)
+
+
+def _with_destroyed(
+    surviving: Callable[[CastStats, FormatSpec], float], destroyed: float
+) -> Callable[[CastStats, FormatSpec], float]:
+    """A metric that is `destroyed` where an element is; without finite elements it has no value."""
+
+    def value(stats: CastStats, target: FormatSpec) -> float:
+        if not _finite_inputs(stats):
+            return math.nan
+        return destroyed if stats.counts["destroyed_count"] else surviving(stats, target)
+
+    return value
+
+
+def _surviving_maximum(name: str) -> Callable[[CastStats, FormatSpec], float]:
+    return lambda stats, target: stats.maximum(f"surviving_{name}")
+
+
+def _mean_error_ulp(stats: CastStats, target: FormatSpec) -> float:
+    total: float = stats.sums.get("error_ulp", 0.0)
+    return total / stats.counts["finite_count"]
+
+
+def _rms_error(stats: CastStats, target: FormatSpec) -> float:
     count, noise = stats.counts["finite_count"], stats.squares("noise")
     return noise.root(count) if count else math.nan
 
 
-def _sqnr_db(stats: CastStats) -> float:
+def _sqnr_db(stats: CastStats, target: FormatSpec) -> float:
     signal, noise = stats.squares("signal"), stats.squares("noise")
     if not stats.counts["finite_count"]:
         return math.nan
@@ -191,19 +278,65 @@ def _sqnr_db(stats: CastStats) -> float:
     return signal.ratio_db(noise) if signal.total else -math.inf
 
 
-FROM_SUMS: Mapping[str, Callable[[CastStats], float]] = MappingProxyType(
-    {"rms_error": _rms_error, "sqnr_db": _sqnr_db}
+def _small_value_loss_db(stats: CastStats, target: FormatSpec) -> float:
+    noise = stats.squares("noise")
+    if not stats.counts["finite_count"]:
+        return math.nan
+    if not noise.total:
+        return 0.0
+    # What rounding to a format without a smallest exponent would leave: errors are uniform within
+    # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
+    usual, usual_of_small = ScaledSquares(), ScaledSquares()
+    for exponent, count in stats.exponents.items():
+        expected = ScaledSquares(count / 12, exponent - target.fraction_bits)
+        if exponent <= target.emax:  # what is beyond has another error, or none that is a number
+            usual += expected
+        if exponent < target.emin:
+            usual_of_small += expected
+    in_range = stats.squares("normal_noise") + usual_of_small
+    # neither is there where only zeros, which some formats lack, make noise
+    return max(0.0, min(noise.ratio_db(of) if of.total else math.inf for of in (usual, in_range)))
+
+
+DERIVED: Mapping[str, Callable[[CastStats, FormatSpec], float]] = MappingProxyType(
+    {
+        **{
+            rate_of(name): _rate(name)
+            for name, row in METRICS.items()
+            if row.is_count and name != "count"
+        },
+        "headroom_binades": _headroom,
+        **{
+            name: _with_destroyed(_surviving_maximum(name), math.inf)
+            for name in ("max_abs_error", "max_rel_error", "max_error_ulp")
+        },
+        "mean_error_ulp": _with_destroyed(_mean_error_ulp, math.nan),
+        "rms_error": _with_destroyed(_rms_error, math.inf),
+        "sqnr_db": _with_destroyed(_sqnr_db, -math.inf),
+        "surviving_rms_error": _rms_error,
+        "surviving_sqnr_db": _sqnr_db,
+        "small_value_loss_db": _small_value_loss_db,
+    }
 )
-"""Name -> what follows from the sums and counts of all blocks."""
+"""Name -> what follows from the counts, maxima and sums of all blocks."""
 
 
-def metrics_of(stats: CastStats, on_device: bool) -> dict[str, int | float | None]:
-    """The value of each of METRICS; None for those of devices if none was compared with the CPU."""
+def metrics_of(
+    stats: CastStats, target: FormatSpec, on_device: bool
+) -> dict[str, int | float | None]:
+    """The value of each of METRICS; NaN where it has none.
+
+    Those of devices are None if no device was compared with the CPU.
+    """
 
     def value(name: str, merge: Merge) -> int | float:
         if merge is Merge.SUM:
             return stats.counts[name]
-        return stats.maximum(name) if merge is Merge.MAX else FROM_SUMS[name](stats)
+        if merge is Merge.MAX:
+            return stats.maximum(name) if _finite_inputs(stats) else math.nan
+        return (
+            stats.minima.get(name, math.nan) if merge is Merge.MIN else DERIVED[name](stats, target)
+        )
 
     return {
         name: value(name, metric.merge) if on_device or not metric.on_device else None
@@ -213,8 +346,16 @@ def metrics_of(stats: CastStats, on_device: bool) -> dict[str, int | float | Non
 
 def locations_of(stats: CastStats) -> dict[str, Location | None]:
     """Each of LOCATIONS; None where there is no such element."""
+
+    def location(name: str) -> Location | None:
+        surviving = f"surviving_{name}"
+        if surviving not in MAXIMA:
+            return stats.locations.get(name)
+        # an infinite error is where the first element was destroyed
+        return stats.locations.get("destroyed_count", stats.locations.get(surviving))
+
     return {
-        metric.location: stats.locations.get(name)
+        metric.location: location(name)
         for name, metric in METRICS.items()
         if metric.location is not None
     }
@@ -232,11 +373,13 @@ def measure(
     maxima = {
         name: _maximum(row, pair, known.maxima.get(name, 0.0)) for name, row in MAXIMA.items()
     }
+    minima = {name: smallest(pair) for name, smallest in MINIMA.items()}
     new = [name for name in FIRSTS if counts[name] and name not in known.firsts]
     masks = {name: FIRSTS[name](pair) for name in new}
     return Measurement(
         counts=counts,
         maxima={name: maximum for name, maximum in maxima.items() if maximum is not None},
+        minima={name: least for name, least in minima.items() if least is not None},
         sums={name: sum_of(pair) for name, sum_of in SUMS.items()},
         firsts={
             name: int(mask.to(torch.uint8).argmax())

@@ -112,6 +112,20 @@ class Pair:
         return beyond if source.finite is None else beyond & source.finite
 
     @cached_property
+    def destroyed(self) -> Tensor | None:
+        """Where a finite x became infinite or NaN; None stands for nowhere."""
+        if math.isfinite(self.extremes[1]):
+            return None
+        lost = ~self.result.isfinite()
+        return lost if self.source.finite is None else lost & self.source.finite
+
+    @cached_property
+    def small(self) -> Tensor | None:
+        """Where |x| is below the target's smallest normal value, 0 included; None is nowhere."""
+        limit = self.thresholds.smallest_normal
+        return None if self.source.extremes[0] >= limit else self.source.exact_magnitude < limit
+
+    @cached_property
     def zero(self) -> Tensor | None:
         """Where q is zero; None stands for nowhere."""
         return None if self.extremes[0] > 0 else self.result == 0
@@ -132,7 +146,12 @@ class Pair:
 
     @cached_property
     def error_in_ulps(self) -> Tensor:
-        """|q - x| in ulps of the target at x: products with powers of two, so exact."""
+        """|q - x| in ulps of the target at x; 0 where either is not finite."""
+        return self.signed_error_in_ulps.abs()
+
+    @cached_property
+    def signed_error_in_ulps(self) -> Tensor:
+        """q - x in ulps of the target at x: products with powers of two, so exact."""
         spec, target = self.source.measure.spec, self.target
         bias, shift = spec.bias, spec.fraction_bits
         field = self.source.exponent_field.clamp(
@@ -142,7 +161,7 @@ class Pair:
         # comes first: it is in range wherever 2^-exponent would not be.
         every = ((1 << spec.exponent_bits) - 1) << shift
         scale = field.bitwise_xor_(every).view(self.source.measure.dtype)
-        return scale.mul_(self.error).mul_(2.0 ** (target.fraction_bits - 1))
+        return scale.mul_(self.signed_error).mul_(2.0 ** (target.fraction_bits - 1))
 
     @cached_property
     def largest_error_in_ulps(self) -> float:

@@ -1,7 +1,7 @@
 """Measurements of blocks, as numbers that add up over blocks, tensors, devices and processes.
 
 Who measured does not matter here, nor which metrics there are: counts and sums add up, of maxima
-the largest stays, and nothing proportional to a tensor is kept.
+the largest stays, of minima the smallest, and nothing proportional to a tensor is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from fpx.measure.measurement import Known, Measurement
 from fpx.measure.squares import ScaledSquares
-from fpx.report.cast_compare import Location
+from fpx.report.cast_row import Location
 
 Locate = Callable[[int], Location]
 """Position in a block -> what is there, and where that is."""
@@ -28,6 +28,7 @@ class CastStats:
         maxima: name -> the largest; none where none is above 0.
         locations: name of a maximum -> where it is (the first, of equals); name of a count whose
             first element is kept -> where that is.
+        minima: name -> the smallest; none where there is none.
         sums: name -> sum, each of what its measurements have (numbers, or `ScaledSquares`).
         exponents: unbiased exponent -> elements.
     """
@@ -35,6 +36,7 @@ class CastStats:
     counts: Counter[str] = field(default_factory=Counter)
     maxima: dict[str, float] = field(default_factory=dict)
     locations: dict[str, Location] = field(default_factory=dict)
+    minima: dict[str, float] = field(default_factory=dict)
     sums: dict[str, Any] = field(default_factory=dict)
     exponents: Counter[int] = field(default_factory=Counter)
 
@@ -52,6 +54,7 @@ class CastStats:
             if largest.value > self.maximum(name):
                 self.maxima[name] = largest.value
                 self.locations[name] = locate(largest.position)
+        self._lower(measurement.minima)
         self._add_up(measurement.counts, measurement.sums, measurement.exponents)
 
     def merge(self, other: CastStats) -> CastStats:
@@ -68,7 +71,12 @@ class CastStats:
                 self.locations[name] = location
         for name, largest in other.maxima.items():
             self.maxima[name] = max(self.maximum(name), largest)
+        self._lower(other.minima)
         self._add_up(other.counts, other.sums, other.exponents)
+
+    def _lower(self, minima: Mapping[str, float]) -> None:
+        for name, smallest in minima.items():
+            self.minima[name] = min(self.minima.get(name, smallest), smallest)
 
     def _add_up(
         self, counts: Mapping[str, int], sums: Mapping[str, Any], exponents: Mapping[int, int]

@@ -1,53 +1,75 @@
-"""`fpx cast-compare` as tables."""
+"""`fpx cast-compare` on the screen: the answers, the tensors that need attention, and where."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
+from fpx.render.exponents import ExponentChart
+from fpx.render.names import Name
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.cast_compare import CastReport, CastRow, Column, Place, Severity
-from fpx.report.metrics import ELEMENTS
+from fpx.report.answers import Answer, brief, percent
+from fpx.report.cast_compare import CastReport
+from fpx.report.cast_row import CastRow
+from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS, ULP
+from fpx.report.verdicts import Verdict
 from fpx.words import escape
 
-_ROWS = 20
-_LONGEST_NAME = 80
+ROWS = 20
+"""Rows of a table where nobody says how many."""
+
+_FEW = 10  # tensors of a source that are shown whether they need attention or not
 _STYLES = {Severity.NONE: "", Severity.WARNING: WARNING_STYLE, Severity.BAD: BAD_STYLE}
+_VERDICT_STYLES = {
+    Verdict.FITS: GOOD_STYLE,
+    Verdict.LOSES_RANGE: BAD_STYLE,
+    Verdict.LOSES_SMALL_VALUES: WARNING_STYLE,
+}
+_MANY_ULPS = 1000  # whose fraction says nothing
+_LEAST_NAME = 16  # columns
+_FIRST_OUT = ("by", "subnormal", "max ulp", "values", "max |x|", "verdict")
 
 
-def cast_tables(report: CastReport, limit: int = _ROWS) -> RenderableType:
-    """Rows (the worst first, if they are many), totals, and where it hurts most."""
-    rows, columns = report.shown(limit), report.columns()
-    # what is the same in all rows, the heading says, and names get the room
-    named = {"to": len(report.totals) > 1, "by": len(report.backends) > 1}
-    table = plain_table()
-    table.add_column("tensor", overflow="fold", min_width=11)
-    for heading, shown in named.items():
-        if shown:
-            table.add_column(heading, no_wrap=True)
-    for column in columns:
-        table.add_column(column.heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(_name(row), *_cells(row, named, columns))
-    if len(report.rows) > len(report.totals) or report.partial:
-        table.add_section()
-        for row in report.totals:
-            name = "(partial)" if report.partial else _name(row)
-            table.add_row(name, *_cells(row, named, columns), style="bold")
-    parts: list[RenderableType] = [_heading(report), table]
-    if len(rows) < len(report.rows):
-        hidden = len(report.rows) - len(rows)
-        parts.append(
-            Text(f"The worst {len(rows)} rows; {hidden:,} more in --json or with --top.\n")
-        )
-    places = report.places()
-    if places:
-        parts.append(_places_table(places))
+class View(NamedTuple):
+    """What of a report a user wants to see.
+
+    Attributes:
+        top: rows of a table; None is those that need attention, at most ROWS.
+        sort: the metric that orders them, the worst first; None is by what hurts most.
+        every: whether all rows are shown.
+        histogram: whether exponents are drawn.
+    """
+
+    top: int | None = None
+    sort: str | None = None
+    every: bool = False
+    histogram: bool = False
+
+
+def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # noqa: B008
+    """The answers, then for each source and target its tensors, totals and where it hurts most."""
+    parts: list[RenderableType] = [_heading(report)]
+    sources = list(dict.fromkeys(answer.source for answer in report.answers))
+    alone = all(row.tensor == row.source for row in report.rows)  # distributions, tensors in memory
+    if len(sources) > 1:
+        parts += [_answer(answer) for answer in report.overall]
+    if len(sources) == 1 or not alone:
+        for source in sources:
+            if len(sources) > 1:
+                parts.append(Text(f"\n{escape(source)}\n", "bold"))
+            mine = [answer for answer in report.answers if answer.source == source]
+            totals = [total for total in report.subtotals if total.source == source]
+            parts += [_answer(answer) for answer in mine]
+            parts += _blocks(report, mine, totals, view)
+    else:
+        parts += _blocks(report, report.overall, report.totals, view)
     return Group(*parts)
 
 
@@ -56,64 +78,167 @@ def _heading(report: CastReport) -> Text:
     targets = ", ".join(row.to for row in report.totals)
     what = f"{', '.join(origins)} to {targets}" if origins else "nothing"
     by = f"cast by {' and '.join(report.casters)} on {report.details.device}"
-    return Text(escape(f"{what}, {by}" if origins else what), LABEL_STYLE)
+    return Text(f"{escape(f'{what}, {by}' if origins else what)}\n", LABEL_STYLE)
 
 
-def _cells(row: CastRow, named: dict[str, bool], columns: Sequence[Column]) -> list[RenderableType]:
-    names = [
-        name for name, shown in zip((row.to, row.backend), named.values(), strict=True) if shown
-    ]
-    return [*names, *(_cell(column, row) for column in columns)]
+def _answer(answer: Answer) -> Text:
+    style = GOOD_STYLE if answer.fits else BAD_STYLE
+    verdict, rest = answer.text.split(".", 1) if "." in answer.text else (answer.text, "")
+    return Text.assemble((f"{answer.to}: ", "bold"), (f"{verdict}.", style), rest)
+
+
+def _blocks(
+    report: CastReport, answers: Sequence[Answer], totals: Sequence[CastRow], view: View
+) -> list[RenderableType]:
+    """For each target: its table, what is not in it, and where it hurts most."""
+    parts: list[RenderableType] = []
+    for answer, total in zip(answers, totals, strict=True):
+        shown = _chosen(answer.rows, view)
+        columns = _columns(shown)
+        if shown:
+            parts.append(Text())
+            parts.append(_table(report, answer, total, shown, columns))
+        parts += _rest(answer, shown, total)
+        if shown and (found := places(total)):
+            parts.append(_places_table(found))
+    if view.histogram:
+        parts += _histograms(answers, view)
+    return parts
+
+
+def _columns(rows: Sequence[CastRow]) -> list[Column]:
+    """The columns that say something of these rows."""
+    return [column for column in COLUMNS if column.earns_its_place(rows)]
+
+
+def _chosen(rows: Sequence[CastRow], view: View) -> list[CastRow]:
+    """The rows that are shown, in order."""
+    ordered = sorted(rows, key=CastRow.badness)
+    if view.sort is not None:
+        metric = METRICS[view.sort]
+        ordered.sort(key=lambda row: _rank(row, metric.name, metric.worse))
+    if view.every:
+        return ordered
+    if view.top is not None:
+        return ordered[: view.top]
+    if view.sort is None and len(rows) > _FEW:
+        ordered = [row for row in ordered if _needs_attention(row)]
+    return ordered[:ROWS]
+
+
+def _needs_attention(row: CastRow) -> bool:
+    return row.verdict is not Verdict.FITS or row.number("device_mismatch_count") > 0
+
+
+def _rank(row: CastRow, metric: str, worse: int) -> tuple[bool, float]:
+    """Sort key: the worst first, the largest where neither is worse; what has no value last."""
+    value = row.metrics[metric]
+    missing = value is None or value != value
+    return missing, 0 if missing else (value or 0) * (1 if worse < 0 else -1)
+
+
+def _table(
+    report: CastReport,
+    answer: Answer,
+    total: CastRow,
+    rows: Sequence[CastRow],
+    columns: Sequence[Column],
+) -> RenderableType:
+    table = plain_table(Text(answer.to, "bold"), first_out=_FIRST_OUT)
+    table.add_column("tensor", min_width=_LEAST_NAME)
+    several = len(report.backends) > 1
+    if several:
+        table.add_column("by", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True)
+
+    def add(row: CastRow, name: RenderableType, style: str = "") -> None:
+        verdict = Text(row.verdict.value, _VERDICT_STYLES[row.verdict])
+        cells = [_cell(column, row) for column in columns]
+        table.add_row(name, *([row.backend] if several else []), verdict, *cells, style=style)
+
+    for row in rows:
+        add(row, Name(row.tensor))
+    if answer.tensors > 1 or report.partial:
+        table.add_section()
+        add(total, "(partial)" if report.partial else "(total)", "bold")
+    return table
+
+
+def _rest(answer: Answer, shown: Sequence[CastRow], total: CastRow) -> list[RenderableType]:
+    """A line on what is not shown, and one on what the tensors' SQNR is beside the total's."""
+    lines: list[RenderableType] = []
+    hidden = answer.tensors - len(shown)
+    if hidden:
+        unfit = len(answer.unfit) - sum(row.verdict is not Verdict.FITS for row in shown)
+        more = " more" if shown else ""
+        rest = f"{hidden:,}{more} tensor{'s' * (hidden > 1)}"
+        what = f", {unfit:,} that {'does' if unfit == 1 else 'do'} not fit" if unfit else ""
+        lines.append(Text(f"{rest}{what} (--all shows every one).\n", LABEL_STYLE))
+    if answer.tensors > 1 and shown:
+        worst = answer.worst
+        name = f" ({escape(worst.tensor)})" if worst is not None else ""
+        lines.append(
+            Text(
+                f"SQNR in dB: total {_decibels(total.metrics['sqnr_db'])}, median of the tensors "
+                f"{_decibels(answer.median_sqnr_db)}, worst "
+                f"{_decibels(worst.metrics['sqnr_db'] if worst else None)}{name}\n",
+                LABEL_STYLE,
+            )
+        )
+    return lines
 
 
 def _cell(column: Column, row: CastRow) -> RenderableType:
     value = column.value(row)
-    if column.unit == "dB":
-        return _decibels(value)
+    if column.unit == DECIBELS:
+        return _coloured_decibels(row.metrics[column.metrics[0]])
+    if column.unit == ULP:
+        return f"{value:.3g}" if value < _MANY_ULPS else f"{value:,.0f}"
     if column.unit != ELEMENTS:
-        return _number(value)
+        return brief(value)
+    text = f"{value:,}"
+    if value and column.share:
+        text = f"{text} ({percent(column.rate(row))})"
     if column.severity is Severity.NONE:
-        return f"{value:,}"
-    return Text(f"{value:,}", _STYLES[column.severity] if value else LABEL_STYLE)
+        return text
+    return Text(text, _STYLES[column.severity] if value else LABEL_STYLE)
 
 
-def _name(row: CastRow) -> str:
-    name = escape(row.tensor)
-    return name if len(name) <= _LONGEST_NAME else f"{name[:16]}…{name[-(_LONGEST_NAME - 17) :]}"
-
-
-def _number(value: float) -> str:
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    return f"{value:.3g}" if 1e-3 <= value < 1e6 else f"{value:.2e}"
-
-
-def _decibels(value: float) -> Text:
-    if math.isnan(value):
-        return Text("-")
+def _decibels(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
     if math.isinf(value):
-        return Text("exact", GOOD_STYLE) if value > 0 else Text("-inf", BAD_STYLE)
-    return Text(f"{value:.2f}")
+        return "exact" if value > 0 else "-inf"
+    return f"{value:.2f}"
 
 
-def _places_table(places: Sequence[Place]) -> Table:
-    table = plain_table("Where")
-    table.add_column("to", no_wrap=True)
-    table.add_column("what")
+def _coloured_decibels(value: float | None) -> Text:
+    text = _decibels(value)
+    return Text(text, {"exact": GOOD_STYLE, "-inf": BAD_STYLE}.get(text, ""))
+
+
+def _places_table(found: Sequence[Place]) -> Table:
+    table = plain_table("Where", first_out=("size",))
+    table.add_column("what", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("tensor and index", overflow="fold")
-    table.add_column("value -> result", overflow="fold")
-    for to, what, size, at in places:
+    table.add_column("value -> result", no_wrap=True)
+    for what, size, at in found:
         index = ", ".join(map(str, at.index))
-        table.add_row(
-            to,
-            what,
-            "" if size is None else _number(size),
-            f"{escape(at.tensor)}[{index}]",
-            f"{_shown(at.value)} -> {_shown(at.result)}",
-        )
+        shown = "" if size is None else brief(size)
+        table.add_row(what, shown, f"{escape(at.tensor)}[{index}]", at.shown)
     return table
 
 
-def _shown(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.9g}"
+def _histograms(answers: Sequence[Answer], view: View) -> Iterable[RenderableType]:
+    """The exponents of each tensor that is shown for some target, over the targets' ranges."""
+    targets = [answer.to for answer in answers]
+    drawn: dict[tuple[str, str], CastRow] = {}
+    for answer in answers:
+        for row in _chosen(answer.rows, view) or answer.rows[:1]:
+            drawn.setdefault((row.source, row.tensor), row)
+    for row in drawn.values():
+        yield Text(f"\n{escape(row.tensor)}: values by exponent", "bold")
+        yield ExponentChart(row.exponent_histogram, targets)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.core.dyadic import Dyadic
-from fpx.core.spec import FormatSpec
-from fpx.render.tables import picture_width, plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
+from fpx.render.number_lines import NumberLines
+from fpx.render.tables import plain_table
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, rounded
 from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
 
 _DIGITS = 4
-_WIDEST_DRAWN = 8  # exponent bits, where many formats share an axis: wider ones leave it
 
 
 def range_tables(report: RangeReport) -> RenderableType:
@@ -56,7 +53,7 @@ def range_tables(report: RangeReport) -> RenderableType:
             str(spec.max_digits10),
             _integer(spec.first_missing_integer),
         )
-    lines = _NumberLines([item.spec for item in report.items])
+    lines = NumberLines([item.spec for item in report.items])
     return Group(layout, values, digits, Text("Number lines", "italic"), lines, Text())
 
 
@@ -80,71 +77,8 @@ def comparison_table(report: RangeComparison) -> RenderableType:
     for difference in report.differences:
         change = Text(difference.change, styles[difference.change])
         table.add_row(change, difference.what, difference.text)
-    lines = _NumberLines([report.old, report.new])
+    lines = NumberLines([report.old, report.new])
     return Group(table, Text(report.summary), Text(), lines, Text())
-
-
-class _NumberLines:
-    """Where the values of formats lie: normals and subnormals on one log2 axis.
-
-    A line per format: `░` are binades of subnormals, `█` of normals; an arrow leaves the axis.
-    """
-
-    def __init__(self, specs: list[FormatSpec]) -> None:
-        self._specs = specs
-        drawn = specs
-        if len(specs) > 2:
-            drawn = [spec for spec in specs if spec.exponent_bits <= _WIDEST_DRAWN] or specs
-        self._low = min(_lowest(spec) for spec in drawn)
-        self._high = max(spec.emax for spec in drawn) + 1
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        names = max(len(spec.name) for spec in self._specs)
-        width = max(picture_width(options) - names - 3, 10)
-        yield Text(f" {'':{names}} ") + self._axis(width)
-        for spec in self._specs:
-            yield Text.assemble(" ", (f"{spec.name:{names}} ", "bold"), self._line(spec, width))
-        yield Text(" log2 of the value: █ normal, ░ subnormal, < > further", LABEL_STYLE)
-
-    def _at(self, exponent: int, width: int) -> int:
-        """The column of an exponent; beyond the axis, -1 or `width`."""
-        column = (exponent - self._low) * width // (self._high - self._low)
-        return min(max(column, -1), width)
-
-    def _line(self, spec: FormatSpec, width: int) -> Text:
-        low, normal = self._at(_lowest(spec), width), self._at(spec.emin, width)
-        end = max(self._at(spec.emax + 1, width), normal + 1)
-        cells = [" "] * width
-        for column in range(max(low, 0), min(end, width)):
-            cells[column] = "░" if column < normal else "█"
-        if low < 0:
-            cells[0] = "<"
-        if end > width or (self._at(spec.emax + 1, width) == width and spec.emax >= self._high):
-            cells[-1] = ">"
-        line = Text("".join(cells))
-        line.highlight_regex("█+", GOOD_STYLE)
-        line.highlight_regex("░+", WARNING_STYLE)
-        return line
-
-    def _axis(self, width: int) -> Text:
-        """Round exponents above their columns."""
-        step = next(
-            step
-            for power in range(12)
-            for step in (10**power, 2 * 10**power, 5 * 10**power)
-            if self._at(self._low + step, width) >= 8 or step > self._high - self._low
-        )
-        cells = [" "] * (width + 8)
-        for exponent in range(-(-self._low // step) * step, self._high, step):
-            label = str(exponent)
-            start = max(self._at(exponent, width) - len(label) // 2, 0)
-            cells[start : start + len(label)] = label
-        return Text("".join(cells)[:width].rstrip(), LABEL_STYLE)
-
-
-def _lowest(spec: FormatSpec) -> int:
-    """log2 of the smallest positive value."""
-    return spec.smallest_positive.log2_floor
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -155,14 +155,15 @@ class once(Generic[_Value]):  # noqa: N801 - used as a decorator, like `property
 def to_json(value: Any) -> JsonValue:
     """Plain JSON data for dataclasses, enums, mappings, sequences and floats (recursively).
 
+    A float that is infinite or NaN is None: JSON has no such numbers, and text among numbers is
+    what jq and pandas compare wrongly. What it was, a key beside it says.
+
     A dataclass field whose name ends in `_` (Python's keywords) loses it: `from_` becomes `from`.
     """
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        return "nan" if value != value else "inf" if value > 0 else "-inf"
+        return value if math.isfinite(value) else None
     if hasattr(value, "__dataclass_fields__"):
         return {f.name.rstrip("_"): to_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):

@@ -18,12 +18,26 @@ class Merge(Enum):
     """The numbers add up."""
     MAX = "max"
     """The largest one counts, with where it is; the first of equals."""
-    FROM_SUMS = "from_sums"
-    """It is worked out last, from sums (of squares, say) that add up."""
+    MIN = "min"
+    """The smallest one counts."""
+    DERIVED = "derived"
+    """It is worked out last, from what merges (sums of squares, say)."""
 
 
 ELEMENTS = "elements"
 """The unit of a count."""
+
+
+RATIO = "1"
+"""The unit of a share of all elements, of a relative error."""
+
+
+ULP = "ulp"
+"""The unit of errors in units of the target's last place at x."""
+
+
+DECIBELS = "dB"
+"""The unit of ratios of squares."""
 
 
 @dataclass(frozen=True)
@@ -36,69 +50,146 @@ class Metric:
             tensor's own values).
         says: what it is, in one sentence; x is an element, q what the cast made of it.
         merge: how blocks merge.
-        first: the key of where its first element is, if that is kept.
+        location: the key of where its largest or its first element is; None where none is kept.
         on_device: whether it compares a device with the CPU, so that the CPU itself has none.
+        worse: 1 if a larger one is worse, -1 if a smaller one is, 0 if neither.
     """
 
     name: str
     unit: str
     says: str
     merge: Merge = Merge.SUM
-    first: str | None = None
+    location: str | None = None
     on_device: bool = False
+    worse: int = 1
 
     @property
     def is_count(self) -> bool:
         """Whether it counts elements, so that it can be given as a percentage of them."""
         return self.unit == ELEMENTS
 
-    @property
-    def location(self) -> str | None:
-        """The key of where its largest or its first element is; None where none is kept."""
-        return f"{self.name}_at" if self.merge is Merge.MAX else self.first
+
+def _count(
+    name: str,
+    says: str,
+    location: str | None = None,
+    on_device: bool = False,
+    worse: int = 1,
+) -> tuple[Metric, Metric]:
+    """A count, and the share of all elements that it is."""
+    of = "all elements"
+    if name == "underflow_count":
+        of = "the finite elements that are not zero"
+    return (
+        Metric(name, ELEMENTS, says, Merge.SUM, location, on_device, worse),
+        Metric(rate_of(name), RATIO, f"{name} over {of}", Merge.DERIVED, None, on_device, worse),
+    )
 
 
-def _count(name: str, says: str, first: str | None = None, on_device: bool = False) -> Metric:
-    return Metric(name, ELEMENTS, says, first=first, on_device=on_device)
+def rate_of(count: str) -> str:
+    """The name of the rate that belongs to a count: `overflow_rate` to `overflow_count`."""
+    return f"{count.removesuffix('_count')}_rate"
 
 
-_ROWS = (
-    _count("count", "elements"),
+_COUNTS = (
     _count(
         "overflow_count",
         "finite x whose correctly rounded magnitude is beyond the target's largest value",
-        first="first_overflow",
+        location="first_overflow",
     ),
     _count("overflow_to_inf_count", "of these, those that became infinite"),
     _count("overflow_to_nan_count", "of these, those that became NaN"),
     _count("saturated_count", "of these, those that became a finite value"),
     _count(
         "unexpected_nonfinite_count",
-        "finite x that became infinite or NaN without overflow: the cast is wrong",
+        "finite x that became infinite or NaN without overflow: the target has no value for them, "
+        "or the cast is wrong",
     ),
+    _count("destroyed_count", "finite x that became infinite or NaN", location="first_destroyed"),
     _count("underflow_count", "non-zero x that became zero"),
     _count("subnormal_count", "results below the target's smallest normal value, zero aside"),
     _count("nan_input_count", "x that is NaN"),
     _count("inf_input_count", "x that is infinite"),
     _count("nan_lost_count", "NaNs that became numbers"),
-    _count("exact_count", "q equal to x, infinities included"),
-    Metric("max_abs_error", "x", "the largest |q - x|", Merge.MAX),
-    Metric("max_rel_error", "1", "the largest |q - x| / |x|", Merge.MAX),
-    Metric(
-        "max_error_ulp",
-        "ulp",
-        "the largest |q - x| in units of the target's last place at x",
-        Merge.MAX,
-    ),
-    Metric("rms_error", "x", "the root of the mean of (q - x)^2", Merge.FROM_SUMS),
-    Metric("sqnr_db", "dB", "20 log10(|x| / |x - q|) of the whole tensor, in dB", Merge.FROM_SUMS),
+    _count("exact_count", "q equal to x, infinities included", worse=-1),
     _count(
         "device_mismatch_count",
         "on another device than the CPU: results that differ from the CPU's",
-        first="first_device_mismatch",
+        location="first_device_mismatch",
         on_device=True,
     ),
     _count("device_nan_bits_mismatch_count", "NaNs on both whose bits differ", on_device=True),
+)
+_SURVIVING = "of the x that stayed finite: "
+_ROWS = (
+    Metric("count", ELEMENTS, "elements", worse=0),
+    *(count for count, _ in _COUNTS),
+    *(rate for _, rate in _COUNTS),
+    Metric("max_abs", "x", "the largest |x|", Merge.MAX, "max_abs_location", worse=0),
+    Metric("min_abs", "x", "the smallest |x| that is not 0", Merge.MIN, worse=0),
+    Metric(
+        "headroom_binades",
+        "binades",
+        "log2 of the target's largest value over the largest |x|: below 0, something is beyond it",
+        Merge.DERIVED,
+        worse=-1,
+    ),
+    Metric(
+        "max_abs_error",
+        "x",
+        "the largest |q - x|; infinite where an x was destroyed",
+        Merge.DERIVED,
+        "max_abs_error_location",
+    ),
+    Metric(
+        "max_rel_error",
+        RATIO,
+        "the largest |q - x| / |x|; infinite where an x was destroyed",
+        Merge.DERIVED,
+        "max_rel_error_location",
+    ),
+    Metric(
+        "max_error_ulp",
+        ULP,
+        "the largest |q - x| in units of the target's last place at x; infinite where an x was "
+        "destroyed",
+        Merge.DERIVED,
+        "max_error_ulp_location",
+    ),
+    Metric(
+        "mean_error_ulp",
+        ULP,
+        "the mean of q - x in those units, with its sign: the bias; undefined where an x was "
+        "destroyed",
+        Merge.DERIVED,
+        worse=0,
+    ),
+    Metric(
+        "rms_error",
+        "x",
+        "the root of the mean of (q - x)^2; infinite where an x was destroyed",
+        Merge.DERIVED,
+    ),
+    Metric(
+        "sqnr_db",
+        DECIBELS,
+        "20 log10(|x| / |x - q|) of the whole tensor, in dB; minus infinity where an x was "
+        "destroyed",
+        Merge.DERIVED,
+        worse=-1,
+    ),
+    Metric("surviving_max_abs_error", "x", f"{_SURVIVING}the largest |q - x|", Merge.MAX),
+    Metric("surviving_max_rel_error", RATIO, f"{_SURVIVING}the largest |q - x| / |x|", Merge.MAX),
+    Metric("surviving_max_error_ulp", ULP, f"{_SURVIVING}the largest |q - x| in ulps", Merge.MAX),
+    Metric("surviving_rms_error", "x", f"{_SURVIVING}rms_error", Merge.DERIVED),
+    Metric("surviving_sqnr_db", DECIBELS, f"{_SURVIVING}sqnr_db", Merge.DERIVED, worse=-1),
+    Metric(
+        "small_value_loss_db",
+        DECIBELS,
+        "by how much the SQNR is below what the target gives on data in its range, because values "
+        "below its smallest normal one keep fewer digits or none; 0 if it is not",
+        Merge.DERIVED,
+    ),
 )
 
 
@@ -106,10 +197,5 @@ METRICS: Mapping[str, Metric] = MappingProxyType({row.name: row for row in _ROWS
 """Every metric by name, in the order of the JSON keys."""
 
 
-LOCATIONS: tuple[str, ...] = tuple(
-    row.location
-    for merge in (Merge.MAX, Merge.SUM)
-    for row in _ROWS
-    if row.merge is merge and row.location is not None
-)
+LOCATIONS: tuple[str, ...] = tuple(row.location for row in _ROWS if row.location is not None)
 """The keys of where maxima and firsts are, in the order of the JSON keys."""

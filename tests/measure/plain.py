@@ -37,9 +37,14 @@ def measure_plainly(
     firsts: dict[str, int] = {}
     exponents: Counter[int] = Counter()
     errors: dict[str, list[float]] = {
-        name: [] for name in ("max_abs_error", "max_rel_error", "max_error_ulp")
-    }
-    signal = noise = Fraction(0)
+        name: []
+        for name in (
+            "max_abs", "surviving_max_abs_error", "surviving_max_rel_error",
+            "surviving_max_error_ulp",
+        )
+    }  # fmt: skip
+    signal = noise = normal_noise = error_ulp = Fraction(0)
+    least: float | None = None
     for at, (before, after, weight) in enumerate(zip(x, results, weights, strict=True)):
         found = ["count"]
         if isinstance(before, float):
@@ -63,6 +68,9 @@ def measure_plainly(
                 found.append(f"overflow_to_{kind}_count")
             elif isinstance(before, Fraction):
                 found.append("unexpected_nonfinite_count")
+            if isinstance(before, Fraction):
+                found.append("destroyed_count")
+                firsts.setdefault("destroyed_count", at)
         else:
             if beyond:
                 found.append("saturated_count")
@@ -70,15 +78,23 @@ def measure_plainly(
                 found.append("underflow_count")
             if 0 < abs(after) < target.smallest_normal.fraction:
                 found.append("subnormal_count")
+        largest = 0.0
+        if isinstance(before, Fraction):
+            largest = float(abs(before))
+            if before:
+                least = largest if least is None else min(least, largest)
         three = [0.0] * 3
         if isinstance(before, Fraction) and isinstance(after, Fraction):
             found.append("finite_count")
             signal += weight * before**2
             noise += weight * (after - before) ** 2
+            if abs(before) >= target.smallest_normal.fraction:
+                normal_noise += weight * (after - before) ** 2
             error = float(abs(after - before))
             ulp = Fraction(2) ** ulp_exponent(abs(before), target)
+            error_ulp += weight * (after - before) / ulp
             three = [error, error / float(abs(before)) if before else 0.0, float(error / ulp)]
-        for name, one in zip(errors, three, strict=True):
+        for name, one in zip(errors, [largest, *three], strict=True):
             errors[name].append(one)
         for name in found:
             counts[name] += weight
@@ -89,7 +105,13 @@ def measure_plainly(
             for name, each in errors.items()
             if max(each) > known.maxima.get(name, 0.0)
         },
-        sums={"signal": _squares(signal), "noise": _squares(noise)},
+        minima={} if least is None else {"min_abs": least},
+        sums={
+            "signal": _squares(signal),
+            "noise": _squares(noise),
+            "normal_noise": _squares(normal_noise),
+            "error_ulp": float(error_ulp),
+        },
         firsts={name: at for name, at in firsts.items() if name not in known.firsts},
         exponents=dict(exponents),
     )
@@ -97,8 +119,8 @@ def measure_plainly(
 
 _COUNTS = (
     "count", "overflow_count", "overflow_to_inf_count", "overflow_to_nan_count", "saturated_count",
-    "unexpected_nonfinite_count", "underflow_count", "subnormal_count", "nan_input_count",
-    "inf_input_count", "nan_lost_count", "exact_count", "finite_count",
+    "unexpected_nonfinite_count", "destroyed_count", "underflow_count", "subnormal_count",
+    "nan_input_count", "inf_input_count", "nan_lost_count", "exact_count", "finite_count",
 )  # fmt: skip
 
 

@@ -17,13 +17,20 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.distinct import has_few_codes
-from fpx.report.cast_compare import Location
+from fpx.report.cast_row import Location
 from fpx.report.metrics import METRICS
 from fpx.tensors.dtypes import Origin, torch_dtype
 from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
 from tests.helpers import BF16, F16, F32, F64, FP8, results
-from tests.measure.definitions import cpu, first_largest, integer_reference, reference_row, row_of
+from tests.measure.definitions import (
+    agree,
+    cpu,
+    first_largest,
+    integer_reference,
+    reference_row,
+    row_of,
+)
 
 NEVER = 1 << 62
 """Elements that no tensor has."""
@@ -39,11 +46,17 @@ def test_counts_by_hand() -> None:
     assert (row.underflow_count, row.subnormal_count) == (1, 1)
     assert (row.nan_input_count, row.inf_input_count, row.nan_lost_count) == (1, 1, 0)
     assert row.exact_count == 4  # 1, both zeros, inf
-    assert row.max_abs_error == 15
-    assert row.max_abs_error_at == Location("tensor", (1,), 65519.0, 65504.0)
-    assert row.max_rel_error == 1.0
-    assert row.max_error_ulp == pytest.approx(15 / 32)
-    assert row.first_overflow == Location("tensor", (2,), 65520.0, inf)
+    assert row.surviving_max_abs_error == 15
+    assert row.surviving_max_rel_error == 1.0
+    assert row.surviving_max_error_ulp == pytest.approx(15 / 32)
+    assert row.first_overflow == row.first_destroyed == Location("tensor", (2,), 65520.0, inf)
+    assert (row.destroyed_count, row.max_abs) == (2, -x[3].item())
+    assert row.max_abs_location.index == (3,)
+    assert row.min_abs == torch.tensor(1e-9).item()
+    assert row.underflow_rate == 1 / 7
+    for name in ("max_abs_error", "max_rel_error", "max_error_ulp"):
+        assert row.metrics[name] == inf
+        assert row.locations[f"{name}_location"] == row.first_destroyed
     assert row.exponent_histogram == {0: 2, 15: 2, 99: 1, -30: 1, -24: 1}
 
 
@@ -106,8 +119,7 @@ def test_random_tensors_of_every_dtype(dtype: torch.dtype, target: FormatSpec) -
         expected = integer_reference(values, result, target)
     else:
         expected = reference_row(values, result, target)
-    for name, value in expected.items():
-        assert getattr(row, name) == pytest.approx(value, rel=1e-12), name
+    agree(row.metrics, expected)
 
 
 def test_block_size_does_not_matter() -> None:
@@ -115,7 +127,7 @@ def test_block_size_does_not_matter() -> None:
     rows = []
     for block in (1, 13, 1 << 16):
         row = row_of(x, BF16, device=cpu(block))
-        rows.append((row.max_abs_error_at, row.exact_count, row.max_error_ulp_at))
+        rows.append((row.max_abs_error_location, row.exact_count, row.max_error_ulp_location))
     assert rows[0] == rows[1] == rows[2]
     at = rows[0][0]
     assert at is not None
@@ -147,10 +159,9 @@ def test_blocks_of_every_kind_against_fractions(
     values = x.to(torch.float64).numpy()
     result = x.to(torch_dtype(target)).to(torch.float64).numpy()
     expected = reference_row(values, result, target)
-    assert row.rms_error == pytest.approx(expected.pop("rms_error"), rel=1e-12)
-    assert {name: getattr(row, name) for name in expected} == expected
+    agree(row.metrics, expected)
     for name, at in first_largest(values, result, target).items():
-        found = getattr(row, f"{name}_at")
+        found = getattr(row, f"{name}_location")
         assert (found and found.index) == at, name
     exponents = [math.frexp(v)[1] - 1 for v in values.tolist() if v and math.isfinite(v)]
     assert row.exponent_histogram == {e: exponents.count(e) for e in sorted(set(exponents))}
@@ -171,8 +182,8 @@ def test_relative_errors_that_look_alike_in_float32() -> None:
             pair = order[at : at + 2]  # the smaller error first
             row = row_of(x[pair], F16, device=cpu(block))
             assert row.max_rel_error == exact[pair[1]].item()
-            assert row.max_rel_error_at is not None
-            assert row.max_rel_error_at.index == (1,)
+            assert row.max_rel_error_location is not None
+            assert row.max_rel_error_location.index == (1,)
 
 
 def test_long_16_bit_tensors_are_taken_by_code() -> None:
@@ -184,10 +195,10 @@ def test_long_16_bit_tensors_are_taken_by_code() -> None:
     assert not has_few_codes(entry_of("x", x[:1000]))
     by_code, direct = row_of(x, F16), row_of(x.float(), F16)
     counts = [name for name, metric in METRICS.items() if metric.is_count]
-    for name in (*counts, "max_abs_error", "max_abs_error_at", "max_rel_error_at",
-                 "max_error_ulp", "max_error_ulp_at", "exponent_histogram"):  # fmt: skip
+    for name in (*counts, "max_abs_error", "max_abs_error_location", "max_rel_error_location",
+                 "max_error_ulp", "max_error_ulp_location", "exponent_histogram"):  # fmt: skip
         assert getattr(by_code, name) == getattr(direct, name), name
-    assert by_code.max_error_ulp_at == row_of(x, F16, worthwhile=NEVER).max_error_ulp_at
+    assert by_code.max_error_ulp_location == row_of(x, F16, worthwhile=NEVER).max_error_ulp_location
     assert by_code.rms_error == pytest.approx(direct.rms_error, rel=1e-12)
     assert by_code.sqnr_db == pytest.approx(direct.sqnr_db, rel=1e-12)
 
@@ -286,7 +297,11 @@ def test_of_equal_errors_the_first_tensor_has_the_largest() -> None:
     """Totals keep the place of the first of equals, over tensors too."""
     x = torch.tensor([1.0, 1.0004])
     (total,) = fpx.cast_compare([x, x, x], to="fp16").totals
-    for at in (total.max_abs_error_at, total.max_rel_error_at, total.max_error_ulp_at):
+    for at in (
+        total.max_abs_error_location,
+        total.max_rel_error_location,
+        total.max_error_ulp_location,
+    ):
         assert at is not None
         assert (at.tensor, at.index) == ("tensor", (1,))
     x = torch.tensor([7e4])

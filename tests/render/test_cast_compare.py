@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 import fpx
 from fpx.measure.cast_compare import cast_compare
+from fpx.render.cast_columns import COLUMNS
+from fpx.render.cast_compare import View, cast_tables
+from fpx.report.cast_compare import CastReport
 from tests.conformance.planted import Planted
-from tests.helpers import F16, F32, call, cells, drawn, results
+from tests.helpers import F16, F32, call, cells, drawn
 
 
 def checkpoint(path: Path, worst: int = 30) -> Path:
@@ -28,41 +30,100 @@ def names(text: str) -> list[str]:
     return [row[0] for row in cells(text) if row[0].startswith("layer.")]
 
 
-def test_of_many_rows_the_worst_are_shown(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path)
-    code, out, _ = call("cast-compare", path, "--to", "fp16")
-    assert code == 0
-    assert names(out)[0] == "layer.30"
-    assert len(set(names(out))) == 20
-    assert "The worst 20 rows; 11 more" in out
-    _, out, _ = call("cast-compare", path, "--to", "fp16", "--top", "3")
-    assert names(out)[:3] == ["layer.30", "layer.04", "layer.12"]  # overflow, then an SQNR of 73 dB
-    assert "The worst 3 rows; 28 more" in out
-    _, out, _ = call("cast-compare", path, "--to", "fp16", "--top", "31")
-    assert names(out)[:31] == [f"layer.{n:02}" for n in range(31)]
-    assert "more in" not in out
+def test_what_needs_attention_is_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    args = ("cast-compare", checkpoint(tmp_path), "--to", "fp16")
+    code, out, _ = call(*args)
+    assert (code, names(out)) == (0, ["layer.30"])
+    assert "30 more tensors (--all shows every one)" in out
+    _, out, _ = call(*args, "--top", "3")
+    assert names(out) == ["layer.30", "layer.04", "layer.12"]  # overflow, then an SQNR of 73 dB
+    assert "28 more tensors (--all" in out
+    _, out, _ = call(*args, "--tolerate-overflow", "50%")
+    assert names(out) == []
+    assert "31 tensors (--all shows every one)" in out
+    _, out, _ = call(*args, "--top", "31")
+    every = names(out)
+    assert sorted(every) == [f"layer.{n:02}" for n in range(31)]
+    assert "--all" not in out
+    assert names(call(*args, "--all")[1]) == every
     for bad in ("0", "-1"):
-        assert call("cast-compare", path, "--top", bad)[0] == 2
+        assert call(*args, "--top", bad)[0] == 2
+    assert call(*args, "--top", "3", "--all")[0] == 2
 
 
-def test_the_columns_say_what_their_heads_say(tmp_path: Path) -> None:
+def test_small_sources_are_shown_whole() -> None:
+    few, many = ({f"layer.{n}": torch.ones(2) for n in range(count)} for count in (10, 11))
+    assert len(names(drawn(fpx.cast_compare(few, to="fp16")))) == 10
+    assert names(drawn(fpx.cast_compare(many, to="fp16"))) == []
+
+
+def test_more_that_do_not_fit_than_there_is_room_for() -> None:
+    bad = {f"layer.{n:02}": torch.tensor([1e6 + n]) for n in range(23)}
+    text = drawn(fpx.cast_compare({**bad, "ok": torch.ones(1)}, to="fp16"))
+    assert len([row for row in cells(text) if row[0][:5] == "layer" and len(row) > 4]) == 20
+    assert "4 more tensors, 3 that do not fit (--all" in text
+
+
+def test_rows_are_sorted_by_any_metric(tmp_path: Path) -> None:
+    tensors = {"a": torch.tensor([1.0004]), "b": torch.tensor([2e-9, 5.0]), "c": torch.ones(3)}
+    save_file(tensors, tmp_path / "x.safetensors")
+
+    def order(metric: str) -> list[str]:
+        _, out, _ = call(
+            "cast-compare", tmp_path / "x.safetensors", "--to", "fp16", "--sort", metric
+        )
+        return [row[0] for row in cells(out) if row[0] in "abc" and len(row) > 3]
+
+    assert order("sqnr_db") == ["a", "b", "c"]  # the smallest first
+    assert order("underflow_rate") == ["b", "a", "c"]  # the largest first
+    assert order("max_abs") == ["b", "a", "c"]
+    assert order("exact_count") == ["a", "b", "c"]
+    code, _, err = call("cast-compare", "normal", "--sort", "sqnr")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_targets_are_not_mixed(tmp_path: Path) -> None:
+    _, out, _ = call("cast-compare", checkpoint(tmp_path), "--to", "fp16,e4m3fn", "--all")
+    order = [f"layer.{n:02}" for n in range(31)]
+    assert sorted(names(out)[:31]) == sorted(names(out)[31:62]) == order
+    lines = out.splitlines()
+    first, second = lines.index("float16"), lines.index("float8_e4m3fn")
+    assert first < second
+    assert all(name in "\n".join(lines[first:second]) for name in order)
+
+
+def test_the_columns_say_what_their_heads_say() -> None:
     """Each number another one, so that none stands in the place of another."""
-    x = [7e4] * 5 + [1e-9] * 4 + [2.0**-20] * 3 + [1.0, 1.0004]
-    np.save(tmp_path / "x.npy", np.array(x))
-    _, out, _ = call("cast-compare", tmp_path / "x.npy", "--to", "fp16")
-    (row,) = (row for row in cells(out) if row[0] == "x" and len(row) > 4)
-    # count, overflow, underflow, subnormal, largest error in ulps, SQNR
-    assert row[1:5] == ["14", "5", "4", "3"]
-    assert float(row[5]) == pytest.approx(0.41, abs=0.005)
+    x = [7e4] * 5 + [1e-9] * 4 + [2.0**-20] * 3 + [1.0, 1.0004, float("nan"), float("inf")]
+    report = fpx.cast_compare(torch.tensor(x, dtype=torch.float64), to="fp16")
+    columns = [column for column in COLUMNS if column.earns_its_place(report.rows)]
+    assert [column.heading.replace("\n", " ") for column in columns] == [
+        "values", "max |x|", "overflow", "underflow", "subnormal", "NaN, inf before", "SQNR dB",
+    ]  # fmt: skip
+    rows = [row for row in cells(drawn(report, 140)) if row[0] == "tensor"]
+    assert rows[1] == [
+        "tensor", "loses range", "16", "70,000", "5 (31.2%)", "4 (28.6%)", "3 (18.8%)", "2", "-inf",
+    ]  # fmt: skip
+    survivors = fpx.cast_compare(torch.tensor(x[5:-2]), to="fp16", tolerate_underflow=0.5)
+    (row,) = (
+        row for row in cells(drawn(survivors, 140)) if row[0] == "tensor" and row[1] == "fits"
+    )
+    assert float(row[-1]) == pytest.approx(survivors.rows[0].sqnr_db, abs=0.005)
 
 
-def test_infinities_that_nobody_expects_are_lost_too(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.array([65519.999999999, 1.0]))
-    (entry,) = results("cast-compare", tmp_path / "x.npy", "--to", "fp16")
-    assert (entry["overflow_count"], entry["unexpected_nonfinite_count"]) == (0, 1)
-    _, out, _ = call("cast-compare", tmp_path / "x.npy", "--to", "fp16")
-    (row,) = (row for row in cells(out) if row[0] == "x" and len(row) > 4)
-    assert row[1:3] == ["2", "1"]
+def test_infinities_that_nobody_expects_are_lost_too() -> None:
+    report = fpx.cast_compare(torch.tensor([65519.999999999, 1.0], dtype=torch.float64), to="fp16")
+    assert (report.rows[0].overflow_count, report.rows[0].unexpected_nonfinite_count) == (0, 1)
+    (row,) = (row for row in cells(drawn(report, 140)) if row[:2] == ["tensor", "loses range"])
+    assert row[2:5] == ["2", "65,520", "1 (50%)"]
+
+
+def test_ulps_are_shown_where_a_cast_rounds_wrongly() -> None:
+    right = fpx.cast_compare(torch.tensor([1.0004]), to="fp16")
+    wrong = fpx.cast_compare(torch.tensor([1 + 2**-11 + 2**-40], dtype=torch.float64), to="fp16")
+    assert "ulp" not in drawn(right)
+    assert right.rows[0].max_error_ulp <= 0.5 < wrong.rows[0].max_error_ulp
+    assert "ulp" in drawn(wrong)
 
 
 def test_a_device_that_agrees_says_so() -> None:
@@ -72,17 +133,68 @@ def test_a_device_that_agrees_says_so() -> None:
     row = replace(row, metrics={**row.metrics, "device_mismatch_count": 0})
     agrees = replace(report, rows=(row,))
     assert "differs" in drawn(agrees)
-    (shown,) = (row for row in cells(drawn(agrees)) if row[0] == "tensor" and row[-1].isdigit())
-    assert shown[-1] == "0"
+    (shown,) = (row for row in cells(drawn(agrees)) if row[0] == "tensor" and row[1] == "fits")
+    assert shown[-2] == "0"
+
+
+def test_the_answers_come_first(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    report = fpx.cast_compare(str(path), to=["fp16", "bf16"])
+    text = " ".join(drawn(report).split())
+    for answer in report.answers:
+        assert f"{answer.to}: {answer.text}" in text
+    assert text.index("bfloat16: yes") < text.index("Where")
+
+
+def test_several_files_have_a_block_each(tmp_path: Path) -> None:
+    """And an answer on all of them; rows stand under the name of their file."""
+    one, other = (tmp_path / f"{name}.safetensors" for name in "ab")
+    save_file({"w": torch.tensor([1e6]), "v": torch.ones(2)}, one)
+    save_file({"w": torch.tensor([3.0])}, other)
+    report = fpx.cast_compare([str(one), str(other)], to="fp16")
+    lines = drawn(report, 300).splitlines()
+    heads = [lines.index(str(path)) for path in (one, other)]
+    assert lines[2] == f"float16: {report.overall[0].text}"
+    assert f"{one} w" in lines[2]
+    assert f"float16: {report.answers[0].text}" in lines[heads[0] : heads[1]]
+    assert f"float16: {report.answers[1].text}" in lines[heads[1] :]
+    blocks = ["\n".join(lines[heads[0] : heads[1]]), "\n".join(lines[heads[1] :])]
+    found = [[row[0] for row in cells(block) if row[-1] in ("exact", "-inf")] for block in blocks]
+    assert found == [["w", "v", "(total)"], ["w"]]
+
+
+def test_histograms_are_drawn_over_the_ranges(tmp_path: Path) -> None:
+    x = torch.tensor([2.0**-30] * 100 + [2.0**-3] * 10 + [1.0])
+    report = fpx.cast_compare(x, to=["fp16", "bf16"])
+    console_text = drawn_view(report, View(histogram=True), 100)
+    chart = console_text.partition("values by exponent")[2].splitlines()
+    bars, names_of = chart[1:6], chart[7:9]
+    assert [name.split()[0] for name in names_of] == ["float16", "bfloat16"]
+    assert bars[0].lstrip().startswith("100 ")
+    columns = {at for line in bars for at, char in enumerate(line) if char in "▁▂▃▄▅▆▇█"}
+    start = names_of[0].index("░")
+    assert min(columns) < start  # 2^-30 is below all that float16 has
+    assert "values by exponent" not in drawn(report)
+    empty = fpx.cast_compare(torch.zeros(2), to="fp16")
+    assert "no finite values but zeros" in drawn_view(empty, View(histogram=True), 80)
+
+
+def drawn_view(report: CastReport, view: View, width: int) -> str:
+    return drawn(cast_tables(report, view), width)
 
 
 def test_long_names_keep_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.setenv("COLUMNS", "80")
     name = "model.decoder." + ".".join(f"block{n}" for n in range(20)) + ".attention.weight"
     save_file({name: torch.ones(2)}, tmp_path / "x.safetensors")
     _, out, _ = call("cast-compare", tmp_path / "x.safetensors", "--to", "fp16")
-    assert "model.decoder." in out
-    assert ".block19.attention.weight" in out
+    (shown,) = (row[0] for row in cells(out) if row[0].startswith("model.") and "…" in row[0])
+    assert name.startswith(shown.partition("…")[0])
+    assert name.endswith(shown.partition("…")[2])
+    assert len(shown) >= 16
+    monkeypatch.delenv("COLUMNS")
+    _, out, _ = call("cast-compare", tmp_path / "x.safetensors", "--to", "fp16")
+    assert f" {name} " in out  # a pipe has room for all of it
 
 
 def test_whoever_casts_is_named_with_the_version() -> None:

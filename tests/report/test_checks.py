@@ -13,7 +13,7 @@ import torch
 
 import fpx
 from fpx.errors import InputError
-from fpx.report.cast_compare import CastRow
+from fpx.report.cast_row import CastRow
 from fpx.report.checks import failures, gate, parse_condition
 from tests.helpers import call, results
 
@@ -110,7 +110,7 @@ def test_checks_and_failures_are_in_the_json(tmp_path: Path) -> None:
     assert found["checks"] == [
         {"check": "overflow_count >0", "metric": "overflow_count", "comparison": ">", "limit": 0,
          "percent": False},
-        {"check": "sqnr_db<1e999", "metric": "sqnr_db", "comparison": "<", "limit": "inf",
+        {"check": "sqnr_db<1e999", "metric": "sqnr_db", "comparison": "<", "limit": None,
          "percent": False},
     ]  # fmt: skip
     whose = [(f["tensor"], f["to"], f["check"]) for f in found["failures"]]

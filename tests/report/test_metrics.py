@@ -15,16 +15,23 @@ from fpx.report.checks import parse_condition
 from fpx.report.metrics import ELEMENTS, LOCATIONS, METRICS, Merge
 from tests.helpers import call
 
-KEYS = [
-    "source", "tensor", "from", "to", "backend", "device", "count", "overflow_count",
-    "overflow_to_inf_count", "overflow_to_nan_count", "saturated_count",
-    "unexpected_nonfinite_count", "underflow_count", "subnormal_count", "nan_input_count",
-    "inf_input_count", "nan_lost_count", "exact_count", "max_abs_error", "max_rel_error",
-    "max_error_ulp", "rms_error", "sqnr_db", "device_mismatch_count",
-    "device_nan_bits_mismatch_count", "max_abs_error_at", "max_rel_error_at", "max_error_ulp_at",
-    "first_overflow", "first_device_mismatch", "exponent_histogram",
+_COUNTS = [
+    "overflow_count", "overflow_to_inf_count", "overflow_to_nan_count", "saturated_count",
+    "unexpected_nonfinite_count", "destroyed_count", "underflow_count", "subnormal_count",
+    "nan_input_count", "inf_input_count", "nan_lost_count", "exact_count", "device_mismatch_count",
+    "device_nan_bits_mismatch_count",
 ]  # fmt: skip
-"""The keys of an entry since 0.1.0, in their order."""
+KEYS = [
+    "source", "tensor", "from", "to", "backend", "device", "verdict", "decided_by", "outcome",
+    "count", *_COUNTS, *(name.replace("_count", "_rate") for name in _COUNTS), "max_abs", "min_abs",
+    "headroom_binades", "max_abs_error", "max_rel_error", "max_error_ulp", "mean_error_ulp",
+    "rms_error", "sqnr_db", "surviving_max_abs_error", "surviving_max_rel_error",
+    "surviving_max_error_ulp", "surviving_rms_error", "surviving_sqnr_db", "small_value_loss_db",
+    "first_overflow", "first_destroyed", "first_device_mismatch", "max_abs_location",
+    "max_abs_error_location", "max_rel_error_location", "max_error_ulp_location",
+    "exponent_histogram",
+]  # fmt: skip
+"""The keys of an entry, in their order."""
 
 
 def test_the_keys_of_json_are_those_of_old() -> None:
@@ -37,7 +44,7 @@ def test_the_keys_of_json_are_those_of_old() -> None:
 def test_rows_have_their_metrics_and_locations_as_attributes() -> None:
     (row,) = fpx.cast_compare(torch.tensor([1.0004, 7e4]), to="fp16").rows
     for name, value in {**row.metrics, **row.locations}.items():
-        assert getattr(row, name) == value
+        assert getattr(row, name) is value or getattr(row, name) == value
         assert name in dir(row)
     assert (row.overflow_count, row.first_overflow.index) == (1, (1,))
     with pytest.raises(AttributeError, match="overflow"):
@@ -55,7 +62,7 @@ def test_counts_are_of_elements() -> None:
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_can_be_asked_about(name: str) -> None:
     assert parse_condition(f"{name}>=1").metric == name
-    (row,) = fpx.cast_compare(torch.tensor([1.0004, 7e4]), to="fp16").rows
+    (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="fp16").rows
     value = row.metrics[name]
     assert parse_condition(f"{name}<1e300").fails(row) == (value is not None)
     assert name in call("cast-compare", "--help", columns=200)[1].replace("\n", "")

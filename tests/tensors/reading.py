@@ -11,7 +11,8 @@ import torch
 
 from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
-from fpx.report.cast_compare import CastReport, CastRow
+from fpx.report.cast_compare import CastReport
+from fpx.report.cast_row import CastRow
 from fpx.report.metrics import METRICS
 from fpx.tensors.opening import open_files
 from tests.helpers import F16, F32

@@ -21,7 +21,7 @@ def test_numpy_files(tmp_path: Path, order: Any, endian: str) -> None:
     array = np.asarray(tensors()["weight"].numpy(), dtype=f"{endian}f4", order=order)
     np.save(tmp_path / "weight.npy", array)
     check_file(tmp_path / "weight.npy", str, ["weight"])
-    at = rows_of(str(tmp_path / "weight.npy"))["weight"].max_abs_error_at
+    at = rows_of(str(tmp_path / "weight.npy"))["weight"].max_abs_error_location
     assert at is not None
     assert array[at.index] == at.value
 

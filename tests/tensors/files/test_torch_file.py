@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fpx.errors import InputError
-from fpx.report.cast_compare import Location
+from fpx.report.cast_row import Location
 from fpx.tensors.opening import open_files
 from tests.helpers import call
 from tests.tensors.reading import check_file, notes, read, refused, rows_of
