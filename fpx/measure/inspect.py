@@ -255,24 +255,24 @@ def _described(source: Source) -> list[TensorInfo]:
                 shares_with=tuple(name for name in shared if name != entry.name),
             )
         )
-    for item in source.unread:
-        infos.append(
-            TensorInfo(
-                source=source.name,
-                kind=source.kind,
-                tensor=item.name,
-                dtype=item.type,
-                shape=item.shape,
-                stride=row_major(item.shape),
-                storage_offset=0,
-                contiguous=True,
-                count=prod(item.shape),
-                bytes=item.nbytes,
-                storage=item.name,
-                storage_bytes=item.nbytes,
-                readable=False,
-            )
+    infos += [
+        TensorInfo(
+            source=source.name,
+            kind=source.kind,
+            tensor=item.name,
+            dtype=item.type,
+            shape=item.shape,
+            stride=row_major(item.shape),
+            storage_offset=0,
+            contiguous=True,
+            count=prod(item.shape),
+            bytes=item.nbytes,
+            storage=item.name,
+            storage_bytes=item.nbytes,
+            readable=False,
         )
+        for item in source.unread
+    ]
     return infos
 
 

@@ -1,8 +1,9 @@
 """Mean and standard deviation of numbers that come in blocks.
 
-Of each block the mean is found first, then the squares of what is left: "corrected two-pass". Blocks
-merge by the formula of Chan, Golub and LeVeque (The American Statistician 37, 1983, 242-247). Means
-are kept as a sum of two floats, so that numbers far from zero and near to each other lose nothing.
+Of each block the mean is found first, then the squares of what is left: "corrected two-pass".
+Blocks merge by the formula of Chan, Golub and LeVeque (The American Statistician 37, 1983,
+242-247). Means are kept as a sum of two floats, so that numbers far from zero and near to each
+other lose nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from fpx.measure.squares import ScaledSquares
 _LARGE = 2.0**900  # sums of a block's numbers below it do not overflow
 _SHIFT = 128  # binades by which larger ones are scaled down
 
+_NOTHING = ScaledSquares()
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -30,7 +33,7 @@ class Moments:
 
     count: int = 0
     mean: Fraction = Fraction(0)
-    squares: ScaledSquares = ScaledSquares()
+    squares: ScaledSquares = _NOTHING
 
     @classmethod
     def of(cls, values: Tensor, largest: float) -> Moments:
@@ -77,4 +80,3 @@ def _square(x: Fraction, weight: float) -> ScaledSquares:
         return ScaledSquares()
     exponent = x.numerator.bit_length() - x.denominator.bit_length()
     return ScaledSquares(float(x / Fraction(2) ** exponent) ** 2 * weight, exponent)
-

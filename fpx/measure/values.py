@@ -47,7 +47,8 @@ def tensor_stats(
         watch: gets each block too, and the position of its first element.
         block: elements to read at a time.
     """
-    normal = float(entry.type.smallest_normal.fraction) if _is_format(entry) else 0.0
+    spec = entry.type if isinstance(entry.type, FormatSpec) else None
+    normal = 0.0 if spec is None else float(spec.smallest_normal.fraction)
     lows: list[float] = []
     highs: list[float] = []
     nearest: list[float] = []
@@ -96,11 +97,10 @@ def tensor_stats(
         for biased, count in enumerate(exponents[:-1].tolist())  # the last: infinities and NaNs
         if count
     }
-    low, high = (min(lows), max(highs)) if lows else (None, None)
-    largest = None if low is None or high is None else max(-low, high)
+    largest = max(-min(lows), max(highs)) if lows else None
     return TensorStats(
-        min=low,
-        max=high,
+        min=min(lows, default=None),
+        max=max(highs, default=None),
         max_abs=largest,
         min_abs=min(nearest, default=None),
         mean=None if largest is None else float(moments.mean),
@@ -112,10 +112,6 @@ def tensor_stats(
         exponent_histogram=histogram,
         channel=None if channels is None else channels.found(),
     )
-
-
-def _is_format(entry: TensorEntry) -> bool:
-    return isinstance(entry.type, FormatSpec)
 
 
 class _Channels:
@@ -252,7 +248,7 @@ def _ends(length: int, place: int, whole: bool) -> list[range]:
     most = _CORNER if place <= 2 else _EDGE
     if not length:
         return []
-    if whole or length <= 2 * most + 1 and place <= 4:
+    if whole or (length <= 2 * most + 1 and place <= 4):
         return [range(length)]
     return [range(most), range(length - most, length)] if place <= 4 else [range(1)]
 
@@ -327,8 +323,11 @@ class _Top:
             usable = usable[keys[usable] > self._items[-1][0]]
         order = keys[usable].argsort(descending=True, stable=True)[: self._count]
         found = [
-            (float(keys[at]), start + at, described(self._entry, self._entry.index(start + at), values[at]))
+            (float(keys[at]), start + at, self._element(start + at, values[at]))
             for at in usable[order].tolist()
-        ]  # fmt: skip
+        ]
         merged = sorted([*self._items, *found], key=lambda item: (-item[0], item[1]))
         self._items = merged[: self._count]
+
+    def _element(self, position: int, value: Tensor) -> Element:
+        return described(self._entry, self._entry.index(position), value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
@@ -283,18 +284,16 @@ def groups(tensors: Sequence[TensorInfo]) -> tuple[TensorGroup, ...]:
     They have one dtype and one shape, and nothing is to be said of how they lie in a storage. A
     group has every combination of its numbers. It stands where its first tensor does.
     """
-    found: dict[object, list[tuple[int, tuple[str, ...]]]] = {}
+    found: dict[tuple[tuple[str, ...], object], list[tuple[int, tuple[str, ...]]]] = {}
     for at, tensor in enumerate(tensors):
         pieces = _NUMBER.split(tensor.tensor)
-        alike = (tensor.dtype, tensor.shape, tensor.kind) if tensor.is_plain else at
+        alike: object = (tensor.dtype, tensor.shape) if tensor.is_plain else at
         found.setdefault((tuple(pieces[::2]), alike), []).append((at, tuple(pieces[1::2])))
     made: list[tuple[int, TensorGroup]] = []
-    for (around, _), members in found.items():  # type: ignore[misc]
-        for names, places in _combinations(members):
-            name = "".join(
-                f"{before}{_set_of(numbers)}"
-                for before, numbers in zip(around, (*names, ("",)), strict=True)
-            )
+    for (around, _), members in found.items():
+        for numbers, places in _combinations(members):
+            sets = (*map(_set_of, numbers), "")
+            name = "".join(f"{text}{each}" for text, each in zip(around, sets, strict=True))
             made.append((places[0], TensorGroup(name, tuple(tensors[at] for at in places))))
     return tuple(group for _, group in sorted(made, key=lambda item: item[0]))
 
@@ -303,14 +302,12 @@ def _combinations(
     members: list[tuple[int, tuple[str, ...]]],
 ) -> Iterator[tuple[list[tuple[str, ...]], list[int]]]:
     """(the numbers at each place of the names, whose tensors) of groups with every combination."""
-    names = [tuple(dict.fromkeys(column)) for column in zip(*(each for _, each in members))]
-    combinations = 1
-    for numbers in names:
-        combinations *= len(numbers)
-    if combinations == len(members):
-        yield names, [at for at, _ in members]
+    columns = zip(*(each for _, each in members), strict=True)
+    numbers = [tuple(dict.fromkeys(column)) for column in columns]
+    if prod(map(len, numbers)) == len(members):
+        yield numbers, [at for at, _ in members]
         return
-    place = next(at for at, numbers in enumerate(names) if len(numbers) > 1)
+    place = next(at for at, each in enumerate(numbers) if len(each) > 1)
     apart: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     for member in members:
         apart.setdefault(member[1][place], []).append(member)

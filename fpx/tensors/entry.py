@@ -244,7 +244,7 @@ class Source:
         notes: one line for each tensor that was passed over, or read in part, and why.
         kind: what it is, such as `safetensors`.
         metadata: what it says of itself.
-        unread: tensors that are in it and cannot be read; `said_of_unread` makes notes of them.
+        unread: tensors that are in it and cannot be read; `open_all` makes notes of them.
     """
 
     name: str

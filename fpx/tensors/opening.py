@@ -245,9 +245,9 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     read = _guarded(entry.read, entry.name, shown)
 
     def ahead(limit: int) -> Iterator[Tensor]:
-        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(
-            read, entry.count
-        )(limit)
+        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, entry.count)(
+            limit
+        )
         return blocks
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None

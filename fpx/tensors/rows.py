@@ -13,6 +13,7 @@ from fpx.errors import InputError
 from fpx.tensors.dtypes import codes_of
 from fpx.tensors.entry import SLAB, Box, Read, ReadBox
 
+
 def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
     """A strided tensor in row-major order, in 1-D blocks of at most `limit` elements.
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fpx.measure.inspect import extremes, tensor_stats
+from fpx.measure.values import extremes, tensor_stats
+from fpx.tensors.opening import open_files
 from fpx.tensors.memory import entry_of
 from tests.helpers import call, document, results, run
 

@@ -25,7 +25,11 @@ def test_names_of_file_kinds(column: str, name: str, origin: str | None) -> None
 
 
 def test_bytes_of_elements_are_torchs() -> None:
-    readable = [row for row in ROWS if itemsize(row) and hasattr(torch, getattr(row, "torch", None) or row.name)]
+    readable = [
+        row
+        for row in ROWS
+        if itemsize(row) and hasattr(torch, getattr(row, "torch", None) or row.name)
+    ]
     assert len(readable) >= 8 + len(INTEGERS)
     for row in readable:
         assert itemsize(row) == torch_dtype(row).itemsize

@@ -189,12 +189,13 @@ def _header(file: Stream, name: str) -> _Header:
     return _Header(shape, fortran, dtype, len(start) + len(length) + claimed)
 
 
-_KINDS = {  # a dtype without its byte order -> numpy's name; numpy writes the first of each line
-    "f2": "float16", "e": "float16", "f4": "float32", "f": "float32", "f8": "float64",
-    "d": "float64", "i1": "int8", "b": "int8", "i2": "int16", "h": "int16", "i4": "int32",
-    "i": "int32", "i8": "int64", "q": "int64", "u1": "uint8", "B": "uint8", "u2": "uint16",
-    "H": "uint16", "u4": "uint32", "I": "uint32", "u8": "uint64", "Q": "uint64", "b1": "bool",
-    "?": "bool",
+_CODES = {  # a dtype as numpy writes it, without its byte order -> what it is called
+    "f2": "float16", "f4": "float32", "f8": "float64", "i1": "int8", "i2": "int16", "i4": "int32",
+    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "b1": "bool",
+}  # fmt: skip
+_ALSO = {  # how others write some
+    "e": "f2", "f": "f4", "d": "f8", "b": "i1", "h": "i2", "i": "i4", "q": "i8", "B": "u1",
+    "H": "u2", "I": "u4", "Q": "u8", "?": "b1",
 }  # fmt: skip
 _COMPLEX = {"c8": "f4", "F": "f4", "c16": "f8", "D": "f8"}  # -> its parts
 _OBJECT = ("O", "O8", "O4", "object")
@@ -207,8 +208,8 @@ def _parts(dtype: object) -> tuple[Origin | None, str, bool]:
     kind = text.removeprefix(order)
     is_complex = kind in _COMPLEX
     kind = _COMPLEX.get(kind, kind)
-    name = _KINDS.get(kind, "" if order else kind)
-    return type_named("numpy", name), f"{order}{kind}", is_complex
+    code = _ALSO.get(kind, kind)
+    return type_named("numpy", _CODES.get(code, "")), f"{order}{code}", is_complex
 
 
 def _has_objects(dtype: object) -> bool:

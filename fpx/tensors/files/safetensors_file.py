@@ -66,13 +66,11 @@ def open_safetensors(path: Path) -> Source:
             notes.append(f"{name}: {COMPLEX_NOTE}")
         type_ = type_named("safetensors", _COMPLEX.get(stored, stored))
         if type_ is None or itemsize(type_) is None:
-            called = stored if len(stored) < 40 else f"{stored[:40]}…"
+            called = stored if type_ is None else type_.name
             unread.append(Unread(name, called, shape, end - begin))
         else:
             entries.append(plain_entry(path, 8 + length + begin, name, type_, shape))
-    return Source(
-        str(path), tuple(entries), tuple(notes), metadata=metadata, unread=tuple(unread)
-    )
+    return Source(str(path), tuple(entries), tuple(notes), metadata=metadata, unread=tuple(unread))
 
 
 def _members(text: str) -> Iterator[tuple[str, Any]]:
@@ -90,6 +88,7 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
             raise ValueError(f"its header is no JSON object of objects, at character {at:,}")
         name, at = _decode(member[1])[0], member.end()
         name.encode()  # UnicodeEncodeError, a ValueError: half of a surrogate pair
+        value: Any
         if name == _METADATA:
             value, taken = _metadata(text[at : at + _LARGEST_METADATA])
         else:
