@@ -184,16 +184,16 @@ CAST_KEYS = (
 
 
 @pytest.mark.parametrize(
-    ("keys", "args"),
+    ("schema", "keys", "args"),
     [
-        (DECODE_KEYS, ["decode", "3.14"]),
-        (RANGE_KEYS, ["range"]),
-        (CAST_KEYS, ["cast-compare", "normal", "--size", "100"]),
+        ("decode/1", DECODE_KEYS, ["decode", "3.14"]),
+        ("range/1", RANGE_KEYS, ["range"]),
+        ("cast-compare/2", CAST_KEYS, ["cast-compare", "normal", "--size", "100"]),
     ],
 )
-def test_json_keeps_its_promised_keys(keys: str, args: list[str]) -> None:
+def test_json_keeps_its_promised_keys(schema: str, keys: str, args: list[str]) -> None:
     document = json.loads(call(*args, "--json")[1])
-    assert document["schema"] == f"fpx.{args[0]}/1"
+    assert document["schema"] == f"fpx.{schema}"
     assert {"schema", "fpx", "environment", "results"} <= set(document)
     for entry in document["results"]:
         assert set(keys.split()) <= set(entry)

@@ -33,7 +33,6 @@ _VERDICT_STYLES = {
     Verdict.LOSES_SMALL_VALUES: WARNING_STYLE,
 }
 _MANY_ULPS = 1000  # whose fraction says nothing
-_LEAST_NAME = 16  # columns
 _FIRST_OUT = ("by", "subnormal", "max ulp", "values", "max |x|", "verdict")
 
 
@@ -145,7 +144,8 @@ def _table(
     columns: Sequence[Column],
 ) -> RenderableType:
     table = plain_table(Text(answer.to, "bold"), first_out=_FIRST_OUT)
-    table.add_column("tensor", min_width=_LEAST_NAME)
+    names = [Name(row.tensor) for row in rows]
+    table.add_column("tensor", min_width=max(name.least for name in names))
     several = len(report.backends) > 1
     if several:
         table.add_column("by", no_wrap=True)
@@ -158,8 +158,8 @@ def _table(
         cells = [_cell(column, row) for column in columns]
         table.add_row(name, *([row.backend] if several else []), verdict, *cells, style=style)
 
-    for row in rows:
-        add(row, Name(row.tensor))
+    for row, name in zip(rows, names, strict=True):
+        add(row, name)
     if answer.tensors > 1 or report.partial:
         table.add_section()
         add(total, "(partial)" if report.partial else "(total)", "bold")
@@ -175,7 +175,8 @@ def _rest(answer: Answer, shown: Sequence[CastRow], total: CastRow) -> list[Rend
         more = " more" if shown else ""
         rest = f"{hidden:,}{more} tensor{'s' * (hidden > 1)}"
         what = f", {unfit:,} that {'does' if unfit == 1 else 'do'} not fit" if unfit else ""
-        lines.append(Text(f"{rest}{what} (--all shows every one).\n", LABEL_STYLE))
+        to = "" if shown else f"{answer.to}: "
+        lines.append(Text(f"{to}{rest}{what} (--all shows every one).\n", LABEL_STYLE))
     if answer.tensors > 1 and shown:
         worst = answer.worst
         name = f" ({escape(worst.tensor)})" if worst is not None else ""
@@ -220,15 +221,14 @@ def _coloured_decibels(value: float | None) -> Text:
 
 
 def _places_table(found: Sequence[Place]) -> Table:
-    table = plain_table("Where", first_out=("size",))
+    table = plain_table("Where", first_out=("size", "value -> result"))
     table.add_column("what", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("tensor and index", overflow="fold")
+    names = [Name(at.tensor, f"[{', '.join(map(str, at.index))}]") for _, _, at in found]
+    table.add_column("tensor and index", min_width=max(name.least for name in names))
     table.add_column("value -> result", no_wrap=True)
-    for what, size, at in found:
-        index = ", ".join(map(str, at.index))
-        shown = "" if size is None else brief(size)
-        table.add_row(what, shown, f"{escape(at.tensor)}[{index}]", at.shown)
+    for (what, size, at), name in zip(found, names, strict=True):
+        table.add_row(what, "" if size is None else brief(size), name, at.shown)
     return table
 
 

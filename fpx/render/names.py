@@ -10,8 +10,8 @@ from rich.text import Text
 
 from fpx.words import escape
 
-_LEAST = 16
-"""Columns that a long name keeps."""
+LEAST = 32
+"""Columns that a long name keeps: fewer, and those of a checkpoint look alike."""
 
 
 class Name:
@@ -19,17 +19,26 @@ class Name:
 
     A terminal that is too narrow for it shows its beginning and its end; where lines have no limit
     it is whole.
+
+    Args:
+        name: as found in the file.
+        index: what stands behind it and is never cut.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = escape(name)
+    def __init__(self, name: str, index: str = "") -> None:
+        self._name, self._index = escape(name), index
+
+    @property
+    def least(self) -> int:
+        """The columns that it needs."""
+        return min(Text(self._name).cell_len, LEAST) + len(self._index)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        whole = Text(self._name).cell_len
-        return Measurement(min(whole, _LEAST), whole)
+        return Measurement(self.least, Text(self._name).cell_len + len(self._index))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        yield Text(shortened(self._name, options.max_width), no_wrap=True)
+        shown = shortened(self._name, options.max_width - len(self._index))
+        yield Text(f"{shown}{self._index}", no_wrap=True)
 
 
 def shortened(name: str, width: int) -> str:

@@ -149,7 +149,7 @@ class Answer:
     def _remains(self, rows: Sequence[CastRow]) -> str:
         """What tensors that fit lose all the same: `; worst 72.5 dB (a.weight), 22 underflow`."""
         parts = []
-        noisy = [row for row in rows if math.isfinite(row.metrics["sqnr_db"] or math.nan)]
+        noisy = [row for row in rows if math.isfinite(row.metrics["sqnr_db"] or 0)]
         worst = min(noisy, key=lambda row: row.number("sqnr_db"), default=None)
         if worst is None:
             parts.append("nothing is lost")

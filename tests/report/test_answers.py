@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from fpx.report.verdicts import Tolerance, Verdict
 F64 = torch.float64
 
 
-def answer_to(tensors: dict[str, list[float]], to: str = "fp16", **kinds: float) -> Answer:
+def answer_to(tensors: dict[str, list[float]], to: str = "fp16", **kinds: Any) -> Answer:
     named = {name: torch.tensor(x, dtype=F64) for name, x in tensors.items()}
     (answer,) = fpx.cast_compare(named, to=to, **kinds).answers
     return answer
