@@ -120,7 +120,7 @@ def test_a_function_gives_what_its_command_shows(
 
 
 # the options that only say how to print
-_SHOWN = {"json", "jsonl", "csv", "markdown", "output", "as_list"}
+_SHOWN = {"every", "json", "jsonl", "csv", "markdown", "output", "as_list"}
 # option -> where else Python has it
 _ELSEWHERE = {
     "decode": {"libraries": "libraries"},

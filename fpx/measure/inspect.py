@@ -70,9 +70,9 @@ def inspect(
         raise InputError("`index`, `top` and `layout` look into one tensor: name it with `tensor`")
     if axis is not None and not stats:
         raise InputError("`axis` is of the values: ask for `stats=True` too")
-    ways = {"index": index is not None, "top": top is not None, "layout=True": layout}
+    ways = {"index": index is not None, "top": top is not None, "layout": layout}
     if not layout:
-        ways["stats=True"] = stats
+        ways["stats"] = stats
     chosen = [f"`{name}`" for name, wanted in ways.items() if wanted]
     if len(chosen) > 1:
         raise InputError(f"{' and '.join(chosen)} exclude each other: choose one")

@@ -154,7 +154,7 @@ class _Channels:
         ordered = self._maxima.sort().values
         largest = float(ordered[-1])
         lower, upper = (float(ordered[at]) for at in ((self._length - 1) // 2, self._length // 2))
-        median = lower + (upper - lower) / 2
+        median = lower if lower == upper else lower / 2 + upper / 2  # their sum may overflow
         return Channel(
             axis=self._axis,
             channels=self._length,

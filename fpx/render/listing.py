@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 
 from fpx.render.names import shortened
@@ -77,15 +76,18 @@ class Listing:
             out.append(self._least(kept))
             kept.remove(out[-1])
         widths = self._fitted(kept, room)
-        label = console.get_style(LABEL_STYLE)
-        bold = console.get_style("bold")
         yield Segment.line()
-        head = [Text(self._columns[at], bold) for at in kept]
-        yield from self._line(console, head, kept, widths)
-        yield Segment(" " + "─" * (_line_width(widths) - 1), label)
+        head = [Text(self._columns[at], "bold") for at in kept]
+        padded = [self._pad(cell, at, w) for cell, at, w in zip(head, kept, widths, strict=True)]
+        yield from _line(console, head, padded)
+        yield Segment(" " + "─" * (_line_width(widths) - 1), console.get_style(LABEL_STYLE))
         yield Segment.line()
-        for row in self._rows:
-            yield from self._line(console, [row[at] for at in kept], kept, widths)
+        columns = [
+            [self._pad(row[at], at, width) for row in self._rows]
+            for at, width in zip(kept, widths, strict=True)
+        ]
+        for row, texts in zip(self._rows, zip(*columns, strict=True), strict=True):
+            yield from _line(console, [row[at] for at in kept], texts)
         if out:
             names = ", ".join(self._columns[at] for at in sorted(out))
             yield Text(f"No room for: {names} (--csv and --json have all)", LABEL_STYLE)
@@ -100,25 +102,32 @@ class Listing:
                     return at
         return kept[-1]
 
-    def _line(
-        self, console: Console, cells: Sequence[Cell], kept: Sequence[int], widths: Sequence[int]
-    ) -> Iterator[Segment]:
-        done = " "
-        for cell, at, width in zip(cells, kept, widths, strict=True):
-            plain = cell if isinstance(cell, str) else cell.plain
-            if at in self._cut:
-                plain = shortened(plain, width) if _width(plain) > width else plain
-            pad = " " * (width - _width(plain))
-            before, after = ("", pad) if at in self._left else (pad, "")
-            if isinstance(cell, str):
-                done += before + plain + after + _GAP
-                continue
-            style = cell.style if isinstance(cell.style, Style) else console.get_style(cell.style)
-            yield Segment(done + before)
-            yield Segment(plain, style)
-            done = after + _GAP
-        yield Segment(done.rstrip())
+    def _pad(self, cell: Cell, at: int, width: int) -> str:
+        """A cell in the width of its column."""
+        text = cell if isinstance(cell, str) else cell.plain
+        taken = _width(cell)
+        if taken > width and at in self._cut:
+            text = shortened(text, width)
+            taken = _width(text)
+        pad = " " * (width - taken)
+        return text + pad if at in self._left else pad + text
+
+
+def _line(console: Console, cells: Sequence[Cell], texts: Sequence[str]) -> Iterator[Segment]:
+    """A line, without blanks at its end; what is `Text` has its style, the blanks around it too."""
+    if all(isinstance(cell, str) for cell in cells):
+        yield Segment(f" {_GAP.join(texts)}".rstrip())
         yield Segment.line()
+        return
+    before = " "
+    for number, (cell, text) in enumerate(zip(cells, texts, strict=True), 1):
+        shown = text.rstrip() if number == len(cells) else text
+        style = None if isinstance(cell, str) else cell.style
+        found = console.get_style(style) if isinstance(style, str) else style
+        yield Segment(before)
+        yield Segment(shown, found)
+        before = _GAP
+    yield Segment.line()
 
 
 def _line_width(widths: Collection[int]) -> int:

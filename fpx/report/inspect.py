@@ -291,6 +291,10 @@ def groups(tensors: Sequence[TensorInfo]) -> tuple[TensorGroup, ...]:
         found.setdefault((tuple(pieces[::2]), alike), []).append((at, tuple(pieces[1::2])))
     made: list[tuple[int, TensorGroup]] = []
     for (around, _), members in found.items():
+        if len(members) == 1:
+            ((at, _),) = members
+            made.append((at, TensorGroup(tensors[at].tensor, (tensors[at],))))
+            continue
         for numbers, places in _combinations(members):
             sets = (*map(_set_of, numbers), "")
             name = "".join(f"{text}{each}" for text, each in zip(around, sets, strict=True))

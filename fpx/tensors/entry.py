@@ -6,36 +6,18 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
 from fpx.tensors.types import Origin, itemsize
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-Read = Callable[[int], "Iterator[Tensor]"]
-"""Longest block -> the tensor's elements, in storage order, as 1-D CPU tensors.
-
-A block is only valid until the next one is asked for.
-"""
-
-
-Box = tuple[range, ...]
-"""A part of a tensor: the indexes along each axis, without gaps."""
-
-
-ReadBox = Callable[[int, Box], "Iterator[Tensor]"]
-"""Longest block, and a part of the tensor -> the part's elements, in the order of `Read`."""
-
-
-SLAB = 64 << 20
-"""Bytes of a tensor that are held where its storage order is not the order that is asked for."""
-
 
 COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
 

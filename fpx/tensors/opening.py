@@ -251,7 +251,9 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
         return blocks
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    return replace(entry, read=ahead, read_box=parts)
+    return TensorEntry(
+        entry.name, entry.type, entry.shape, ahead, entry.order, entry.only_for, entry.layout, parts
+    )
 
 
 _Arguments = ParamSpec("_Arguments")

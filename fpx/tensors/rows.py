@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
 from fpx.tensors.dtypes import codes_of
-from fpx.tensors.entry import SLAB, Box, Read, ReadBox
 
 
 def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:

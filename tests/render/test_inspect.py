@@ -17,8 +17,16 @@ def test_each_count_stands_under_its_name(tmp_path: Path) -> None:
     _, out, _ = call("inspect", tmp_path / "x.npy", "--stats")
     rows = cells(out)
     (at,) = (n for n, row in enumerate(rows) if row[:3] == ["tensor", "min", "max"])
-    assert rows[at] == ["tensor", "min", "max", "zeros", "subnormal", "NaN", "inf"]
-    assert rows[at + 2] == ["x", "-7.5", "inf", "4", "3", "2", "1"]
+    assert rows[at] == ["tensor", "min", "max", "min |x|", "mean", "std", "zeros", "subnormal",
+                        "NaN", "inf"]  # fmt: skip
+    finite = x[np.isfinite(x)].astype(float)
+    mean, std = (f"{value:.6g}" for value in (finite.mean(), finite.std()))
+    assert rows[at + 2] == ["x", "-7.5", "3", f"{2.0**-20:.6g}", mean, std, "4", "3", "2", "1"]
+    np.save(tmp_path / "x.npy", np.array([1.0, 0.0]))
+    _, out, _ = call("inspect", tmp_path / "x.npy", "--stats")
+    (at,) = (n for n, row in enumerate(cells(out)) if row[:3] == ["tensor", "min", "max"])
+    assert cells(out)[at][-1] == "zeros"
+    assert cells(out)[at + 3] == ["no subnormal, NaN, inf"]
 
 
 def test_each_extreme_stands_under_its_name(tmp_path: Path) -> None:

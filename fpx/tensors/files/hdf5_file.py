@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
+from fpx.tensors.blocks import Read
 from fpx.tensors.dtypes import origin_of
-from fpx.tensors.entry import COMPLEX_NOTE, Read, Scalar, Source, TensorEntry
+from fpx.tensors.entry import COMPLEX_NOTE, Scalar, Source, TensorEntry
 from fpx.tensors.files.headers import ends_early, record_start
 from fpx.tensors.files.kinds import DAMAGE, KERAS_WEIGHTS
 from fpx.words import quoted_path, reason

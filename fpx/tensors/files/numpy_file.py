@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from fpx.errors import InputError
-from fpx.tensors.entry import Box, Source, TensorEntry
+from fpx.tensors.blocks import Box
+from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files.headers import Stream, ends_early, fill
 from fpx.tensors.files.kinds import STREAM_HEAD, kind_of_stream
 from fpx.tensors.types import Origin, itemsize, type_named

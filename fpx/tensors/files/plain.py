@@ -7,7 +7,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpx.tensors.entry import Box, TensorEntry
+from fpx.tensors.blocks import Box
+from fpx.tensors.entry import TensorEntry
 from fpx.tensors.types import Origin
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from torch import Tensor
 
-from fpx.tensors.entry import Read
+from fpx.tensors.blocks import Read
 
 _AHEAD = 2  # reads in flight
 _READ = 1 << 19  # elements of one read

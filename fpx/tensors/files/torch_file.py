@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import Box
 from fpx.tensors.dtypes import is_readable, origin_of
-from fpx.tensors.entry import COMPLEX_NOTE, Box, Source, TensorEntry
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.files.headers import record_start
 from fpx.tensors.memory import TooManyPlacesError, layout_of, named_leaves
 from fpx.tensors.rows import row_major_blocks
