@@ -157,6 +157,7 @@ def _counted(what: str, count: int) -> str:
 
 _COUNTS = {"zeros": ("zero_count", LABEL_STYLE), "subnormal": ("subnormal_count", WARNING_STYLE),
            "NaN": ("nan_count", BAD_STYLE), "inf": ("inf_count", BAD_STYLE)}  # fmt: skip
+_PLURALS = {"subnormal": "subnormals", "inf": "infinities"}
 _MOMENTS = {"min": "min", "max": "max", "min |x|": "min_abs", "mean": "mean", "std": "std"}
 
 
@@ -175,11 +176,15 @@ def _values(tensors: Sequence[TensorInfo]) -> RenderableType:
             count = getattr(item.stats, key)
             row.append(Text(f"{count:,}", style if count else LABEL_STYLE))
         rows.append(row)
-    absent = [name for name in _COUNTS if name not in counts]
+    absent = [_PLURALS.get(name, name) for name in _COUNTS if name not in counts]
+    last = absent[-1:]
+    said = " or ".join([", ".join(absent[:-1]), *last] if len(absent) > 1 else last)
     return Listing(
-        ("tensor", *_MOMENTS, *counts), rows, first_out=("zeros", "subnormal", "min |x|", "mean"),
-        note=f"no {', '.join(absent)}" if absent else "",
-    )  # fmt: skip
+        ("tensor", *_MOMENTS, *counts),
+        rows,
+        first_out=("zeros", "subnormal", "min |x|", "mean", "std", "min", "max"),
+        note=f"no {said}" if said else "",
+    )
 
 
 def _number(value: float | None) -> str:
@@ -196,12 +201,18 @@ def _channels(tensors: Sequence[TensorInfo]) -> list[RenderableType]:
         (
             escape(item.tensor), str(channel.axis), f"{channel.index:,} of {channel.channels:,}",
             _number(channel.max_abs), _number(channel.median),
-            "-" if channel.ratio is None else f"{channel.ratio:.4g}",
+            _ratio(channel),
         )
         for channel, item in found
     ]  # fmt: skip
     head = ("tensor", "axis", "channel", "max |x|", "median of channels", "ratio")
     return [Listing(head, rows, first_out=("axis", "median of channels", "max |x|"))]
+
+
+def _ratio(channel: Channel) -> str:
+    if channel.ratio is not None:
+        return f"{channel.ratio:.4g}"
+    return "inf" if channel.max_abs else "-"
 
 
 def _prominence(channel: Channel) -> float:
@@ -234,6 +245,7 @@ def _histogram(tensors: Sequence[TensorInfo]) -> list[RenderableType]:
         lines.append(f" {exponent:6d} ", LABEL_STYLE)
         lines.append(f"{bar:{_BAR}}", GOOD_STYLE)
         lines.append(f" {count:,}\n")
+    lines.right_crop(1)
     return [lines]
 
 

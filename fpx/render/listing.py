@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from rich.cells import cell_len
@@ -107,7 +108,7 @@ class Listing:
         text = cell if isinstance(cell, str) else cell.plain
         taken = _width(cell)
         if taken > width and at in self._cut:
-            text = shortened(text, width)
+            text = _cut(text, width)
             taken = _width(text)
         pad = " " * (width - taken)
         return text + pad if at in self._left else pad + text
@@ -128,6 +129,29 @@ def _line(console: Console, cells: Sequence[Cell], texts: Sequence[str]) -> Iter
         yield Segment(shown, found)
         before = _GAP
     yield Segment.line()
+
+
+_NUMBER = re.compile(r"\{[^}]*\}|[0-9]+")
+
+
+def _cut(name: str, width: int) -> str:
+    """A name shortened to so many columns; a number in its middle stays where there is room.
+
+    Without it, the names of a model's layers would look alike.
+    """
+    for number in _NUMBER.finditer(name):
+        before, after = name[: number.start()], name[number.end() :]
+        room = width - _width(number[0]) - 2  # for both marks
+        if room < _LEAST // 2:
+            break
+        head = before[: room // 3]
+        tail = after[max(len(after) - (room - len(head)), 0) :]
+        if head == before:  # nothing is left out before it
+            continue
+        cut = f"{head}…{number[0]}…{tail}"
+        if _width(cut) <= width and tail != after:
+            return cut
+    return shortened(name, width)
 
 
 def _line_width(widths: Collection[int]) -> int:
