@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
+    from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
@@ -51,6 +52,7 @@ __all__ = [
     "compare_ranges",
     "decode",
     "devices",
+    "diff",
     "distance",
     "encode",
     "find_format",
@@ -210,7 +212,7 @@ def table(dtype: str | FormatSpec, *, around: object | None = None, count: int =
     """The values of a format: all of them, or some around one.
 
     Args:
-        dtype: a format or its name; without `around`, of up to 12 bits.
+        dtype: a format or its name; without `around`, of up to 20 bits.
         around: a number, as for `decode`.
         count: how many values, with `around`.
 
@@ -490,6 +492,46 @@ def cast_verify(
         compiled=compiled,
         flush_denormal=flush_denormal,
         checks=[NoDifference(fail_on)],
+    )
+
+
+def diff(
+    a: Any,
+    b: Any,
+    *,
+    tolerance_ulp: int = 0,
+    allow_renamed: bool = False,
+    strip_prefix: str | Iterable[str] = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+) -> DiffReport:
+    """What two checkpoints differ in, tensor by tensor: see `fpx diff`.
+
+    Args:
+        a, b: each the path of a tensor file, of a directory of them or of an index of shards; a
+            torch tensor, a numpy array, a dict or list of those, a `state_dict()`, an `nn.Module`.
+        tolerance_ulp: codes of B's dtype that values may be apart; A's are rounded to it first.
+        allow_renamed: whether a tensor of the same content and another name is no failure.
+        strip_prefix: beginnings of names that mean nothing, such as `module.`.
+        include, exclude: patterns of tensor names.
+
+    Returns:
+        A report with a row per tensor; `failures()` are those that differ, `equal` says whether
+        every bit is equal.
+
+    Raises:
+        FpxError: one of the two cannot be read, or they have no tensor in common.
+    """
+    from fpx.measure.diff import diff as compare
+
+    return compare(
+        a,
+        b,
+        tolerance_ulp=tolerance_ulp,
+        allow_renamed=allow_renamed,
+        strip_prefix=_each(strip_prefix),
+        include=_each(include),
+        exclude=_each(exclude),
     )
 
 

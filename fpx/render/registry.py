@@ -35,6 +35,7 @@ _DRAWN_BY = {
     "inspect.LayoutReport": "inspect:layout_drawing",
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
+    "diff.DiffReport": "diff:diff_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
 

@@ -17,7 +17,7 @@ from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
 from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.late import load
 from fpx.tensors.select import select
-from fpx.words import escape, quoted, quoted_path, reason
+from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -144,6 +144,7 @@ def _open(source: object, number: int, sample: Sample | None) -> _Found:
             if source in NAMES:
                 return [load("fpx.tensors.draws:named_source")(source, sample)], []
             absent += f", and no distribution has that name ({', '.join(NAMES)})"
+            absent += did_you_mean(source, NAMES)
         return _open_path(source, absent)
     source_of = load("fpx.tensors.memory:source_of")
     return [source_of(source, f"tensor{number}" if number else "tensor")], []

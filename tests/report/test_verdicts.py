@@ -40,6 +40,7 @@ def row_of(x: list[float] | torch.Tensor, to: str = "fp16", **kinds: Any) -> Cas
         ([1.0, 0.5, -0.0], "fp16", Outcome.EXACT),
         ([1.0, NAN, INF, -INF], "fp16", Outcome.EXACT),
         ([1.0, INF], "e4m3fn", Outcome.ROUNDED),  # infinity becomes NaN: not what it was
+        ([1.0, NAN], "fp4", Outcome.ROUNDED),  # which has no NaN
         ([1.0004], "fp16", Outcome.ROUNDED),
         ([1e-9], "fp16", Outcome.ROUNDED),
         ([500.0, 1.0], "e4m3fn", Outcome.SATURATED),
@@ -164,10 +165,13 @@ def test_the_worst_of_several_judgements() -> None:
 
 def test_a_total_fits_if_each_tensor_does() -> None:
     big = torch.ones(1_000_000)
-    report = fpx.cast_compare({"big": big, "tiny": torch.full((9,), 1e-9)}, to="fp16")
-    (total,) = report.totals
-    assert total.underflow_rate < 1e-4
-    assert (total.verdict, total.decided_by) == (Verdict.LOSES_SMALL_VALUES, "underflow_rate")
+    tensors = {"big": big, "tiny": torch.full((9,), 1e-9)}
+    for names in (("big", "tiny"), ("tiny", "big")):
+        report = fpx.cast_compare({name: tensors[name] for name in names}, to="fp16")
+        for total in (*report.totals, *report.subtotals):
+            assert total.underflow_rate < 1e-4
+            assert total.verdict is Verdict.LOSES_SMALL_VALUES
+            assert total.decided_by == "underflow_rate"
 
 
 def test_rules_are_of_metrics_and_tolerances() -> None:
