@@ -212,7 +212,7 @@ def table(dtype: str | FormatSpec, *, around: object | None = None, count: int =
     """The values of a format: all of them, or some around one.
 
     Args:
-        dtype: a format or its name; without `around`, of up to 12 bits.
+        dtype: a format or its name; without `around`, of up to 20 bits.
         around: a number, as for `decode`.
         count: how many values, with `around`.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _SHOWN = 60
+_ALIKE = 0.65  # of 1, how alike a name must be to be meant; 2/3 is three letters of six
+_LONGEST_NAME = 200  # characters of a name that is compared: the time goes with their square
 
 
 def escape(text: str) -> str:
@@ -45,3 +47,35 @@ def listed(names: Iterable[object], limit: int = 12) -> str:
     items = [str(name) for name in names]
     more = f", … ({len(items) - limit} more)" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Which of `names` somebody may have meant by `name`; None if none is like it.
+
+    Case, `-` and `_` do not count. Of several equally alike, the first.
+    """
+    from difflib import SequenceMatcher  # here, because most commands never ask
+
+    wanted, best, found = _bare(name), _ALIKE, None
+    if len(wanted) > _LONGEST_NAME:
+        return None
+    matcher = SequenceMatcher(b=wanted, autojunk=False)
+    for candidate in names:
+        matcher.set_seq1(_bare(candidate)[:_LONGEST_NAME])
+        # the quick ones are bounds from above
+        if matcher.real_quick_ratio() <= best or matcher.quick_ratio() <= best:
+            continue
+        alike = matcher.ratio()
+        if alike > best:
+            best, found = alike, candidate
+    return found
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a message about a name that is none: `; did you mean 'bf16'?`, or nothing."""
+    meant = nearest(name, names)
+    return "" if meant is None else f"; did you mean {quoted(meant, _LONGEST_NAME)}?"
+
+
+def _bare(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from inspect import cleandoc
+from typing import Annotated, Any, NamedTuple
 
 import typer
 import typer.main
 from typer.core import TyperGroup
 
 from fpx.cli.failures import (
+    INTERNAL_ERROR,
     INTERRUPTED,
     UsageError,
     complain,
@@ -19,23 +21,35 @@ from fpx.cli.failures import (
     speak_of,
     usage_message,
 )
+from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
+from fpx.words import did_you_mean, quoted
+
+NUMBERS, FORMATS, TENSORS, MACHINE = "Numbers", "Formats", "Tensors", "This machine"
+
+
+class Command(NamedTuple):
+    """A command: under which heading the help lists it, and `module:function`."""
+
+    group: str
+    where: str
+
 
 COMMANDS = {
-    "decode": "fpx.cli.decode:decode",
-    "encode": "fpx.cli.encode:encode",
-    "range": "fpx.cli.ranges:ranges",
-    "formats": "fpx.cli.formats:formats",
-    "table": "fpx.cli.table:table",
-    "distance": "fpx.cli.distance:distance",
-    "bits": "fpx.cli.bits:bits",
-    "inspect": "fpx.cli.inspect:inspect",
-    "cast-compare": "fpx.cli.cast_compare:cast_compare",
-    "cast-verify": "fpx.cli.cast_verify:cast_verify",
-    "diff": "fpx.cli.diff:diff",
-    "devices": "fpx.cli.devices:devices",
+    "decode": Command(NUMBERS, "fpx.cli.decode:decode"),
+    "encode": Command(NUMBERS, "fpx.cli.encode:encode"),
+    "distance": Command(NUMBERS, "fpx.cli.distance:distance"),
+    "bits": Command(NUMBERS, "fpx.cli.bits:bits"),
+    "range": Command(FORMATS, "fpx.cli.ranges:ranges"),
+    "formats": Command(FORMATS, "fpx.cli.formats:formats"),
+    "table": Command(FORMATS, "fpx.cli.table:table"),
+    "inspect": Command(TENSORS, "fpx.cli.inspect:inspect"),
+    "cast-compare": Command(TENSORS, "fpx.cli.cast_compare:cast_compare"),
+    "diff": Command(TENSORS, "fpx.cli.diff:diff"),
+    "cast-verify": Command(MACHINE, "fpx.cli.cast_verify:cast_verify"),
+    "devices": Command(MACHINE, "fpx.cli.devices:devices"),
 }
-"""Every command: where its function is. A module is imported when its command is asked for."""
+"""Every command by its name; a module is imported when its command is asked for."""
 
 
 _TAKES_LITERALS = ("decode", "encode", "distance")  # -3.14 and -inf are no options there
@@ -48,18 +62,39 @@ class FpxGroup(TyperGroup):
         """The names of all commands."""
         return list(COMMANDS)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """The arguments; `help decode` is `decode --help`."""
+        if args[:1] == ["help"]:
+            args = [*(name for name in args[1:2] if name != "help"), "--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first argument names.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command: {quoted(args[0])}{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, function = COMMANDS[cmd_name].partition(":")
+        group, where = COMMANDS[cmd_name]
+        module, _, name = where.partition(":")
+        function = getattr(import_module(module), name)
         single = typer.Typer(
             add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
         )
         settings = {"ignore_unknown_options": cmd_name in _TAKES_LITERALS}
-        single.command(cmd_name, context_settings=settings)(
-            getattr(import_module(module), function)
-        )
+        single.command(
+            cmd_name,
+            context_settings=settings,
+            help=reflowed(function.__doc__ or ""),
+            rich_help_panel=group,
+        )(function)
         command = typer.main.get_command(single)
         speak_of(f"fpx {cmd_name}", command.params)
         return command
@@ -81,7 +116,7 @@ class FpxGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
-        speak_of("fpx")
+        speak_of("fpx", self.params)
         try:
             with failures_explained():  # those of help too
                 code = super().main(
@@ -101,14 +136,43 @@ class FpxGroup(TyperGroup):
         return code
 
 
+def reflowed(text: str) -> str:
+    """A docstring as help: paragraphs without their line breaks, which typer would keep.
+
+    A paragraph that begins with a line of `\\b` keeps them.
+    """
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        part.removeprefix("\b\n") if part.startswith("\b") else " ".join(part.split("\n"))
+        for part in paragraphs
+    )
+
+
+_EXIT_CODES = {
+    0: "done",
+    CheckError.exit_code: "a check failed: --fail-if, --fail-on",
+    InputError.exit_code: "wrong use or input",
+    UnavailableError.exit_code: "not available here, or nothing could be checked",
+    INTERNAL_ERROR: "a bug in fpx",
+    INTERRUPTED: "interrupted",
+}
+
+
+_EPILOG = (
+    "fpx COMMAND --help, or fpx help COMMAND, shows the options of a command, with examples.\n\n"
+    "[bold]Exit codes[/bold]\n\n"
+    + "\n".join(f"{code:<3}  {says}" for code, says in _EXIT_CODES.items())
+)
+
+
 app = typer.Typer(
     name="fpx",
     cls=FpxGroup,
     help="See what a floating-point format does to your numbers.",
-    epilog="fpx COMMAND --help shows the options of a command, with examples.",
+    epilog=_EPILOG,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help"]},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -124,7 +188,7 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print fpx's version.", callback=_print_version, is_eager=True
+            "--version", "-V", help="Print fpx's version.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:

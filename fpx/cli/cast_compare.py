@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition
-from fpx.report.metrics import METRICS
+from fpx.report.metrics import METRICS, rate_of
 from fpx.report.verdicts import USUAL, Tolerance
 from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
@@ -86,8 +87,7 @@ def cast_compare(
             "--fail-if",
             metavar="CONDITION",
             help="Exit 1 if a row meets it, as in 'overflow_count>0', 'underflow_count>1%' or "
-            "'sqnr_db<50'; repeat for several. Metrics, as in --json: "
-            f"{', '.join(METRICS)}.",
+            "'sqnr_db<50'; repeat for several. The metrics are above.",
             show_default=False,
         ),
     ] = None,
@@ -164,6 +164,11 @@ def cast_compare(
     elements than --tolerate-underflow become zero, or if its SQNR is more than --tolerate-loss dB
     under what the format gives on data in its range. Otherwise it [bold]fits[/bold].
 
+    [bold]Metrics[/bold] of --fail-if and --sort, as in --json; x is an element, q what became of it
+
+    \b
+    METRICS
+
     [bold]Distributions[/bold]
 
     \b
@@ -228,15 +233,26 @@ def cast_compare(
     )
 
 
-def _distributions() -> str:
-    """The named sources, a paragraph each."""
-    width = max(map(len, NAMES)) + 2
+def _described(rows: Mapping[str, str]) -> str:
+    """Names and what they are, a paragraph each."""
+    width = max(map(len, rows)) + 2
     return "\n".join(
         textwrap.fill(
-            says, 76, initial_indent=f"    {name:{width}}", subsequent_indent=" " * (width + 4)
+            says, 80, initial_indent=f"    {name:{width}}", subsequent_indent=" " * (width + 4)
         )
-        for name, says in SAYS.items()
+        for name, says in rows.items()
     )
 
 
-cast_compare.__doc__ = (cast_compare.__doc__ or "").replace("    DISTRIBUTIONS", _distributions())
+def _metrics() -> dict[str, str]:
+    """The metrics, with one entry for all rates."""
+    rates = {rate_of(row.name) for row in METRICS.values() if row.is_count}
+    found = {row.name: row.says for row in METRICS.values() if row.name not in rates}
+    return found | {"*_rate": "of each *_count: its share, 0 to 1"}
+
+
+cast_compare.__doc__ = (
+    (cast_compare.__doc__ or "")
+    .replace("    DISTRIBUTIONS", _described(SAYS))
+    .replace("    METRICS", _described(_metrics()))
+)

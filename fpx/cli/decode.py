@@ -18,7 +18,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
-from fpx.words import listed, quoted
+from fpx.words import did_you_mean, listed, quoted
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
@@ -32,9 +32,9 @@ def decode(
         list[str],
         typer.Argument(
             metavar="VALUE...",
-            help="3.14, -1e-3, 0x1.8p3, 1/3, inf, nan, snan, a code 0x4049 or 0b0100, max, min, "
-            "smallest_normal, smallest_subnormal, epsilon, one, pi, e; - reads one per line from "
-            "stdin.",
+            help="3.14, -1e-3, 0x1.8p3, 1/3, '(2 - 2^-7) x 2^127', inf, nan, snan, a code 0x4049 "
+            "or 0b0100, max, min, smallest_normal, smallest_subnormal, epsilon, one, pi, tau, e; - "
+            "reads one per line from stdin.",
             show_default=False,
         ),
     ],
@@ -62,13 +62,13 @@ def decode(
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
 
-    The number is read exactly and rounded once. Without --dtype it is shown in float32, float16 and
-    bfloat16 side by side.
+    The number is read exactly and rounded once. Without --dtype it is shown in float64, float32,
+    float16 and bfloat16 side by side. Several numbers, and those of stdin, have a row each.
 
     [bold]Examples[/bold]
 
     \b
-    fpx decode 3.14                     three formats side by side
+    fpx decode 3.14                     four formats side by side
     fpx decode 3.14 --dtype bf16        the whole story in one format
     fpx decode 0x4049 --dtype bf16      what a code means
     fpx decode 448 --dtype all          one line per format, by error
@@ -76,11 +76,13 @@ def decode(
     fpx decode 2049.0000000000001 --dtype fp16 --libraries
     fpx decode -max smallest_subnormal pi --dtype e4m3fn
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
-    seq 1 1000 | fpx decode - --dtype bf16 --jsonl
+    fpx decode '(2 - 2^-7) x 2^127' --dtype bf16
+    seq 1 1000 | fpx decode - --dtype bf16
     """
     formats = find_formats(dtype or options.SIDE_BY_SIDE)
     modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
-    surveyed = len(modes) > 1 or ALL in (dtype or ())
+    asked = ",".join(dtype or ()).lower().split(",")
+    surveyed = len(modes) > 1 or any(name.strip().startswith(ALL) for name in asked)
 
     def report(literal: Literal) -> Report:
         """All there is to show of one number."""
@@ -108,16 +110,23 @@ def decode(
             return items[0]
         return Reports(items) if dtype else Comparison(items)
 
+    draw = None
+    if not (libraries or surveyed) and how == "text" and (len(values) > 1 or "-" in values):
+        from fpx.render.decode import DecodeRows
+
+        draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
-    show(collected(reports) if how == "json" else reports, how)
+    show(collected(reports) if how == "json" else reports, how, draw)
 
 
 def _rounding(name: str) -> Rounding:
     try:
         return Rounding(name)
     except ValueError:
+        modes = [mode.value for mode in Rounding]
         raise InputError(
-            f"unknown rounding {quoted(name)}: use {listed(mode.value for mode in Rounding)} or all"
+            f"unknown rounding {quoted(name)}: use {listed(modes)} or all"
+            f"{did_you_mean(name, modes)}"
         ) from None
 
 

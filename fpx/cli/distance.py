@@ -26,7 +26,8 @@ def distance(
 ) -> None:
     """Count the values between two numbers (the distance in ulps), and their exact difference.
 
-    Both are rounded to the format first. Without --dtype: float32, float16 and bfloat16.
+    Both are rounded to the format first. Without --dtype: float64, float32, float16 and
+    bfloat16.
 
     [bold]Examples[/bold]
 

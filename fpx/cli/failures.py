@@ -16,7 +16,7 @@ import typer.main
 from fpx.cli.output import show
 from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
-from fpx.words import escape
+from fpx.words import did_you_mean, escape, quoted
 
 if TYPE_CHECKING:
     from fpx.report.checks import Failure
@@ -54,6 +54,11 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
             _options[item.name] = max(item.opts, key=len)
         else:
             _options[item.name] = (item.metavar or item.name.upper()).removesuffix("...")
+
+
+def meant_option(text: str) -> str:
+    """The end of a message about an option that the command has not: which it may have been."""
+    return did_you_mean(text.partition("=")[0], (*_options.values(), "--help"))
 
 
 def command_path() -> str:
@@ -98,6 +103,12 @@ def usage_message(error: Any) -> str:
     command = error.ctx.command_path if getattr(error, "ctx", None) else _path[0]
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
+    if getattr(error, "possibilities", None) is not None:
+        given = error.option_name
+        message = f"no such option: {quoted(given)}{meant_option(given)}"
+    choice = _CHOICE.fullmatch(message)
+    if choice is not None:
+        message += did_you_mean(choice[2], re.findall(r"'([^']*)'", choice[3]))
     if parameter is not None:
         is_option = parameter.param_type_name == "option"
         name = max(parameter.opts, key=len) if is_option else parameter.make_metavar(error.ctx)
@@ -108,6 +119,10 @@ def usage_message(error: Any) -> str:
     elif message[:1].isalpha():
         message = message[0].lower() + message[1:]
     return f"{message} (see {command} --help)"
+
+
+# of click, about an option that takes one of some values
+_CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
 
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

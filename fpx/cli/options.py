@@ -15,15 +15,17 @@ from fpx.core.names import find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.words import listed, quoted
+from fpx.words import did_you_mean, listed, quoted
 
 
 def complete_format(incomplete: str) -> list[str]:
-    """Shell completion: format names that start so."""
-    return [name for name in FORMATS if name.startswith(incomplete)]
+    """Shell completion: names of formats that start so, or aliases where no name does."""
+    names = [name for name in FORMATS if name.startswith(incomplete)]
+    aliases = (alias for spec in FORMATS.values() for alias in spec.aliases)
+    return names or [alias for alias in aliases if alias.startswith(incomplete)]
 
 
-SIDE_BY_SIDE = ("float32", "float16", "bfloat16")
+SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
 """The formats that are shown where nobody chose."""
 
 
@@ -101,7 +103,9 @@ def one_of(names: Iterable[str]) -> Any:
     def parse(text: str) -> str:
         if text in valid:
             return text
-        raise typer.BadParameter(f"{quoted(text)} is not one of {listed(valid)}")
+        raise typer.BadParameter(
+            f"{quoted(text)} is not one of {listed(valid, 99)}{did_you_mean(text, valid)}"
+        )
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in valid if name.startswith(incomplete)]

@@ -11,6 +11,7 @@ from fpx.cli.options import complete_format
 from fpx.cli.output import show
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
+from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.table import TableReport
 
@@ -31,17 +32,20 @@ def table(
         typer.Option(
             "--around",
             metavar="VALUE",
-            help="Only the values around this one; the way to look at formats beyond 12 bits.",
+            help="Only the values around this one; the way to draw formats beyond 12 bits.",
             show_default=False,
         ),
     ] = None,
     count: Annotated[int, typer.Option("--count", help="How many values, with --around.")] = 16,
     as_list: Annotated[
-        bool, typer.Option("--list", help="One line per code, with its exact value.")
+        bool, typer.Option("--list", help="One line per code, with its value.")
     ] = False,
     how: str = "text",
 ) -> None:
     """Print all values of a format by exponent and fraction, or those around a value.
+
+    Formats beyond 12 bits have too many values for a picture; --csv, --json, --jsonl and --markdown
+    print all of those of up to 20 bits.
 
     [bold]Examples[/bold]
 
@@ -54,9 +58,13 @@ def table(
     spec = find_format(dtype)
     if around is None:
         report = TableReport.whole(spec)
+        if how == "text" and report.too_many is not None:
+            raise InputError(report.too_many)
     else:
         report = TableReport.around(DecodeReport.of(parse_literal(around), spec), count)
-    if as_list:
+    if how != "text":
+        show(report.in_parts(), how)
+    elif as_list:
         from fpx.render.table import table_list
 
         show(report, how, table_list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 
-from fpx.cli.failures import command_path
+from fpx.cli.failures import command_path, meant_option
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.numbers import Literal
 from fpx.errors import FpxError, InputError
@@ -36,7 +36,8 @@ def _read_argument(value: str, read_as: ReadAs) -> Literal:
         # unknown options reach the values, because -3.14 and -inf look like options
         if value.startswith("--") or (value.startswith("-") and value[1:2].isalpha()):
             raise InputError(
-                f"no such option: {quoted(value)} (see {command_path()} --help)"
+                f"no such option: {quoted(value)}{meant_option(value)} "
+                f"(see {command_path()} --help)"
             ) from None
         raise
 

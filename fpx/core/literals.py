@@ -24,7 +24,7 @@ from fpx.core.numbers import (
     RationalNumber,
 )
 from fpx.errors import InputError
-from fpx.words import quoted
+from fpx.words import did_you_mean, quoted
 
 _MAX_EXPONENT_DIGITS = 30
 _CLAMPED_EXPONENT = 10**_MAX_EXPONENT_DIGITS  # beyond every format, and below no real exponent
@@ -41,12 +41,14 @@ class ReadAs(Enum):
     """Everything is a code: `16` is the code 0x10."""
 
 
-# Abramowitz and Stegun, Handbook of Mathematical Functions, table 1.1, and OEIS A000796, A001113:
-# cut (not rounded) to 100 digits, which decides the rounding in every format here
+# Abramowitz and Stegun, Handbook of Mathematical Functions, table 1.1, and OEIS A000796, A019692,
+# A001113: cut (not rounded) to 100 digits, which decides the rounding in every format here
 _DIGITS = {
     "one": "1",
     "pi": "3.14159265358979323846264338327950288419716939937510"
     "58209749445923078164062862089986280348253421170679",
+    "tau": "6.28318530717958647692528676655900576839433879875021"
+    "16419498891846156328125724179972560696506842341359",
     "e": "2.71828182845904523536028747135266249775724709369995"
     "95749669676277240766303535475945713821785251664274",
 }
@@ -114,6 +116,12 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
         if infinite:
             return Infinity(sign == "-", body)
         return Nan(sign == "-", signaling is not None, _payload(payload), body)
+    if read_as is not ReadAs.CODE:
+        from fpx.core.expressions import parse_expression  # few numbers are one
+
+        computed = parse_expression(body)
+        if computed is not None:
+            return computed
     raise InputError(_explain(body, read_as))
 
 
@@ -233,9 +241,15 @@ def _explain(body: str, read_as: ReadAs) -> str:
         return f"{shown}: decimals take no underscores; write {quoted(body.replace('_', ''))}"
     if "," in body and _DECIMAL.fullmatch(body.replace(",", ".")):
         return f"{shown}: the decimal separator is a point; write {quoted(body.replace(',', '.'))}"
-    if not body.isascii():
+    if not body.replace("×", "").replace("₂", "").isascii():
         return f"{shown} is not a number: only ASCII digits and signs are read"
+    names = (*CONSTANTS, *_DIGITS, "inf", "infinity", "nan", "snan")
+    words = re.findall(r"[a-z_]{3,}|\bpi\b|\be\b", body.lower())
+    if re.search(r"[-+*×/^(]", body.lstrip("+-")) and any(word in names for word in words):
+        return f"{shown}: expressions take plain numbers; names such as {words[0]} stand alone"
+    if meant := did_you_mean(body.lower().lstrip("+-"), names):
+        return f"{shown} is not a number{meant}"
     return (
-        f"{shown} is not a number: give a decimal 3.14, a hex float 0x1.8p3, a fraction 1/3, "
-        f"a code 0x4049 or 0b0100, inf, nan, {', '.join((*CONSTANTS, *_DIGITS))}"
+        f"{shown} is not a number: give a decimal 3.14, a hex float 0x1.8p3, an expression "
+        f"1/3 or 2^-24, a code 0x4049 or 0b0100, inf, nan, {', '.join((*CONSTANTS, *_DIGITS))}"
     )

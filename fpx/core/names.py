@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fpx.core.formats import _ROWS, AMBIGUOUS, FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.words import listed, quoted
+from fpx.words import did_you_mean, listed, quoted
 
 
 def _names(row: FormatSpec) -> list[str]:
@@ -44,6 +44,9 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
 
     member = family_member(key)
     if member is None:
+        meant = did_you_mean(key, (*FORMATS, *_BY_ALIAS, ALL))
+        if meant:
+            raise InputError(f"unknown format {quoted(name)}{meant} (fpx formats has all)")
         raise InputError(
             f"unknown format {quoted(name)}: use one of {listed(FORMATS, 40)}, a custom eXmY or "
             "IEEE P3109's binaryKpPse (see fpx formats)"

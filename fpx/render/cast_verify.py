@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
+from collections.abc import Iterator
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, ROUNDED_HERE, WARNING_STYLE, Legible
 from fpx.report.cast_verify import (
     KINDS,
     NAN_BITS,
@@ -21,7 +23,9 @@ from fpx.words import escape
 
 _STYLES = {WRONG_ROUNDING: BAD_STYLE, POLICY: WARNING_STYLE, NAN_BITS: LABEL_STYLE}
 _AGAINST = {"exact": "correct rounding", "codec": "correct rounding, one number at a time"}
-_ACROSS = 6  # sources side by side: with the targets' names, what 80 columns hold
+_EXACT_SHOWN = 26  # characters of a value: with its code, what 60 columns hold
+_DIGITS = 20  # of longer ones: more than tell two float64 apart
+_LEAST = 11  # columns of a source in a matrix: a verdict takes lines of ten characters
 _FEW = 4  # casts that are shown in full
 _CAUSES = 16
 
@@ -33,7 +37,7 @@ def verify_tables(report: VerifyReport, limit: int = _CAUSES) -> RenderableType:
     for who in dict.fromkeys((row.backend, row.device) for row in report.rows):
         rows = [row for row in report.rows if (row.backend, row.device) == who]
         parts.append(_heading(report, rows[0]))
-        parts += [_lines(rows)] if few else _matrices(rows)
+        parts += [_lines(rows)] if few else [_Matrix(rows), *_absent(rows)]
     if few:
         parts += [text for row in report.rows for text in _examples(row)]
         return Group(*parts)
@@ -69,41 +73,53 @@ def _table(title: str = "") -> Table:
     return plain_table(Text(title) if title else None)
 
 
-def _matrices(rows: list[VerifyRow]) -> list[RenderableType]:
-    """Verdicts by target and source, so many sources side by side as fit."""
-    cells = {(row.from_, row.to): row for row in rows}
-    sources = list(dict.fromkeys(row.from_ for row in rows))
-    offered = dict.fromkeys(row.to for row in rows if row.offered)
-    parts: list[RenderableType] = []
-    for start in range(0, len(sources), _ACROSS):
-        shown = sources[start : start + _ACROSS]
+class _Matrix:
+    """Verdicts by target and source, as many sources beside each other as there is room for."""
+
+    def __init__(self, rows: list[VerifyRow]) -> None:
+        self._cells = {(row.from_, row.to): row for row in rows}
+        self._sources = list(dict.fromkeys(row.from_ for row in rows))
+        self._targets = list(dict.fromkeys(row.to for row in rows if row.offered))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        room = options.max_width - max(map(len, self._targets), default=0) - 2
+        across = min(max(room // _LEAST, 1), len(self._sources))
+        if self._targets:
+            for start in range(0, len(self._sources), across):
+                yield self._block(self._sources[start : start + across])
+
+    def _block(self, sources: list[str]) -> Table:
         table = _table()
         table.add_column("to \\ from", no_wrap=True)
-        for source in shown:
+        for source in sources:
             table.add_column(source, overflow="fold")
-        for target in offered:
-            line = [cells.get((source, target)) for source in shown]
+        for target in self._targets:
+            line = [self._cells.get((source, target)) for source in sources]
             table.add_row(target, *(Text("-") if row is None else _verdict(row) for row in line))
-        if offered:
-            parts.append(table)
+        return table
+
+
+def _absent(rows: list[VerifyRow]) -> list[RenderableType]:
+    """A line about the targets that are not offered at all."""
+    offered = {row.to for row in rows if row.offered}
     absent = [name for name in dict.fromkeys(row.to for row in rows) if name not in offered]
-    if absent:
-        who = rows[0].backend
-        lack = (
-            f"{who} offers no cast"
-            if rows[0].against in _AGAINST
-            else (f"{who} and {escape(rows[0].against)} do not both offer a cast")
-        )
-        parts.append(Text(f"{lack} to {', '.join(absent)}.\n"))
-    return parts
+    if not absent:
+        return []
+    who = rows[0].backend
+    lack = (
+        f"{who} offers no cast"
+        if rows[0].against in _AGAINST
+        else f"{who} and {escape(rows[0].against)} do not both offer a cast"
+    )
+    return [Text(f"{lack} to {', '.join(absent)}.\n")]
 
 
 def _lines(rows: list[VerifyRow]) -> Table:
-    table = _table()
+    table = plain_table(first_out=("equal", "checked", "codes", "different"))
     for column in ("from", "to", "codes", "verdict"):
         table.add_column(column, no_wrap=True)
     for column in ("checked", "equal", "different"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         counts = (row.checked_count, row.equal_count, row.checked_count - row.equal_count)
         shown = [f"{count:,}" for count in counts] if row.offered else ["", "", ""]
@@ -133,6 +149,7 @@ def _why(causes: list[tuple[VerifyRow, CauseCount]]) -> Table:
 def _examples(row: VerifyRow) -> list[RenderableType]:
     """Each cause with its examples in full, as a report of a bug needs them."""
     parts: list[RenderableType] = []
+    legible = Legible()
     for cause in row.causes:
         parts.append(
             Text.assemble(
@@ -142,12 +159,19 @@ def _examples(row: VerifyRow) -> list[RenderableType]:
             )
         )
         grid = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            grid.add_column(overflow="fold")
         expected = "expected" if row.against in _AGAINST else row.against
         for number, found in enumerate(cause.examples):
             if number:
                 grid.add_row("")
-            grid.add_row("  source", found.code, brief(found.value, 60))
-            grid.add_row(f"  {expected}", found.expected_code, brief(found.expected, 60))
-            grid.add_row("  got", found.got_code, brief(found.got, 60))
+            for name, code, value in (
+                ("source", found.code, found.value),
+                (expected, found.expected_code, found.expected),
+                ("got", found.got_code, found.got),
+            ):
+                grid.add_row(f"  {name}", code, legible(value, _DIGITS, _EXACT_SHOWN))
         parts += [grid, Text("")]
+    if legible.rounds:
+        parts.append(Text(f"{ROUNDED_HERE}\n", LABEL_STYLE))
     return parts

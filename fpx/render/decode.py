@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from fpx.core.codec import Classification
-from fpx.core.interval import Interval
 from fpx.core.policy import Overflow, Rounding
+from fpx.render.tables import Lines, Pieces, SideBySide, code_pieces
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,
     FRACTION_STYLE,
     GOOD_STYLE,
     LABEL_STYLE,
+    ROUNDED_HERE,
     SIGN_STYLE,
     WARNING_STYLE,
-    brief,
+    Legible,
+    rounded,
 )
-from fpx.report.base import exact_text, hex_code
-from fpx.report.decode import Comparison, DecodeReport
+from fpx.report.base import Report, exact_text, hex_code
+from fpx.report.decode import BitField, Comparison, DecodeReport
 from fpx.words import quoted
 
-_EXPANSION_SHOWN = 300  # characters of an exact value; the rest is in --json
-_COLUMN_DIGITS = 12  # digits shown where several formats stand side by side
+_EXPANSION_SHOWN = 300  # characters of an exact value; what is longer is rounded
+_PANEL_SHOWN = 24  # of other numbers in a panel
+_ERROR_DIGITS = 6
+_LONGEST_INPUT = 24  # characters that a column begins with
 
 
 def decode_panel(report: DecodeReport) -> RenderableType:
@@ -36,33 +43,114 @@ def decode_panel(report: DecodeReport) -> RenderableType:
     rows.add_column(overflow="fold")
     for label, cell in _details(report):
         rows.add_row(label, cell)
-    title = Text.assemble(quoted(report.input).strip("'"), " as ", (report.format, "bold"))
-    return Panel(
-        Group(_bit_strip(report), Text(), rows),
-        title=title,
-        title_align="left",
-        box=box.ROUNDED,
-        expand=False,
-        padding=(0, 1),
-    )
+    title = Text.assemble(_named(report), " as ", (report.format, "bold"))
+    return _Titled(title, Group(_BitStrip(report.bit_fields), Text(), rows))
+
+
+class _Titled:
+    """A panel with its title in the frame, or above it where that is too narrow."""
+
+    def __init__(self, title: Text, content: RenderableType) -> None:
+        self._title, self._content = title, content
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        inside = self._title.cell_len + 6 <= options.max_width
+        if not inside:
+            yield self._title
+        yield Panel(
+            self._content,
+            title=self._title if inside else None,
+            title_align="left",
+            box=box.ROUNDED,
+            expand=False,
+            padding=(0, 1),
+        )
+
+
+def _named(report: DecodeReport) -> str:
+    """The number as it was given."""
+    return quoted(report.input).strip("'")
 
 
 def comparison(report: Comparison) -> RenderableType:
     """One number in several formats, side by side."""
     first = report.items[0]
-    title = Text(quoted(first.input).strip("'"), "bold")
+    title = Text(_named(first), "bold")
     for name, value in unusual_modes(first):
         title.append(f"  {name} {value}", LABEL_STYLE)
-    table = Table(
-        title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1)
-    )
-    table.add_column("", style=LABEL_STYLE, no_wrap=True)
-    for item in report.items:
-        table.add_column(item.format, overflow="fold")
-    columns = [dict(_short_details(item)) for item in report.items]
-    for label in columns[0]:
-        table.add_row(label, *(column[label] for column in columns))
-    return table
+    legible = Legible()
+    columns = {item.format: _short_details(item, legible) for item in report.items}
+    if legible.rounds:
+        title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)
+    labels = [label for label, _ in next(iter(columns.values()))]
+    cells = {name: [cell for _, cell in column] for name, column in columns.items()}
+    return SideBySide(title, labels, cells)
+
+
+class DecodeRows:
+    """Draws the numbers of a stream in the same formats, a line for each number and format.
+
+    Args:
+        inputs: those of the numbers that are known before the first is drawn.
+    """
+
+    def __init__(self, inputs: Sequence[str] = ()) -> None:
+        self._lines: Lines | None = None
+        self._longest = min(max(map(len, inputs), default=0), _LONGEST_INPUT)
+
+    def __call__(self, report: Report) -> RenderableType:
+        """The lines of one number: a `DecodeReport`, or several of them."""
+        items: list[DecodeReport] = list(report)
+        if self._lines is None:
+            self._lines = _rows_of(items, self._longest)
+        return Group(*(self._lines.row(_cells_of(item)) for item in items))
+
+
+def _rows_of(items: Sequence[DecodeReport], longest: int) -> Lines:
+    """The empty table for numbers in the formats of these, whose inputs are about that long."""
+    title = Text(", ".join(item.format for item in items), "bold")
+    columns = {"input": max(longest, 8)}
+    if len(items) > 1:
+        columns["format"] = max(len(item.format) for item in items)
+    for name, value in unusual_modes(items[0]):
+        title.append(f"  {name} {value}", LABEL_STYLE)
+    title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)
+    columns |= {
+        "code": max(2 + item.spec.code_digits for item in items),
+        # sign, point and exponent beside the digits
+        "value": max(max(item.spec.max_digits10 for item in items) + len("-.e-999"), 12),
+        "error": 12, "in ulps": 10, "result": 9,
+    }  # fmt: skip
+    return Lines(title, columns, first_out=("error", "in ulps", "result", "code"))
+
+
+def _cells_of(item: DecodeReport) -> dict[str, Text | str]:
+    legible = Legible()
+    return {
+        "input": _named(item),
+        "format": item.format,
+        "code": hex_code(item.code, item.spec),
+        "value": _value(item, item.value_text, legible),
+        "error": legible.signed(item.rounding_error, 5, 8),
+        "in ulps": legible.signed(item.error_ulp, 4, 8),
+        "result": happened(item),
+    }
+
+
+def _value(report: DecodeReport, exact: str, legible: Legible, longest: int = 12) -> str:
+    """A value of the report's format: short, or with digits that tell it from its neighbours."""
+    return legible(exact, max(report.spec.max_digits10, 4), longest)
+
+
+def happened(item: DecodeReport) -> Text:
+    """The flags that say more than `exact` and `inexact`, or one of those."""
+    flags = [flag for flag in item.flags if flag not in ("exact", "inexact")] or [item.flags[0]]
+    text = ", ".join(flags)
+    if item.rounded.overflow or item.rounded.invalid or item.flags[-1] == "underflow":
+        return Text(text, BAD_STYLE)
+    return Text(text, GOOD_STYLE if text == "exact" else WARNING_STYLE)
 
 
 # -- the parts -------------------------------------------------------------------------------------
@@ -76,14 +164,56 @@ _FIELDS = {
 }
 
 
-def _bit_strip(report: DecodeReport) -> Text:
-    """Bit positions, the bits, and a ruler that names the fields."""
+class _BitStrip:
+    """Bit positions, the bits, and a ruler that names the fields; more than one where needed."""
+
+    def __init__(self, fields: Sequence[BitField]) -> None:
+        self._fields = fields
+        bits = fields[0].top + 1
+        self._choices = [bits, *(size for size in (64, 32, 16, 8) if size < bits)]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        widths = [max(map(_strip_width, self._rows(size))) for size in self._choices]
+        return Measurement(min(widths), widths[0])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for size in self._choices:
+            rows = self._rows(size)
+            if max(map(_strip_width, rows)) <= options.max_width:
+                break
+        for number, row in enumerate(rows):
+            if number:
+                yield Text()
+            yield _strip(row)
+
+    def _rows(self, size: int) -> list[list[BitField]]:
+        """The fields cut below every bit whose position is a multiple of `size`."""
+        rows: dict[int, list[BitField]] = {}
+        for name, bits, top in self._fields:
+            while bits:
+                count = top % size + 1
+                rows.setdefault(top // size, []).append(BitField(name, bits[:count], top))
+                bits, top = bits[count:], top - count
+        return list(rows.values())
+
+
+def _place(field: BitField) -> str:
+    """The positions of its first and last bit, above them; of a short one that of the first."""
+    width = len(field.bits)
+    first, last = str(field.top), str(field.top - width + 1)
+    return first.ljust(width - len(last)) + last if width > len(first) + len(last) else first
+
+
+def _strip_width(fields: Sequence[BitField]) -> int:
+    return sum(max(len(field.bits), len(_place(field))) + 1 for field in fields) - 1
+
+
+def _strip(fields: Sequence[BitField]) -> Text:
     positions, strip, brackets, names = Text(), Text(), Text(), Text()
-    for field in report.bit_fields:
+    for field in fields:
         style, labels = _FIELDS[field.name]
         width = len(field.bits)
-        first, last = str(field.top), str(field.top - width + 1)
-        place = first.ljust(width - len(last)) + last if width > len(first) + len(last) else first
+        place = _place(field)
         cell = max(width, len(place))
         rule = "│" if width == 1 else f"└{'─' * (width - 2)}┘"
         label = next((name for name in labels if len(name) <= cell), labels[-1])
@@ -91,7 +221,10 @@ def _bit_strip(report: DecodeReport) -> Text:
         strip.append(f"{field.bits:>{cell}} ", style)
         brackets.append(f"{rule:>{cell}} ", style)
         names.append(f"{label:^{cell}} " if cell > 2 else f"{label:>{cell}} ", style)
-    return Text("\n").join((positions, strip, brackets, names))
+    lines = (positions, strip, brackets, names)
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 def _formula(report: DecodeReport) -> Text:
@@ -138,48 +271,64 @@ def unusual_modes(report: DecodeReport) -> list[tuple[str, str]]:
 
 
 def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
+    legible = Legible()
     rows: list[tuple[str, RenderableType]] = [
         ("code", f"{hex_code(report.code, report.spec)}  ({_words(report)})"),
         ("formula", _formula(report)),
     ]
     if report.dyadic is not None:
-        significand = exact_text(report.significand_dyadic)
+        significand = exact_text(report.significand_dyadic) or ""
+        shown = _value(report, significand, legible, _PANEL_SHOWN)
         rows.append(
-            ("", f"= {'-' if report.sign else ''}2^{report.exponent} × {brief(significand or '')}")
+            (
+                "",
+                f"{'=' if shown == significand else '≈'} {'-' if report.sign else ''}"
+                f"2^{report.exponent} × {shown}",
+            )
         )
-        exact = report.value_text
-        if len(exact) > _EXPANSION_SHOWN:
-            exact = f"{brief(exact, 60)}  ({len(exact)} characters, all in --json)"
-        rows.append(("exact value", exact))
+        rows.append(_exact_value(report))
     rows += [("shortest", report.shortest), ("hex float", report.hex_float)]
     rows += unusual_modes(report)
-    rows.append(("rounding error", _error(report)))
+    rows.append(("rounding error", _error(report, legible)))
     if report.ulp_dyadic is not None:
-        rows.append(("ulp", f"{brief(report.ulp_dyadic.decimal)} = 2^{report.ulp_dyadic.exponent}"))
-    rows.append(("neighbours", _neighbours(report)))
-    rows.append(("rounds here", _interval(report.interval)))
+        power, exact = f"2^{report.ulp_dyadic.exponent}", report.ulp_dyadic.decimal
+        shown = legible(exact, _ERROR_DIGITS, _PANEL_SHOWN)
+        rows.append(
+            ("ulp", f"{exact} = {power}" if shown == exact else f"{power} ≈ {shown}"),
+        )
+    rows.append(("neighbours", _neighbours(report, legible)))
+    rows.append(("rounds here", _interval(report, legible)))
+    if legible.rounds:
+        rows.append(("", Text(ROUNDED_HERE, LABEL_STYLE)))
     return rows
 
 
-def _short_details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
-    error, ulps, lower, upper = (
-        "-" if text is None else brief(text, digits)
-        for text, digits in (
-            (report.rounding_error, _COLUMN_DIGITS),
-            (report.error_ulp, 6),
-            (report.lower, _COLUMN_DIGITS),
-            (report.upper, _COLUMN_DIGITS),
-        )
-    )
+def _exact_value(report: DecodeReport) -> tuple[str, RenderableType]:
+    """The exact value where that is no endless row of digits."""
+    exact = report.value_text
+    if len(exact) <= _EXPANSION_SHOWN:
+        return "exact value", exact
+    shown = rounded(exact, report.spec.max_digits10 + 3)
+    return "value", f"{shown}  (of {len(exact):,} characters, exact in --json)"
+
+
+def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, RenderableType]]:
     bits = {field.name: field.bits for field in report.bit_fields}
+    lower, upper = (
+        "-" if exact is None else _value(report, exact, legible)
+        for exact in (report.lower, report.upper)
+    )
     return [
-        ("code", hex_code(report.code, report.spec)),
-        *((name, Text(bits.get(name, "-"), style)) for name, (style, _) in _FIELDS.items()),
+        ("code", code_pieces(hex_code(report.code, report.spec))),
+        *(
+            (name, Pieces(bits.get(name, "-"), 4, 12, style=style))
+            for name, (style, _) in _FIELDS.items()
+        ),
         ("class", Text(_words(report).replace(", ", "\n"))),
-        ("exact value", brief(report.value_text, _COLUMN_DIGITS)),
+        ("value", _value(report, report.value_text, legible)),
         ("shortest", report.shortest),
-        ("rounding error", error),
-        ("... in ulps", ulps),
+        ("rounding error", legible.signed(report.rounding_error, _ERROR_DIGITS)),
+        ("... in ulps", legible.signed(report.error_ulp, _ERROR_DIGITS)),
         ("ulp", "-" if report.ulp_dyadic is None else f"2^{report.ulp_dyadic.exponent}"),
         ("next lower", lower),
         ("next upper", upper),
@@ -192,34 +341,39 @@ def _words(report: DecodeReport) -> str:
     return ", ".join(words)
 
 
-def _error(report: DecodeReport) -> Text:
+def _error(report: DecodeReport, legible: Legible) -> Text:
     error, ulps = report.rounding_error, report.error_ulp
     if error is None or ulps is None:
         return Text("none: a NaN has no value")
     if error == "0":
         return Text("0 (exact)", GOOD_STYLE)
     style = BAD_STYLE if report.dyadic is None else WARNING_STYLE
-    signed = error if error.startswith("-") else f"+{error}"
+    shown = legible.signed(error, _ERROR_DIGITS, _PANEL_SHOWN)
     if report.dyadic is None:
-        return Text(f"{signed}: overflow", style)
-    return Text(f"{brief(signed)}  ({brief(ulps, 8)} ulp)", style)
+        return Text(f"{shown}: overflow", style)
+    return Text(f"{shown}  ({legible(ulps, _ERROR_DIGITS)} ulp)", style)
 
 
-def _neighbours(report: DecodeReport) -> str:
+def _neighbours(report: DecodeReport, legible: Legible) -> str:
     texts = []
     for code, value in zip(report.neighbours, (report.lower, report.upper), strict=True):
         if code is None or value is None:
             texts.append("none")
         else:
-            texts.append(f"{brief(value)} ({hex_code(code, report.spec)})")
+            shown = _value(report, value, legible, _PANEL_SHOWN)
+            texts.append(f"{shown} ({hex_code(code, report.spec)})")
     return f"{texts[0]} below, {texts[1]} above"
 
 
-def _interval(interval: Interval | None) -> str:
+def _interval(report: DecodeReport, legible: Legible) -> str:
+    interval = report.interval
     if interval is None:
         return "no other number"
-    low = "-inf" if interval.low is None else brief(interval.low.decimal)
-    high = "inf" if interval.high is None else brief(interval.high.decimal)
+    digits = max(report.spec.max_digits10, 4) + 1  # the ends are half an ulp from the value
+    low, high = (
+        endless if end is None else legible(end.decimal, digits, _PANEL_SHOWN)
+        for end, endless in ((interval.low, "-inf"), (interval.high, "inf"))
+    )
     return (
         f"{'[' if interval.low_closed else '('}{low}, {high}{']' if interval.high_closed else ')'}"
     )

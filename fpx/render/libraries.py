@@ -7,7 +7,7 @@ from rich.text import Text
 
 from fpx.render.decode import decode_panel
 from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, brief
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, ROUNDED_HERE, Legible
 from fpx.report.base import hex_code
 from fpx.report.libraries import LibraryReport
 
@@ -18,7 +18,11 @@ def libraries_panel(report: LibraryReport) -> RenderableType:
     if not report.casts:
         names = ", ".join(report.versions)
         return Group(decode_panel(report.exact), Text(f"None of {names} casts to {spec.name}.\n"))
-    table = plain_table(Text(f"float64 {report.source} cast to {spec.name} by", "italic"))
+    table = plain_table(
+        Text(f"float64 {report.source} cast to {spec.name} by", "italic"),
+        first_out=("value", "code"),
+    )
+    legible = Legible()
     for column in ("library", "code", "value"):
         table.add_column(column, no_wrap=True)
     table.add_column("against the exact result")
@@ -27,7 +31,8 @@ def libraries_panel(report: LibraryReport) -> RenderableType:
         table.add_row(
             f"{cast.library} {cast.version}",
             hex_code(cast.code, spec),
-            brief(cast.value, 14),
+            legible(cast.value, max(spec.max_digits10, 4)),
             verdict,
         )
-    return Group(decode_panel(report.exact), table)
+    rounds = [Text(ROUNDED_HERE, LABEL_STYLE)] if legible.rounds else []
+    return Group(decode_panel(report.exact), table, *rounds)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from fpx.render.decode import unusual_modes
-from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, rounded
+from fpx.render.decode import happened, unusual_modes
+from fpx.render.tables import code_pieces, plain_table
+from fpx.render.text import LABEL_STYLE, rounded
 from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
 from fpx.words import quoted
 
-_CODE_LINE = 10  # characters: all of a 32-bit code; longer ones may fold
+_CODE_LINE = 18  # characters: all of a 64-bit code; longer ones go on in the next line
 
 
 def survey_table(report: Survey) -> RenderableType:
@@ -52,11 +52,11 @@ def survey_table(report: Survey) -> RenderableType:
 
 def _cells(item: DecodeReport) -> list[RenderableType]:
     return [
-        hex_code(item.code, item.spec),
+        code_pieces(hex_code(item.code, item.spec)),
         rounded(item.value_text),
         _error_cell(item.rounding_error, 5),
         _error_cell(item.error_ulp, 4),
-        _happened(item),
+        happened(item),
     ]
 
 
@@ -69,12 +69,3 @@ def _error_cell(error: str | None, digits: int) -> str:
         return "-"
     shown = rounded(error, digits)
     return shown if shown[0] in "-0" and not shown.startswith("0.") else f"+{shown}"
-
-
-def _happened(item: DecodeReport) -> Text:
-    """The flags that say more than `exact` and `inexact`, or one of those."""
-    flags = [flag for flag in item.flags if flag not in ("exact", "inexact")] or [item.flags[0]]
-    text = ", ".join(flags)
-    if item.rounded.overflow or item.rounded.invalid or item.flags[-1] == "underflow":
-        return Text(text, BAD_STYLE)
-    return Text(text, GOOD_STYLE if text == "exact" else WARNING_STYLE)

@@ -10,12 +10,21 @@ from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.spec import FormatSpec
-from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, brief, rounded
+from fpx.render.tables import code_pieces, plain_table
+from fpx.render.text import (
+    BAD_STYLE,
+    GOOD_STYLE,
+    LABEL_STYLE,
+    ROUNDED_HERE,
+    WARNING_STYLE,
+    Legible,
+    rounded,
+)
 from fpx.report.base import hex_code
 from fpx.report.table import CodeRow, Grid, TableReport
 
 EXACT_SHOWN = 7  # characters: eight columns fit 80
+_LIST_SHOWN = 40  # characters of a value in a list
 _NARROW = 4  # max_digits10 of formats whose longer values are rounded to that many digits
 _STYLES = {
     Classification.ZERO: GOOD_STYLE,
@@ -36,25 +45,33 @@ _NAMES = {
 
 def table_report(report: TableReport) -> RenderableType:
     """The list of codes around a value, or the whole format as a grid."""
+    if report.too_many is not None:
+        return Text(report.too_many)
     return table_list(report) if report.centre is not None else _Grid(report.spec, report.grid)
 
 
 def table_list(report: TableReport) -> RenderableType:
     """One line per code."""
     spec = report.spec
-    table = plain_table(Text(spec.name, "bold"))
-    table.add_column("code", no_wrap=True)
+    if report.too_many is not None:
+        return Text(report.too_many)
+    title, legible = Text(spec.name, "bold"), Legible()
+    pattern = "s-exponent-fraction" if spec.signed else "exponent-fraction"
+    table = plain_table(title, first_out=(pattern, "class"))
+    table.add_column("code")
     if spec.bits <= 24:
-        table.add_column("s-exponent-fraction" if spec.signed else "exponent-fraction")
+        table.add_column(pattern, no_wrap=True)
     table.add_column("class", no_wrap=True)
-    table.add_column("exact value", overflow="fold")
+    table.add_column("value", no_wrap=True)
     for row in report.rows:
         kind = row.classification
         bits = [row.split_bits] if spec.bits <= 24 else []
         style = "reverse" if row.code == report.centre else _STYLES.get(kind, "")
-        table.add_row(
-            row.hex, *bits, kind.value.replace("_", " "), brief(row.value, 40), style=style
-        )
+        value = legible(row.value, max(spec.max_digits10, 4), _LIST_SHOWN)
+        code = code_pieces(row.hex)
+        table.add_row(code, *bits, kind.value.replace("_", " "), value, style=style)
+    if legible.rounds:
+        title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)
     return table
 
 
@@ -97,7 +114,7 @@ class _Grid:
         spec = self._spec
         notes = []
         if any(len(row.value) > EXACT_SHOWN for line in self._grid.rows for row in line):
-            notes.append(f"Long values are rounded to {_digits(spec)} digits, exact with --list.")
+            notes.append(f"Long values are rounded to {_digits(spec)} digits, exact in --json.")
         if spec.signed:
             notes.append("Codes with the sign bit set are the same values, negative")
             if spec.has_negative_zero:

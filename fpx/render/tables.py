@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -30,7 +31,7 @@ class FittingTable(Table):
 
     Args:
         first_out: headers of the columns that go first; then those on the right go. The first
-            column always stays.
+            column always stays, and so does any for which there is room once others are gone.
         settings: rich's.
     """
 
@@ -43,22 +44,29 @@ class FittingTable(Table):
         super().add_column(header, footer, **{"overflow": "fold"} | settings)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, and a line that names what was left out."""
-        every = self.columns
+        """The title, the table, and a line that names what was left out."""
+        every, title = self.columns, self.title
         kept, out = list(every), list[Column]()
         while len(kept) > 1 and self._need(console, options, kept) > options.max_width:
             out.append(self._least(kept))
             kept = [column for column in kept if column is not out[-1]]
+        for column in reversed(out[:-1]):
+            back = [item for item in every if item is column or any(item is k for k in kept)]
+            if self._need(console, options, back) <= options.max_width:
+                kept = back
+        out = [column for column in every if not any(column is item for item in kept)]
         self.columns = [replace(column, _index=at) for at, column in enumerate(kept)]
         if len(kept) == 1:
             self.columns[0].no_wrap = False  # what is alone may fold, or it would be cut
+        if title:  # in all of the width, where rich has that of the table
+            yield Text(title, "table.title") if isinstance(title, str) else title
+        self.title = None
         try:
             yield from super().__rich_console__(console, options)
         finally:
-            self.columns = every
+            self.columns, self.title = every, title
         if out:
-            names = ", ".join(_name(column) for column in every if column in out)
-            yield Text(f"No room for: {names} (--csv and --json have all)", LABEL_STYLE)
+            yield _no_room(map(_name, out))
 
     def _least(self, kept: list[Column]) -> Column:
         """The column that goes next."""
@@ -99,6 +107,158 @@ def plain_table(title: Text | str | None = None, first_out: Collection[str] = ()
         padding=(0, 1),
         collapse_padding=True,
     )
+
+
+class Pieces:
+    """Digits that go on in the next line where one is too short, whole groups at a time.
+
+    Args:
+        digits: of a code, in hexadecimal or binary.
+        group: lines are multiples of that many digits.
+        least: that many digits stay together.
+        prefix: what stands before them; the lines below leave that much blank.
+        style: of the digits.
+    """
+
+    def __init__(
+        self, digits: str, group: int, least: int, prefix: str = "", style: str = ""
+    ) -> None:
+        self._digits, self._group, self._least = digits, group, least
+        self._prefix, self._style = prefix, style
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        prefix, digits = len(self._prefix), len(self._digits)
+        return Measurement(prefix + min(digits, self._least), prefix + digits)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        digits = self._digits
+        longest = max((options.max_width - len(self._prefix)) // self._group, 1) * self._group
+        groups = -(-len(digits) // self._group)
+        line = len(digits)
+        if line > options.max_width - len(self._prefix):  # then lines of much the same length
+            line = -(-groups // -(-len(digits) // longest)) * self._group
+        for start in range(0, len(digits), line):
+            before = " " * len(self._prefix) if start else self._prefix
+            yield Text(before + digits[start : start + line], self._style)
+
+
+def code_pieces(code: str) -> Pieces:
+    """A hexadecimal code, in pieces of eight digits where there is no room for all."""
+    return Pieces(code.removeprefix("0x"), 8, 8, "0x")
+
+
+class SideBySide:
+    """Columns of the same rows: as many beside each other as there is room for, the rest below.
+
+    Args:
+        title: of them all.
+        labels: of the rows.
+        columns: heading -> what stands in each row.
+    """
+
+    def __init__(
+        self,
+        title: Text,
+        labels: Sequence[str],
+        columns: Mapping[str, Sequence[RenderableType]],
+    ) -> None:
+        self._title, self._labels, self._columns = title, labels, columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        yield self._title
+        wide = options.update_width(AMPLE)
+        room = options.max_width - max(map(len, self._labels)) - 2  # a blank at either end
+        block: dict[str, Measurement] = {}
+        for name, cells in self._columns.items():
+            sizes = [(cell, Measurement.get(console, wide, cell)) for cell in (name, *cells)]
+            # what may go on in the next line does so where the rest of the column is narrower
+            least = max(
+                size.minimum if isinstance(cell, Pieces) else size.maximum for cell, size in sizes
+            )
+            if block and sum(2 + size.minimum for size in block.values()) + 2 + least > room:
+                yield self._block(block, room)
+                block = {}
+            block[name] = Measurement(least, max(size.maximum for _, size in sizes))
+        yield self._block(block, room)
+
+    def _block(self, block: Mapping[str, Measurement], room: int) -> Table:
+        """Columns of at least their minimal width; what is left goes to those that want it."""
+        left = max(room - sum(2 + size.minimum for size in block.values()), 0)
+        table = plain_table()
+        table.add_column("", style=LABEL_STYLE, width=max(map(len, self._labels)))
+        for name, (least, most) in block.items():
+            more = min(most - least, left)
+            left -= more
+            table.add_column(name, width=least + more)
+        for at, label in enumerate(self._labels):
+            table.add_row(label, *(self._columns[name][at] for name in block))
+        return table
+
+
+class Lines:
+    """Rows of a table that come one by one: each is drawn when it is there.
+
+    A column is as wide as its widest cell so far. Columns for which there is no room are left out,
+    which is decided before the first row.
+
+    Args:
+        title: said first.
+        columns: heading -> the width that it has from the start; the last one has none.
+        first_out: as in `FittingTable`.
+    """
+
+    def __init__(
+        self, title: Text, columns: Mapping[str, int], first_out: Sequence[str] = ()
+    ) -> None:
+        self._title, self._first_out = title, first_out
+        self._widths = {name: max(width, len(name)) for name, width in columns.items()}
+        self._kept: list[str] = []
+
+    def row(self, cells: Mapping[str, Text | str]) -> RenderableType:
+        """The next row, below the headings if it is the first; lines of all columns."""
+        return _Line(self, cells)
+
+    def drawn(self, cells: Mapping[str, Text | str], room: int) -> Iterator[Text]:
+        """The lines of a row, in that much room."""
+        if not self._kept:
+            yield from self._head(room)
+        line = Text(" ")
+        for name in self._kept:
+            cell = cells[name]
+            text = cell if isinstance(cell, Text) else Text(cell)
+            self._widths[name] = max(self._widths[name], text.cell_len)
+            line.append_text(text)
+            if name != self._kept[-1]:
+                line.append(" " * (self._widths[name] - text.cell_len + 2))
+        yield line
+
+    def _head(self, room: int) -> Iterator[Text]:
+        kept, out = list(self._widths), [name for name in self._first_out if name in self._widths]
+        left_out = []
+        while out and 1 + sum(self._widths[name] + 2 for name in kept) - 2 > room:
+            left_out.append(out.pop(0))
+            kept.remove(left_out[-1])
+        self._kept = kept
+        yield self._title
+        if left_out:
+            yield _no_room(name for name in self._widths if name in left_out)
+        yield Text()
+        names = "  ".join(f"{name:{self._widths[name]}}" for name in kept)
+        yield Text(f" {names.rstrip()}", "bold")
+        rule = sum(self._widths[name] + 2 for name in kept) - 2
+        yield Text(f" {'─' * min(rule, room - 1)}")
+
+
+class _Line:
+    def __init__(self, lines: Lines, cells: Mapping[str, Text | str]) -> None:
+        self._lines, self._cells = lines, cells
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield from self._lines.drawn(self._cells, options.max_width)
+
+
+def _no_room(names: Iterable[str]) -> Text:
+    return Text(f"No room for: {', '.join(names)} (--csv and --json have all)", LABEL_STYLE)
 
 
 def any_table(report: Report) -> RenderableType:

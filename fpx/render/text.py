@@ -61,6 +61,36 @@ def rounded(number: str, digits: int = 7) -> str:
     return f"{mantissa}e{power:+03d}"
 
 
+class Legible:
+    """Writes exact numbers for the eye: whole where that is short, else rounded.
+
+    Attributes:
+        rounds: whether any number had to be rounded, which is then to be said somewhere.
+    """
+
+    def __init__(self) -> None:
+        self.rounds = False
+
+    def __call__(self, exact: str, digits: int, longest: int = 12) -> str:
+        """The number in full up to `longest` characters, else to that many significant digits."""
+        if len(exact) <= longest:
+            return exact
+        shown = rounded(exact, digits)
+        self.rounds |= shown != exact
+        return shown
+
+    def signed(self, exact: str | None, digits: int, longest: int = 12) -> str:
+        """The same with a sign unless it is 0; `-` for what there is not."""
+        if exact is None:
+            return "-"
+        shown = self(exact, digits, longest)
+        return shown if exact.startswith("-") or exact == "0" else f"+{shown}"
+
+
+ROUNDED_HERE = "(long numbers are rounded, exact in --json)"
+"""What is said where `Legible` had to round."""
+
+
 def _cut(number: str, digits: int) -> str:
     if len(number) <= digits + 2:
         return number

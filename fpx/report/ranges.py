@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from typing import ClassVar
 
-from fpx.core.dyadic import Dyadic
+from fpx.core.dyadic import Dyadic, place_point
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.report.base import JsonValue, Report, Reports, exact_text, to_json
 from fpx.report.columns import Cell, Table, table_of
 
+_LONG_INTEGER = 10**13
 _JSON_INTEGER = 1 << 53  # the largest integer that every JSON reader keeps
 
 
@@ -161,7 +163,8 @@ class RangeComparison(Report):
             ),
             _counted(
                 "exact integers", old.max_consecutive_integer, new.max_consecutive_integer,
-                f"to {new.max_consecutive_integer:,}", f"{old.max_consecutive_integer:,}",
+                f"to {_integer(new.max_consecutive_integer)}",
+                _integer(old.max_consecutive_integer),
             ),
         ]  # fmt: skip
         for what, before, after in (
@@ -246,15 +249,31 @@ def _bits(count: int) -> str:
     return f"{count} bit{'s' if count > 1 else ''}"
 
 
+def _integer(number: int) -> str:
+    """An integer in full, or where that is long as the power of two that it is."""
+    if number < _LONG_INTEGER or number & (number - 1):
+        return f"{number:,}"
+    return f"2^{number.bit_length() - 1}"
+
+
 def _power(value: Dyadic) -> str:
-    """A positive value, exactly: a small integer, 2^e, (2 - 2^-n) × 2^e or the like."""
+    """A positive value: a small integer, or 2^e, (2 - 2^-n) × 2^e or the like and its decimal."""
     fraction, exponent = value.fraction, value.log2_floor
     if fraction.denominator == 1 and fraction < 1_000_000:
         return str(fraction)
+    about = f" ≈ {_few_digits(fraction)}"
     significand = fraction / Fraction(2) ** exponent
     if significand == 1:
-        return f"2^{exponent}"
+        return f"2^{exponent}{about}"
     short = 2 - significand
     if short.numerator == 1:
-        return f"(2 - 2^-{short.denominator.bit_length() - 1}) × 2^{exponent}"
-    return f"{significand} × 2^{exponent}"
+        return f"(2 - 2^-{short.denominator.bit_length() - 1}) × 2^{exponent}{about}"
+    return f"{significand} × 2^{exponent}{about}"
+
+
+def _few_digits(value: Fraction) -> str:
+    """A positive value to four significant digits, in scientific notation."""
+    few = Context(prec=4, Emax=MAX_EMAX, Emin=MIN_EMIN)
+    rounded = few.divide(Decimal(value.numerator), Decimal(value.denominator)).as_tuple()
+    digits = "".join(map(str, rounded.digits))
+    return place_point(False, digits, int(rounded.exponent), range(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +15,12 @@ from fpx.report.base import JsonValue, Report, hex_code, once
 from fpx.report.decode import DecodeReport
 
 GRID_BITS = 12
-"""Formats of up to that many bits are shown whole."""
+"""Formats of up to that many bits are drawn whole."""
+
+WHOLE_BITS = 20
+"""And of up to that many bits there are tables."""
+
+_PART = 4096  # codes
 
 
 @dataclass(frozen=True)
@@ -119,17 +124,32 @@ class TableReport(Report):
 
     @classmethod
     def whole(cls, spec: FormatSpec) -> TableReport:
-        """Every code of a format of up to `GRID_BITS` bits.
+        """Every code of a format of up to `WHOLE_BITS` bits.
 
         Raises:
             InputError: the format is wider.
         """
-        if spec.bits > GRID_BITS:
+        if spec.bits > WHOLE_BITS:
             raise InputError(
                 f"{spec.name} has 2^{spec.bits} codes, too many for one table: choose some with "
                 "`around` and `count`"
             )
         return cls(spec, range(1 << spec.bits))
+
+    def in_parts(self) -> Iterator[TableReport]:
+        """The same codes in reports of a few each, none of which takes much memory."""
+        for start in range(0, len(self.codes), _PART):
+            yield TableReport(self.spec, self.codes[start : start + _PART], self.centre)
+
+    @property
+    def too_many(self) -> str | None:
+        """Why there are too many codes to draw; None where there are not."""
+        if self.centre is not None or self.spec.bits <= GRID_BITS:
+            return None
+        return (
+            f"{self.spec.name} has 2^{self.spec.bits} codes, too many for a picture: choose some "
+            "with `around` and `count`, or take them as rows with `csv`"
+        )
 
     @classmethod
     def around(cls, centre: DecodeReport, count: int) -> TableReport:

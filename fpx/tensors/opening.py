@@ -23,7 +23,7 @@ from fpx.tensors.files.prefetch import prefetched
 from fpx.tensors.late import load
 from fpx.tensors.memory import source_of
 from fpx.tensors.select import select
-from fpx.words import escape, quoted, quoted_path, reason
+from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ def _open(source: object, number: int, sample: Sample | None) -> _Found:
             if source in NAMES:
                 return [named_source(source, sample)], []
             absent += f", and no distribution has that name ({', '.join(NAMES)})"
+            absent += did_you_mean(source, NAMES)
         return _open_path(source, absent)
     return [source_of(source, f"tensor{number}" if number else "tensor")], []
 

@@ -9,7 +9,7 @@ from fnmatch import translate
 
 from fpx.errors import InputError
 from fpx.tensors.entry import Source
-from fpx.words import quoted
+from fpx.words import did_you_mean, quoted
 
 _REGULAR = "re:"
 
@@ -42,8 +42,12 @@ def select(
         for source in sources
     ]
     if not any(source.entries for source in left):
-        total = sum(len(source.entries) for source in sources)
-        raise InputError(f"none of the {total:,} tensors is left: check `include` and `exclude`")
+        names = [entry.name for source in sources for entry in source.entries]
+        globs = (pattern for pattern in include if not pattern.startswith(_REGULAR))
+        meant = next(filter(None, (did_you_mean(glob, names) for glob in globs)), "")
+        raise InputError(
+            f"none of the {len(names):,} tensors is left: check `include` and `exclude`{meant}"
+        )
     return left
 
 

@@ -129,6 +129,15 @@ def test_a_scale_may_reach_the_smallest_normal_value() -> None:
     assert "scale" not in answer_to({"x": [top] + [2.0**-14] * 50}).text
 
 
+def test_a_scale_is_no_more_than_is_needed() -> None:
+    assert "scale it by 2^-1." in answer_to({"x": [2 * 65504.0]}).text
+    assert "scale it by 2^-2." in answer_to({"x": [2 * 65504.0 + 1]}).text
+    # the largest value is in the last binade already
+    full = answer_to({"x": [40000.0] * 999 + [1e-9]}, tolerate_underflow=0)
+    assert not full.fits
+    assert "scale" not in full.text
+
+
 def test_recommendations_are_the_smallest_that_fit() -> None:
     tensors = {
         "small": torch.ones(3), "wide": torch.tensor([1e9]), "fine": torch.full((9,), 1e-9),

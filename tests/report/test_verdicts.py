@@ -165,10 +165,13 @@ def test_the_worst_of_several_judgements() -> None:
 
 def test_a_total_fits_if_each_tensor_does() -> None:
     big = torch.ones(1_000_000)
-    report = fpx.cast_compare({"big": big, "tiny": torch.full((9,), 1e-9)}, to="fp16")
-    (total,) = report.totals
-    assert total.underflow_rate < 1e-4
-    assert (total.verdict, total.decided_by) == (Verdict.LOSES_SMALL_VALUES, "underflow_rate")
+    tensors = {"big": big, "tiny": torch.full((9,), 1e-9)}
+    for names in (("big", "tiny"), ("tiny", "big")):
+        report = fpx.cast_compare({name: tensors[name] for name in names}, to="fp16")
+        for total in (*report.totals, *report.subtotals):
+            assert total.underflow_rate < 1e-4
+            assert total.verdict is Verdict.LOSES_SMALL_VALUES
+            assert total.decided_by == "underflow_rate"
 
 
 def test_rules_are_of_metrics_and_tolerances() -> None:
