@@ -30,7 +30,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def _safetensors(path: Path, tensors: Tensors) -> Path:
-    save_file({name: x.contiguous() for name, x in tensors.items()}, path)
+    save_file({name: x.clone().contiguous() for name, x in tensors.items()}, path)
     return path
 
 
