@@ -287,9 +287,8 @@ class Unchanged:
             return f"shape {list(row.a.shape)} became {list(row.b.shape)}"
         found = row.comparison
         assert found is not None
-        return ", ".join(
-            [f"{found.beyond_count:,} of {found.count:,} values differ", *how_far(found)]
-        )
+        start = f"{found.beyond_count:,} of {found.count:,} values differ"
+        return ", ".join([start, *how_far(found)])
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its parts."""
@@ -298,11 +297,9 @@ class Unchanged:
 
 def how_far(found: Comparison) -> list[str]:
     """What is wrong with values, in words: the largest distance, and what is lost."""
-    far = found.max_distance
-    parts = [f"by up to {counted(far, 'code')}"] if far else []
-    return parts + [
-        text.format(f"{count:,}") for name, text in LOSSES if (count := getattr(found, name))
-    ]
+    far = [f"by up to {counted(found.max_distance, 'code')}"] if found.max_distance else []
+    counts = [(getattr(found, name), text) for name, text in LOSSES]
+    return far + [text.format(f"{count:,}") for count, text in counts if count]
 
 
 def counted(number: int, noun: str) -> str:
