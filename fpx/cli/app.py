@@ -12,6 +12,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from fpx.cli import config
 from fpx.cli.failures import (
     INTERNAL_ERROR,
     INTERRUPTED,
@@ -97,6 +98,7 @@ class FpxGroup(TyperGroup):
             rich_help_panel=group,
         )(function)
         command = typer.main.get_command(single)
+        command.params += config.parameters()
         speak_of(f"fpx {cmd_name}", command.params)
         return command
 

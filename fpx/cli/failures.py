@@ -102,8 +102,11 @@ def usage_message(error: Any) -> str:
     command = error.ctx.command_path if getattr(error, "ctx", None) else _path[0]
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
-    if getattr(error, "possibilities", None) is not None:
-        given = error.option_name
+    given = getattr(error, "option_name", None)
+    extra = _EXTRA.fullmatch(message)
+    if extra is not None:  # where numbers such as -1 are no options, others are none either
+        given = next((word for word in extra[1].split() if word.startswith("--")), None)
+    if given is not None and (extra is not None or type(error).__name__ == "NoSuchOption"):
         message = f"no such option: {quoted(given)}{meant_option(given)}"
     choice = _CHOICE.fullmatch(message)
     if choice is not None:
@@ -122,6 +125,8 @@ def usage_message(error: Any) -> str:
 
 # of click, about an option that takes one of some values
 _CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
+
+_EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 
 
 def _drop_output() -> None:

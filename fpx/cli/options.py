@@ -12,7 +12,7 @@ import typer
 from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import find_format
+from fpx.core.names import NAMES, find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
@@ -20,13 +20,13 @@ from fpx.words import did_you_mean, listed, quoted
 
 if TYPE_CHECKING:
     from fpx.render.writers import Writer
+    from fpx.report.gates.baseline import Baseline as OlderReport
 
 
 def complete_format(incomplete: str) -> list[str]:
-    """Shell completion: names of formats that start so, or aliases where no name does."""
-    names = [name for name in FORMATS if name.startswith(incomplete)]
-    aliases = (alias for spec in FORMATS.values() for alias in spec.aliases)
-    return names or [alias for alias in aliases if alias.startswith(incomplete)]
+    """Shell completion: formats whose names start so, or other names of theirs where none does."""
+    full = [name for name in FORMATS if name.startswith(incomplete)]
+    return full or [name for name in NAMES if name.startswith(incomplete)]
 
 
 SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
@@ -77,6 +77,31 @@ Exclude = Annotated[
         "--exclude", metavar="PATTERN", help="No tensors of such names.", show_default=False
     ),
 ]
+
+
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="An older report of this command (saved with --json): exit 1 only if something got "
+        "worse since then.",
+        show_default=False,
+    ),
+]
+
+
+def older(baseline: str | None, schema: str) -> OlderReport | None:
+    """The report that a `Baseline` names; None if it names none.
+
+    Raises:
+        InputError: it cannot be read, or has not that schema.
+    """
+    if baseline is None:
+        return None
+    from fpx.report.gates.baseline import read_baseline
+
+    return read_baseline(baseline, schema)
 
 
 RoundingMode = Annotated[

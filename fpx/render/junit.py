@@ -67,17 +67,24 @@ class _Failing:
     """The failures of a report, by the entries that they are of."""
 
     def __init__(self, report: Report) -> None:
-        self._texts: dict[tuple[tuple[str, Any], ...], list[str]] = defaultdict(list)
+        self._texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        self._keys: set[tuple[str, ...]] = set()
         for failure in report.failures():
-            self._texts[tuple(failure.row.identity().items())].append(failure.text)
-        self._keys = {tuple(name for name, _ in identity) for identity in self._texts}
+            identity = failure.row.identity()
+            self._keys.add(tuple(identity))
+            self._texts[_values(identity, identity)].append(failure.text)
 
     def texts(self, entry: Mapping[str, Any]) -> list[str]:
         """Why the row of an entry fails; none if it does not."""
         found: list[str] = []
         for keys in self._keys:
-            found += self._texts.get(tuple((key, entry.get(key)) for key in keys), [])
+            found += self._texts.get(_values(entry, keys), [])
         return found
+
+
+def _values(entry: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys of an entry with their values, which may be mappings, as something to look up."""
+    return tuple(f"{key}={entry.get(key)!r}" for key in keys)
 
 
 def _named(entry: Mapping[str, Any], command: str) -> tuple[str, str]:

@@ -148,7 +148,7 @@ def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     monkeypatch.delenv("NO_COLOR", raising=False)
     out = Terminal()
-    WRITERS["text"].write([fpx.distance("1", "2", "float128")], out, Setting(renderable))
+    WRITERS["text"].write([fpx.survey("1", ["float128", "fp8_e5m2"])], out, Setting(renderable))
     assert "\x1b[" in out.getvalue()
     assert "No room for: " in out.getvalue()
 
