@@ -6,8 +6,7 @@ fails if it fails one of them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fpx.render.told import command_of, lines_of
@@ -38,22 +37,17 @@ def write_junit(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
         return Xml.SubElement(suites[suite], "testcase", classname=suite, name=name)
 
     for report in reports:
-        root.set("name", command_of(report))
+        command = command_of(report)
+        root.set("name", command)
         failing = _Failing(report)
         for entry in report.results():
-            made = case(*_named(entry, command_of(report)))
-            texts = failing.texts(entry)
-            if texts:
-                found = Xml.SubElement(made, "failure", message=escape(texts[0]), type="check")
-                found.text = "\n".join(map(escape, texts))
-            said = [f"{key}: {entry[key]}" for key in _SAID if entry.get(key) is not None]
-            if said:
-                Xml.SubElement(made, "system-out").text = escape(", ".join(said))
+            _fill(case(*_named(entry, command)), failing.take(entry), entry)
+        for row, texts in failing.left():  # of what an older report had, and this one has not
+            _fill(case(*_named(row, command)), texts, row)
         for tag, lines in (("error", lines_of(report, "errors")),
                            ("skipped", lines_of(report, "unchecked"))):  # fmt: skip
             for line in lines:
-                made = case(command_of(report), line)
-                Xml.SubElement(made, tag, message=escape(line))
+                Xml.SubElement(case(command, line), tag, message=escape(line))
     for element in (*suites.values(), root):
         element.set("tests", str(len(list(element.iter("testcase")))))
         for attribute, tag in _COUNTED.items():
@@ -63,23 +57,43 @@ def write_junit(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
     out.write(Xml.tostring(root, encoding="unicode") + "\n")
 
 
+def _fill(case: Element, failures: Sequence[str], entry: Mapping[str, Any]) -> None:
+    """Says of a case why it fails, if it does, and what the report says of its row."""
+    from xml.etree import ElementTree as Xml
+
+    if failures:
+        found = Xml.SubElement(case, "failure", message=escape(failures[0]), type="check")
+        found.text = "\n".join(map(escape, failures))
+    said = [f"{key}: {entry[key]}" for key in _SAID if entry.get(key) is not None]
+    if said:
+        Xml.SubElement(case, "system-out").text = escape(", ".join(said))
+
+
 class _Failing:
-    """The failures of a report, by the entries that they are of."""
+    """The failures of a report, by the rows that they are of."""
 
     def __init__(self, report: Report) -> None:
-        self._texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        self._keys: set[tuple[str, ...]] = set()
+        self._found: dict[tuple[str, ...], tuple[Mapping[str, Any], list[str]]] = {}
         for failure in report.failures():
-            identity = failure.row.identity()
-            self._keys.add(tuple(identity))
-            self._texts[_values(identity, identity)].append(failure.text)
+            row = failure.row.identity()
+            self._found.setdefault(_values(row, row), (row, []))[1].append(failure.text)
+        self._keys = {tuple(row) for row, _ in self._found.values()}
+        self._taken: set[tuple[str, ...]] = set()
 
-    def texts(self, entry: Mapping[str, Any]) -> list[str]:
-        """Why the row of an entry fails; none if it does not."""
-        found: list[str] = []
-        for keys in self._keys:
-            found += self._texts.get(_values(entry, keys), [])
-        return found
+    def take(self, entry: Mapping[str, Any]) -> list[str]:
+        """Why the row of an entry fails; nothing if it does not."""
+        texts: list[str] = []
+        for values in (_values(entry, keys) for keys in self._keys):
+            if values in self._found:
+                self._taken.add(values)
+                texts += self._found[values][1]
+        return texts
+
+    def left(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+        """The rows that no entry was of, and why they fail."""
+        for values, found in self._found.items():
+            if values not in self._taken:
+                yield found
 
 
 def _values(entry: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
