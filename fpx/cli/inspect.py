@@ -8,6 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import finish
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
@@ -88,7 +89,7 @@ def inspect(
     include: options.Include = None,
     exclude: options.Exclude = None,
     baseline: options.Baseline = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.
 
