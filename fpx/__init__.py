@@ -16,6 +16,7 @@ when one of them is first asked for: a command of the shell needs none.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fpx.drawing import draw_with
@@ -83,6 +84,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":  # for other people's test suites: see fpx.testing
+        return import_module("fpx.testing")
     if name not in __all__:
         raise AttributeError(f"module 'fpx' has no attribute {name!r}")
     import fpx.api as api

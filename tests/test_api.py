@@ -129,8 +129,8 @@ def test_a_function_gives_what_its_command_shows(
     assert report == document
 
 
-# the options that only say how to print
-_SHOWN = {"every", "json", "jsonl", "csv", "markdown", "output", "as_list"}
+# the options that only say how to print, or where options come from
+_SHOWN = {"every", "config", "no_config", "json", "jsonl", "csv", "markdown", "output", "as_list"}
 # option -> where else Python has it
 _ELSEWHERE = {
     "decode": {"libraries": "libraries"},

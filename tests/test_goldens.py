@@ -48,7 +48,11 @@ JSON = {
 SCREENS = {
     "decode": "decode 3.14",
     "decode-one": "decode 1e-40 --dtype bf16",
+    "decode-large": "decode 1e30",
+    "decode-float128": "decode 0.1 --dtype float128",
     "decode-all": "decode 1e-40 --dtype all",
+    "decode-rows": "decode 1 -3.14 1e30 --dtype fp32",
+    "decode-rows-formats": "decode 1 -3.14 --overflow saturate",
     "decode-libraries": "decode 257.00001 --dtype bf16 --libraries",
     "encode": "encode 1 -inf --dtype fp16 --output bin",
     "range": "range",
@@ -74,7 +78,7 @@ SCREENS = {
 }
 """Name -> the command whose screen it is, at each of WIDTHS."""
 
-WIDTHS = (80, 120)
+WIDTHS = (60, 80, 120)
 
 
 def write_files(folder: Path) -> None:

@@ -17,7 +17,7 @@ from tests.writers import gguf
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
-_LEAVES = {"errors", "words", "version", "drawing"}
+_LEAVES = {"errors", "words", "version", "drawing", "patterns"}
 _BULK = _LEAVES | {"core", "report", "tensors", "casts"}
 STUDIES = {"measure", "conformance"}
 
@@ -27,15 +27,17 @@ MAY_USE: Mapping[str, set[str]] = {
     "errors": set(),
     "words": set(),
     "drawing": set(),
+    "patterns": {"errors", "words"},
     "core": {"errors", "words"},
     "report": _LEAVES | {"core"},
-    "tensors": {"errors", "words", "core"},
+    "tensors": {"errors", "words", "patterns", "core"},
     "casts": _BULK,
     "measure": _BULK,
     "conformance": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"render"},
     "api": _BULK | STUDIES,
+    "testing": _LEAVES | {"core", "report", "fpx"},
     "__init__": {"version", "drawing", "api", "render"},
     "__main__": {"cli"},
 }

@@ -8,6 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import finish
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
@@ -87,7 +88,8 @@ def inspect(
     ] = False,
     include: options.Include = None,
     exclude: options.Exclude = None,
-    how: str = "text",
+    baseline: options.Baseline = None,
+    how: Output = SCREEN,
 ) -> None:
     """Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.
 
@@ -105,9 +107,14 @@ def inspect(
     fpx inspect model.safetensors --tensor lm_head.weight --index 3,4
     fpx inspect model.safetensors --tensor lm_head.weight --top 10
     """
+    from fpx.report.inspect import InspectReport
+
+    if baseline is not None and tensor is not None:
+        raise InputError("`baseline` is of all tensors: leave out `tensor`")
+    older = options.older(baseline, InspectReport.schema)
+
     from fpx.measure.inspect import inspect as look
     from fpx.render.inspect import inspect_tables
-    from fpx.report.inspect import InspectReport
 
     with ProgressBar("reading") as progress:
         report = look(
@@ -123,13 +130,22 @@ def inspect(
             progress=progress,
         )
     if not isinstance(report, InspectReport):
-        finish(report, how)
-        return
+        return finish(report, how)
+    if older is not None:
+        report = report.since(older)
+    since = () if report.baseline is None else report.baseline.lines()
 
     def draw(shown: InspectReport) -> RenderableType:
         return inspect_tables(shown, every=every)
 
-    finish(report, how, draw=draw, notes=report.notes, errors=report.errors)
+    return finish(
+        report,
+        how,
+        draw=draw,
+        notes=[*report.notes, *since],
+        errors=report.errors,
+        failures=report.failures(),
+    )
 
 
 def _index(text: str) -> tuple[int, ...]:

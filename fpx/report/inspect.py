@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
+from fpx.report.gates.changes import OldRow
 
 _NO_COLUMNS = ("stats.exponent_histogram",)
 
@@ -120,6 +123,15 @@ class TensorInfo:
     stats: TensorStats | None = None
 
     @property
+    def title(self) -> str:
+        """Which tensor it is, in a line."""
+        return f"{self.source} {self.tensor}"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """The keys of its JSON entry that tell which tensor it is."""
+        return {"source": self.source, "tensor": self.tensor}
+
+    @property
     def is_plain(self) -> bool:
         """Whether it lies row-major in a storage of its own, without gaps: all there is to say."""
         return (
@@ -182,6 +194,7 @@ class InspectReport(Report):
             is too long, `items` and the `first` of them.
         notes: one line per tensor that was passed over or is stored in a special way.
         errors: one line per file that could not be read.
+        baseline: an older report: what got worse since then, or is gone, fails.
     """
 
     schema: ClassVar[str] = "fpx.inspect/2"
@@ -190,6 +203,7 @@ class InspectReport(Report):
     metadata: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    baseline: Comparison | None = None
 
     @property
     def bytes(self) -> int:
@@ -239,7 +253,7 @@ class InspectReport(Report):
         return f"{self.bytes:,} bytes"
 
     def beside(self) -> dict[str, JsonValue]:
-        """Sizes, `dtypes`, `metadata`, `errors` and `notes`."""
+        """Sizes, `dtypes`, `metadata`, `errors`, `notes`, and what got worse since the baseline."""
         return {
             "elements": self.elements,
             "bytes": self.bytes,
@@ -249,7 +263,24 @@ class InspectReport(Report):
             "metadata": to_json(self.metadata),
             "errors": list(self.errors),
             "notes": list(self.notes),
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
+            "failures": [failure.to_dict() for failure in self.failures()],
         }
+
+    def since(self, older: Baseline) -> InspectReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
+
+    def failures(self) -> list[Failure[TensorInfo] | Failure[OldRow]]:
+        """The tensors that got worse since the baseline, and those that are gone."""
+        if self.baseline is None:
+            return []
+        worse = NotWorse(self.baseline).failures(self.tensors)
+        return [*worse, *failures(self.baseline.missing, [StillThere(self.baseline)])]
 
 
 def dtype_totals(tensors: Sequence[TensorInfo]) -> tuple[DtypeTotal, ...]:
