@@ -6,7 +6,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from fpx.render.decode import happened, unusual_modes
-from fpx.render.tables import code_pieces, plain_table
+from fpx.render.side_by_side import code_pieces
+from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE, rounded
 from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
