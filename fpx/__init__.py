@@ -9,13 +9,14 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify` and `devices` load torch when
-they are first called; nothing else does. The functions are in `fpx.api`, which loads when one of
-them is first asked for: a command of the shell needs none.
+command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff` and `devices` load
+torch when they are first called; nothing else does. The functions are in `fpx.api`, which loads
+when one of them is first asked for: a command of the shell needs none.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fpx.drawing import draw_with
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         compare_ranges,
         decode,
         devices,
+        diff,
         distance,
         encode,
         find_format,
@@ -67,6 +69,7 @@ __all__ = [
     "compare_ranges",
     "decode",
     "devices",
+    "diff",
     "distance",
     "encode",
     "find_format",
@@ -81,6 +84,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "testing":  # for other people's test suites: see fpx.testing
+        return import_module("fpx.testing")
     if name not in __all__:
         raise AttributeError(f"module 'fpx' has no attribute {name!r}")
     import fpx.api as api

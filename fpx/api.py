@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
+    from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.formats import FormatsReport
-    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport
+    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
     from fpx.report.survey import Survey
@@ -51,6 +52,7 @@ __all__ = [
     "compare_ranges",
     "decode",
     "devices",
+    "diff",
     "distance",
     "encode",
     "find_format",
@@ -320,41 +322,58 @@ def inspect(
     tensor: str | None = None,
     index: tuple[int, ...] | None = None,
     top: int | None = None,
+    layout: bool = False,
     stats: bool = False,
+    axis: int | None = None,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
-) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
-    """What is in a file or in memory: dtypes, shapes, strides, who shares a storage with whom.
+    baseline: str | PathLike[str] | None = None,
+) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport:
+    """What is in a file or in memory: dtypes, sizes, metadata, shapes, strides, shared storages.
 
     Args:
         source: the path of a tensor file, of a directory of them or of an index of shards; a torch
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; or a list of
             all these.
-        tensor: the name of one tensor: how it lies in its storage.
+        tensor: the name of one tensor: its values, or the corners of a large one.
         index: of that tensor, one element down to its bits.
         top: of that tensor, so many of the largest, the smallest and the closest to zero.
+        layout: how that tensor lies in its storage.
         stats: whether to read the values too, of all tensors or of that one.
+        axis: with `stats`, the channel along this axis that sticks out; -1 is the last axis.
         include, exclude: patterns of tensor names: globs, or `re:` and a regular expression.
+        baseline: the path of an older report, saved with --json: what got worse since then is among
+            the report's `failures()`.
 
     Returns:
-        An `InspectReport`; with `tensor` a `LayoutReport`, with `index` a `DecodeReport`, with
-        `top` an `ExtremesReport`.
+        An `InspectReport`; with `tensor` a `TensorReport`, with `layout` a `LayoutReport`, with
+        `index` a `DecodeReport`, with `top` an `ExtremesReport`.
 
     Raises:
-        FpxError: the source cannot be read, there is no such tensor or element, or arguments
+        FpxError: the source cannot be read, there is no such tensor, element or axis, or arguments
             exclude each other.
     """
     from fpx.measure.inspect import inspect as look
+    from fpx.report.gates.baseline import read_baseline
+    from fpx.report.inspect import InspectReport
 
-    return look(
+    older = None if baseline is None else read_baseline(baseline, InspectReport.schema)
+    report = look(
         list(source) if isinstance(source, (list, tuple)) else [source],
         tensor=tensor,
         index=index,
         top=top,
+        layout=layout,
         stats=stats,
+        axis=axis,
         include=_each(include),
         exclude=_each(exclude),
     )
+    if older is None:
+        return report
+    if not isinstance(report, InspectReport):
+        raise InputError("`baseline` is of all tensors: leave out `tensor`")
+    return report.since(older)
 
 
 def cast_compare(
@@ -369,6 +388,7 @@ def cast_compare(
     fail_if: str | Iterable[str] = (),
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    baseline: str | PathLike[str] | None = None,
     integers: bool = False,
     tolerate_overflow: float = USUAL.overflow_rate,
     tolerate_underflow: float = USUAL.underflow_rate,
@@ -389,6 +409,8 @@ def cast_compare(
         fail_if: conditions such as `"overflow_count>0"`: the rows that meet one are the report's
             `failures()`.
         include, exclude: patterns of tensor names.
+        baseline: the path of an older report, saved with --json: what got worse since then is among
+            the report's `failures()`, and nothing else.
         integers: whether integer and bool tensors are cast too.
         tolerate_overflow, tolerate_underflow, tolerate_loss: how much a tensor may lose and still
             fit: the attributes of `fpx.report.verdicts.Tolerance`, in their order.
@@ -397,10 +419,12 @@ def cast_compare(
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
     """
     from fpx.measure.cast_compare import cast_compare as compare
-    from fpx.report.cast_compare import MEASURABLE
+    from fpx.report.cast_compare import MEASURABLE, CastReport
     from fpx.report.checks import parse_condition
+    from fpx.report.gates.baseline import read_baseline
 
-    return compare(
+    older = None if baseline is None else read_baseline(baseline, CastReport.schema)
+    report = compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
         None if to is None else find_formats(to, MEASURABLE),
         from_=find_format(from_),
@@ -414,6 +438,7 @@ def cast_compare(
         integers=integers,
         tolerance=Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss),
     )
+    return report if older is None else report.since(older)
 
 
 def _each(texts: str | Iterable[str]) -> list[str]:
@@ -435,7 +460,8 @@ def cast_verify(
     layout: str = "contiguous",
     compiled: bool = False,
     flush_denormal: bool = False,
-    fail_on: str = "wrong_rounding",
+    fail_on: str | None = None,
+    baseline: str | PathLike[str] | None = None,
 ) -> VerifyReport:
     """Whether casts round rightly, code by code: see `fpx cast-verify`.
 
@@ -455,7 +481,10 @@ def cast_verify(
         compiled: the cast that torch.compile makes.
         flush_denormal: with the processor's flush-to-zero mode on.
         fail_on: which differences, or worse ones, are the report's `failures()`:
-            `wrong_rounding`, `policy`, `nan_bits` or `any`.
+            `wrong_rounding`, `policy`, `nan_bits` or `any`. None means wrong_rounding, with a
+            baseline any.
+        baseline: the path of an older report, saved with --json: what got worse since then is among
+            the report's `failures()`, and nothing else.
 
     Returns:
         A report with a row per cast; `unchecked` tells what was named and could not be checked.
@@ -465,12 +494,15 @@ def cast_verify(
     """
     from fpx.conformance.cast_verify import cast_verify as verify
     from fpx.conformance.cast_verify import find_origin
-    from fpx.report.cast_verify import ANY, KINDS, NoDifference
+    from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
+    from fpx.report.gates.baseline import read_baseline
 
+    older = None if baseline is None else read_baseline(baseline, VerifyReport.schema)
+    fail_on = fail_on or (WRONG_ROUNDING if older is None else ANY)
     if fail_on not in (*KINDS, ANY):
         known = ", ".join((*KINDS, ANY))
         raise InputError(f"`fail_on` is one of {known}, not {quoted(fail_on)}")
-    return verify(
+    report = verify(
         [find_origin(name) for name in _each(from_)],
         find_formats([to] if isinstance(to, (str, FormatSpec)) else to),
         backends=[_backend(name) for name in _each(backend)],
@@ -484,6 +516,47 @@ def cast_verify(
         compiled=compiled,
         flush_denormal=flush_denormal,
         checks=[NoDifference(fail_on)],
+    )
+    return report if older is None else report.since(older)
+
+
+def diff(
+    a: Any,
+    b: Any,
+    *,
+    tolerance_ulp: int = 0,
+    allow_renamed: bool = False,
+    strip_prefix: str | Iterable[str] = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+) -> DiffReport:
+    """What two checkpoints differ in, tensor by tensor: see `fpx diff`.
+
+    Args:
+        a, b: each the path of a tensor file, of a directory of them or of an index of shards; a
+            torch tensor, a numpy array, a dict or list of those, a `state_dict()`, an `nn.Module`.
+        tolerance_ulp: codes of B's dtype that values may be apart; A's are rounded to it first.
+        allow_renamed: whether a tensor of the same content and another name is no failure.
+        strip_prefix: beginnings of names that mean nothing, such as `module.`.
+        include, exclude: patterns of tensor names.
+
+    Returns:
+        A report with a row per tensor; `failures()` are those that differ, `equal` says whether
+        every bit is equal.
+
+    Raises:
+        FpxError: one of the two cannot be read, or they have no tensor in common.
+    """
+    from fpx.measure.diff import diff as compare
+
+    return compare(
+        a,
+        b,
+        tolerance_ulp=tolerance_ulp,
+        allow_renamed=allow_renamed,
+        strip_prefix=_each(strip_prefix),
+        include=_each(include),
+        exclude=_each(exclude),
     )
 
 

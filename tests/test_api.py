@@ -102,12 +102,22 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
                                   fail_if="count>0")),
         ("cast-verify --from bf16 --to e4m3fn --examples 1 --fail-on any",
          lambda: fpx.cast_verify("bf16", "e4m3fn", examples=1, fail_on="any")),
+        ("diff old.npz new.npz --tolerance-ulp 2 --allow-renamed --strip-prefix m. --exclude z",
+         lambda: fpx.diff("old.npz", "new.npz", tolerance_ulp=2, allow_renamed=True,
+                          strip_prefix="m.", exclude="z")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_a_function_gives_what_its_command_shows(
-    command: str, call_it: Callable[[], fpx.Report], tmp_path: Path
+    command: str,
+    call_it: Callable[[], fpx.Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    old: dict[str, Any] = {"m.w": np.ones(3, np.float32), "v": np.zeros(2), "z": np.ones(1)}
+    np.savez("old.npz", **old)
+    np.savez("new.npz", w=np.ones(3, np.float32) + 5e-7, u=np.zeros(2))
     file = tmp_path / "bytes"
     file.write_bytes(b"\x21\x43\x65")
     code, out, _ = call(*command.format(file=file).split(), "--json")
@@ -119,13 +129,14 @@ def test_a_function_gives_what_its_command_shows(
     assert report == document
 
 
-# the options that only say how to print
-_SHOWN = {"json", "jsonl", "csv", "markdown", "output", "as_list"}
+# the options that only say how to print, or where options come from
+_SHOWN = {"every", "config", "no_config", "json", "jsonl", "csv", "markdown", "output", "as_list"}
 # option -> where else Python has it
 _ELSEWHERE = {
     "decode": {"libraries": "libraries"},
     "range": {"compare": "compare_ranges"},
     "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first"),
+    "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several
 _ONE = {"values": "value", "sources": "source", "files": "source"}

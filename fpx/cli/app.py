@@ -12,6 +12,7 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from fpx.cli import config
 from fpx.cli.failures import (
     INTERNAL_ERROR,
     INTERRUPTED,
@@ -21,6 +22,7 @@ from fpx.cli.failures import (
     speak_of,
     usage_message,
 )
+from fpx.cli.output import remember_command_line
 from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
 from fpx.words import did_you_mean, quoted
@@ -45,6 +47,7 @@ COMMANDS = {
     "table": Command(FORMATS, "fpx.cli.table:table"),
     "inspect": Command(TENSORS, "fpx.cli.inspect:inspect"),
     "cast-compare": Command(TENSORS, "fpx.cli.cast_compare:cast_compare"),
+    "diff": Command(TENSORS, "fpx.cli.diff:diff"),
     "cast-verify": Command(MACHINE, "fpx.cli.cast_verify:cast_verify"),
     "devices": Command(MACHINE, "fpx.cli.devices:devices"),
 }
@@ -95,6 +98,7 @@ class FpxGroup(TyperGroup):
             rich_help_panel=group,
         )(function)
         command = typer.main.get_command(single)
+        command.params += config.parameters()
         speak_of(f"fpx {cmd_name}", command.params)
         return command
 
@@ -116,6 +120,7 @@ class FpxGroup(TyperGroup):
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
         speak_of("fpx", self.params)
+        remember_command_line(sys.argv[1:] if args is None else args)
         try:
             with failures_explained():  # those of help too
                 code = super().main(

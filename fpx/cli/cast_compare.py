@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from fpx.casts.backends import BACKENDS
 from fpx.cli import options
+from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
@@ -36,6 +39,7 @@ def _rate(given: str | float) -> float:
 
 @options.output_forms
 def cast_compare(
+    context: typer.Context,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -86,11 +90,12 @@ def cast_compare(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit 1 if a row meets it, as in 'overflow_count>0', 'underflow_count>1%' or "
-            "'sqnr_db<50'; repeat for several. The metrics are above.",
+            help="Exit 1 if a row meets it, as in 'verdict!=fits', 'overflow_count>0', "
+            "'underflow_count>1%' or 'sqnr_db<50'; repeat for several. The metrics are above.",
             show_default=False,
         ),
     ] = None,
+    baseline: options.Baseline = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     integers: Annotated[
@@ -149,7 +154,7 @@ def cast_compare(
         bool,
         typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Say which tensors fit a format, where others overflow or underflow, and by how much.
 
@@ -187,6 +192,7 @@ def cast_compare(
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
+    older = options.older(baseline, CastReport.schema)
     targets = find_formats(to, MEASURABLE) if to else None
     origin = find_format(from_)
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
@@ -215,6 +221,10 @@ def cast_compare(
             tolerance=tolerance,
         )
 
+    report = replace(report, exemptions=exemptions_of(context))
+    if older is not None:
+        report = report.since(older)
+
     def draw(found: CastReport) -> object:
         from fpx.render.cast_compare import View, cast_tables
 
@@ -226,9 +236,10 @@ def cast_compare(
         how,
         draw=draw,
         took=report.details.device if device == "auto" else None,
-        notes=report.notes,
+        notes=[*report.notes, *report.gate.notes(report.rows)],
         errors=report.errors,
         interrupted=cut if report.partial else None,
+        unchecked=() if report.errors else report.gate.unchecked(report.rows),
         failures=report.failures(),
     )
 

@@ -10,9 +10,10 @@ from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, LAYOUTS, REFERENCES
 from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_formats
-from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference
+from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
 
 
 @options.output_forms
@@ -87,14 +88,16 @@ def cast_verify(
         typer.Option("--flush-denormal", help="With the processor's flush-to-zero mode on."),
     ] = False,
     fail_on: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=f"Which differences make the exit code 1: {', '.join(KINDS)} (each with those "
-            f"before it), or {ANY}.",
+            f"before it), or {ANY}. Without it: {WRONG_ROUNDING}; with --baseline: {ANY}.",
+            show_default=False,
             **options.one_of((*KINDS, ANY)) | {"metavar": "KIND"},
         ),
-    ] = WRONG_ROUNDING,
-    how: str = "text",
+    ] = None,
+    baseline: options.Baseline = None,
+    how: Output = SCREEN,
 ) -> None:
     """Prove what casts do: compare them with correct rounding, bit for bit.
 
@@ -111,6 +114,9 @@ def cast_verify(
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
     """
+    older = options.older(baseline, VerifyReport.schema)
+    kind = fail_on or (WRONG_ROUNDING if older is None else ANY)
+
     from fpx.conformance.cast_verify import cast_verify as verify
     from fpx.conformance.cast_verify import find_origin
 
@@ -128,15 +134,18 @@ def cast_verify(
             layout=layout,
             compiled=compiled,
             flush_denormal=flush_denormal,
-            checks=[NoDifference(fail_on)],
+            checks=[NoDifference(kind)],
             progress=progress,
         )
+    if older is not None:
+        report = report.since(older)
     done = sum(row.checked_count + row.undefined_count for row in report.rows)
     cut = f"interrupted after {done:,} casts: what they showed is on stdout"
     finish(
         report,
         how,
         took=report.details.device if "auto" in (device or ()) else None,
+        notes=() if report.baseline is None else report.baseline.lines(),
         interrupted=None if report.complete else cut,
         unchecked=report.unchecked,
         failures=report.failures(),

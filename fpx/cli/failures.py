@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer.main
 
-from fpx.cli.output import show
+from fpx.cli.output import NO_ROOM, Output, deliver
 from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
 from fpx.words import did_you_mean, escape, quoted
@@ -130,9 +129,6 @@ _CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
 _EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
 def _drop_output() -> None:
     """Keeps the interpreter's exit from flushing to where nothing can be written."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -154,7 +150,7 @@ def failures_explained() -> Iterator[None]:
         _drop_output()  # the reader has had enough
         raise typer.Exit(0) from None
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             _explain_bug(error)
         _trace()
         _drop_output()
@@ -180,7 +176,7 @@ def _trace() -> None:
 
 def finish(
     report: Report,
-    how: str,
+    how: Output,
     *,
     draw: Callable[[Any], Any] | None = None,
     took: str | None = None,
@@ -208,9 +204,9 @@ def finish(
         sys.stderr.write(f"fpx: auto took {escape(took)}\n")
     for line in notes:
         note(line)
-    show(report, how, draw)
-    for error in errors:
-        complain(error)
+    problems = [*deliver(report, how, draw), *errors]
+    for problem in problems:
+        complain(problem)
     if interrupted is not None:
         complain(interrupted)
         raise typer.Exit(INTERRUPTED)
@@ -220,7 +216,7 @@ def finish(
         complain(failure.text)
     if len(failures) > _FAILURES_SHOWN:
         complain(f"and {len(failures) - _FAILURES_SHOWN} more")
-    if errors:
+    if problems:
         raise typer.Exit(InputError.exit_code)
     if unchecked:
         raise typer.Exit(UnavailableError.exit_code)

@@ -141,7 +141,7 @@ def _cells_of(item: DecodeReport) -> dict[str, Text | str]:
         "code": hex_code(item.code, item.spec),
         "value": _value(item, item.value_text, legible),
         "error": legible.signed(item.rounding_error, 5, 8),
-        "in ulps": legible.signed(item.error_ulp, 4, 8),
+        "in ulps": legible.ulps(item.error_ulp, 4),
         "result": happened(item),
     }
 
@@ -337,7 +337,7 @@ def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, Re
         ("value", _value(report, report.value_text, legible)),
         ("shortest", report.shortest),
         ("rounding error", legible.signed(report.rounding_error, _ERROR_DIGITS)),
-        ("... in ulps", legible.signed(report.error_ulp, _ERROR_DIGITS)),
+        ("... in ulps", legible.ulps(report.error_ulp, _ERROR_DIGITS, 12)),
         ("ulp", "-" if report.ulp_dyadic is None else f"2^{report.ulp_dyadic.exponent}"),
         ("next lower", lower),
         ("next upper", upper),
@@ -360,7 +360,8 @@ def _error(report: DecodeReport, legible: Legible) -> Text:
     shown = legible.signed(error, _ERROR_DIGITS, _PANEL_SHOWN)
     if report.dyadic is None:
         return Text(f"{shown}: overflow", style)
-    return Text(f"{shown}  ({legible(ulps, _ERROR_DIGITS)} ulp)", style)
+    off = legible.ulps(ulps, _ERROR_DIGITS, 12).removeprefix("+")
+    return Text(f"{shown}  ({off} ulp)", style)
 
 
 def _neighbours(report: DecodeReport, legible: Legible) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from fpx.core.formats import FORMATS
 from fpx.report.answers import Answer, Recommendation, recommend
 from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.cast_row import CastRow
-from fpx.report.checks import Check, Failure, failures, gate
+from fpx.report.checks import Check, Failure
 from fpx.report.columns import Table
 from fpx.report.environment import Environment
+from fpx.report.gates.baseline import Baseline, Comparison
+from fpx.report.gates.exemptions import Exemption
+from fpx.report.gates.gate import Gate
 from fpx.report.metrics import METRICS
 from fpx.report.verdicts import USUAL, Tolerance
 
@@ -45,6 +48,8 @@ class CastReport(Report):
         notes: one line per tensor that was passed over, and why.
         partial: whether the work was interrupted; the last row then tells of a part of its tensor.
         checks: what was asked of every row.
+        exemptions: tensors of which something else was asked.
+        baseline: an older report, beside which this one is judged.
         versions: the version of each backend that cast, by its name.
         tolerance: how much a tensor may lose and still fit.
     """
@@ -59,6 +64,8 @@ class CastReport(Report):
     notes: tuple[str, ...] = ()
     partial: bool = False
     checks: tuple[Check[CastRow], ...] = ()
+    exemptions: tuple[Exemption, ...] = ()
+    baseline: Comparison | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     tolerance: Tolerance = USUAL
 
@@ -85,7 +92,7 @@ class CastReport(Report):
             "errors": list(self.errors),
             "notes": list(self.notes),
             "partial": self.partial,
-            **gate(self.checks, self.failures()),
+            **self.gate.to_dict(self.worst_first()),
         }
 
     def table(self) -> Table:
@@ -152,6 +159,19 @@ class CastReport(Report):
         """The rows, what hurts most first."""
         return sorted(self.rows, key=CastRow.badness)
 
+    def since(self, older: Baseline) -> CastReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
+
+    @property
+    def gate(self) -> Gate:
+        """What was asked of the rows, all told."""
+        return Gate(self.checks, self.exemptions, self.baseline)
+
     def failures(self) -> list[Failure[CastRow]]:
         """The rows that fail one of `checks`, the worst first."""
-        return failures(self.worst_first(), self.checks)
+        return self.gate.failures(self.worst_first())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, failures, gate
 from fpx.report.columns import Table, table_of
 from fpx.report.environment import Environment
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
 
 WRONG_ROUNDING, POLICY, NAN_BITS = "wrong_rounding", "policy", "nan_bits"
 
@@ -140,6 +141,11 @@ class NoDifference:
     kind: str
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that count."""
+        return KINDS[: _rank(self.kind) + 1]
+
+    @property
     def text(self) -> str:
         """The kind, as it was asked for."""
         return self.kind
@@ -196,6 +202,7 @@ class VerifyReport(Report):
         unchecked: one line for each format or cast that was asked for by name and could not be
             checked, and one if nothing could.
         checks: what was asked of every row.
+        baseline: an older report: only what got worse since then fails.
     """
 
     schema: ClassVar[str] = "fpx.cast-verify/1"
@@ -206,6 +213,7 @@ class VerifyReport(Report):
     options: CastOptions = CastOptions()
     unchecked: tuple[str, ...] = ()
     checks: tuple[NoDifference, ...] = ()
+    baseline: Comparison | None = None
 
     def parts(self) -> tuple[VerifyRow, ...]:
         """The rows."""
@@ -231,13 +239,28 @@ class VerifyReport(Report):
 
     def beside(self) -> dict[str, JsonValue]:
         """What could not be checked; the checks that were asked for, and the rows that fail."""
-        return {"unchecked": list(self.unchecked), **gate(self.checks, self.failures())}
+        return {
+            "unchecked": list(self.unchecked),
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
+            **gate(self.checks, self.failures()),
+        }
 
     @property
     def complete(self) -> bool:
         """Whether nothing was left out."""
         return all(row.complete for row in self.rows)
 
+    def since(self, older: Baseline) -> VerifyReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        return replace(self, baseline=older.compared(self.parts(), self.environment()))
+
     def failures(self) -> list[Failure[VerifyRow]]:
-        """The rows that fail one of `checks`."""
-        return failures(self.rows, self.checks)
+        """The rows that fail one of `checks`; with a baseline, more than they did there."""
+        if self.baseline is None:
+            return failures(self.rows, self.checks)
+        since = [NotWorse(self.baseline, check, check.kinds) for check in self.checks]
+        return [failure for check in since for failure in check.failures(self.rows)]

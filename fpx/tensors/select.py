@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import translate
 
 from fpx.errors import InputError
+from fpx.patterns import REGULAR, matcher
 from fpx.tensors.entry import Source
-from fpx.words import did_you_mean, quoted
-
-_REGULAR = "re:"
+from fpx.words import did_you_mean
 
 
 def select(
@@ -24,13 +21,12 @@ def select(
         include: patterns of which a name must match one; none means every name.
         exclude: patterns of which it must match none.
 
-    Patterns are globs of the whole name (`layers.*.weight`; `*` takes dots too) or, after `re:`,
-    regular expressions that are searched for in it.
+    Patterns are those of `fpx.patterns.matcher`.
 
     Raises:
         InputError: no such pattern, or no tensor is left.
     """
-    wanted, unwanted = [list(map(_matcher, patterns)) for patterns in (include, exclude)]
+    wanted, unwanted = [list(map(matcher, patterns)) for patterns in (include, exclude)]
 
     def chosen(name: str) -> bool:
         return (not wanted or any(test(name) for test in wanted)) and not any(
@@ -43,18 +39,9 @@ def select(
     ]
     if not any(source.entries for source in left):
         names = [entry.name for source in sources for entry in source.entries]
-        globs = (pattern for pattern in include if not pattern.startswith(_REGULAR))
+        globs = (pattern for pattern in include if not pattern.startswith(REGULAR))
         meant = next(filter(None, (did_you_mean(glob, names) for glob in globs)), "")
         raise InputError(
             f"none of the {len(names):,} tensors is left: check `include` and `exclude`{meant}"
         )
     return left
-
-
-def _matcher(pattern: str) -> Callable[[str], object]:
-    if not pattern.startswith(_REGULAR):
-        return re.compile(translate(pattern)).match
-    try:
-        return re.compile(pattern.removeprefix(_REGULAR)).search
-    except re.error as error:
-        raise InputError(f"{quoted(pattern)} is no regular expression: {error}") from None

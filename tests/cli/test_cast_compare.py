@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import fpx
 from tests.helpers import PATIENCE, call, results, running
 
 
@@ -124,3 +125,40 @@ def test_distributions_are_drawn_in_the_format_that_was_asked_for(name: str) -> 
     (plain,) = results(*args)
     assert plain["from"] == "float32"
     assert plain["rms_error"] != row["rms_error"]
+
+
+def test_views_and_tolerances_reach_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"x": torch.tensor([7e4, 1e-9] + [1.0] * 8), "n": torch.arange(4)}, path)
+    args = ("cast-compare", path, "--to", "fp16")
+    code, out, err = call(*args)
+    assert (code, "values by exponent" in out) == (0, False)
+    assert err == f"fpx: note: {path}: 1 int64 tensor left as it is: --integers casts such too\n"
+    assert "x: values by exponent" in call(*args, "--histogram")[1]
+    entries = results(*args, "--integers")
+    assert {entry["tensor"] for entry in entries} == {"x", "n"}
+
+    def verdict(*options: str) -> str:
+        found: str = json.loads(call(*args, "--json", *options)[1])["results"][0]["verdict"]
+        return found
+
+    assert verdict() == "loses range"
+    assert verdict("--tolerate-overflow", "0.1") == "loses small values"
+    assert verdict("--tolerate-overflow", "10%", "--tolerate-underflow", "11.2%") == "fits"
+    assert verdict("--tolerate-overflow", "9%", "--tolerate-underflow", "1") == "loses range"
+    save_file({"x": torch.full((9,), 3e-7)}, path)
+    assert verdict() == "loses small values"
+    assert verdict("--tolerate-loss", "29.4") == "fits"
+    for option, bad in (("overflow", "x"), ("underflow", "101%"), ("loss", "-1"), ("loss", "nan")):
+        code, out, err = call(*args, f"--tolerate-{option}", bad)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert f"--tolerate-{option}" in err
+
+
+def test_all_is_what_can_be_measured(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones(2))
+    found = [entry["to"] for entry in results("cast-compare", tmp_path / "x.npy", "--to", "all")]
+    assert found == [name for name in fpx.FORMATS if name != "float128"]
+    eight = results("cast-compare", tmp_path / "x.npy", "--to", "all8,bf16")
+    assert len(eight) == sum(spec.bits == 8 for spec in fpx.FORMATS.values()) + 1
+    assert call("cast-compare", tmp_path / "x.npy", "--to", "float128")[0] == 2

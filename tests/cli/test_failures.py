@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 import fpx
 from fpx.cli.failures import finish, in_options, speak_of
+from fpx.cli.output import SCREEN
 from tests.helpers import PATIENCE, call, run, running
 
 
@@ -198,7 +199,7 @@ def test_how_a_command_ends(
 ) -> None:
     ended = None
     try:
-        finish(fpx.encode("1", "bf16"), "text", **ends)
+        finish(fpx.encode("1", "bf16"), SCREEN, **ends)
     except typer.Exit as error:
         ended = error.exit_code
     out, err = capsys.readouterr()

@@ -13,10 +13,11 @@ import pytest
 
 import fpx
 from fpx.cli.app import COMMANDS
-from fpx.render.writers import WRITERS
+from fpx.render.writers import OPTIONS
 from tests.helpers import FPX, PATIENCE, call
+from tests.markdown import table
 
-FORMS = [name for name in WRITERS if name != "text"]
+FORMS = [form.name for form in OPTIONS]
 
 SCALAR = {
     "decode": ["3.14", "nan", "--dtype", "bf16"],
@@ -60,10 +61,9 @@ def test_every_form_tells_the_same(command: str) -> None:
     for row, entry in zip(rows, document["results"], strict=True):
         for key, value in flat(entry).items():
             assert row[key] == value, key
-    head, rule, *lines = shown(command, "--markdown").splitlines()
-    assert fields(head) == list(rows[0])
-    assert set(rule) == set("| -")
-    assert [fields(line) for line in lines] == [list(row.values()) for row in rows]
+    head, *lines = table(shown(command, "--markdown"))
+    assert head == list(rows[0])
+    assert lines == [list(row.values()) for row in rows]
 
 
 def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -78,10 +78,6 @@ def flat(entry: dict[str, Any], prefix: str = "") -> dict[str, str]:
             text = str(value).lower() if isinstance(value, bool) else str(value)
             found[prefix + key] = text
     return found
-
-
-def fields(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 @pytest.mark.parametrize("command", SCALAR)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fpx.core.formats import AMBIGUOUS, FORMATS
-from fpx.core.names import find_format
+from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
 
 
@@ -64,3 +64,22 @@ def test_no_alias_names_two_formats() -> None:
         for alias in (spec.name, *spec.aliases):
             assert seen.setdefault(alias, spec.name) == spec.name, alias
             assert alias not in AMBIGUOUS, alias
+
+
+def test_groups_and_lists() -> None:
+    assert find_formats("all") == list(FORMATS.values())
+    for bits in (4, 6, 8, 16, 32):
+        found = find_formats(f"all{bits}")
+        assert found == [spec for spec in FORMATS.values() if spec.bits == bits]
+        assert found
+    assert find_formats("ALL16, fp8_e5m2 ,half") == [
+        *find_formats("all16"), FORMATS["float8_e5m2"],
+    ]  # fmt: skip
+    assert find_formats(["fp16,bf16", "float16"]) == [FORMATS["float16"], FORMATS["bfloat16"]]
+    some = [FORMATS["float16"], FORMATS["float8_e5m2"]]
+    assert find_formats(["all8", "all"], some) == some[::-1]
+    for bad in ("all7", "all16,", "fp16;bf16", "all-8"):
+        with pytest.raises(InputError):
+            find_formats(bad)
+    with pytest.raises(InputError, match="all4, all6, all8"):
+        find_formats("all5")

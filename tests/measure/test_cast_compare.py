@@ -15,6 +15,7 @@ from fpx.casts.backends import TorchBackend
 from fpx.casts.device import Device
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.distinct import has_few_codes
 from fpx.report.cast_row import Location
@@ -313,3 +314,40 @@ def test_totals_come_in_the_order_of_the_targets() -> None:
     report = fpx.cast_compare(torch.ones(2), to=["bf16", "fp16", "e5m2"])
     assert [row.to for row in report.totals] == ["bfloat16", "float16", "float8_e5m2"]
     assert [row.to for row in report.rows] == ["bfloat16", "float16", "float8_e5m2"]
+
+
+def test_integers_are_left_as_they_are() -> None:
+    """As `module.half()` leaves them; a source of nothing else is no answer to anything."""
+    tensors = {
+        "w": torch.ones(2),
+        "n": torch.tensor(5),
+        "m": torch.tensor(6),
+        "b": torch.ones(1) > 0,
+    }
+    report = cast_compare([tensors], [F16], from_=F32)
+    assert [row.tensor for row in report.rows] == ["w"]
+    assert report.totals[0].count == 2
+    assert report.notes == (
+        "tensor: 2 int64, 1 bool tensors left as they are: `integers=True` casts such too",
+    )
+    every = cast_compare([tensors], [F16], from_=F32, integers=True)
+    assert ([row.tensor for row in every.rows], every.notes) == (["w", "n", "m", "b"], ())
+    for only in ({"n": torch.tensor(5)}, torch.arange(3)):
+        with pytest.raises(InputError, match="1 int64 tensor left as it is"):
+            cast_compare([only], [F16], from_=F32)
+    mixed = cast_compare([torch.arange(3), torch.ones(1)], [F16], from_=F32)
+    assert [row.tensor for row in mixed.rows] == ["tensor1"]
+    assert [total.source for total in mixed.subtotals] == ["tensor1"]
+
+
+def test_every_source_has_its_total() -> None:
+    report = cast_compare(
+        [{"a": torch.ones(2), "b": torch.tensor([7e4])}, torch.ones(3)], [F16, BF16], from_=F32
+    )
+    found = [(row.source, row.tensor, row.to, row.count) for row in report.subtotals]
+    assert found == [
+        ("tensor", "(total)", "float16", 3), ("tensor", "(total)", "bfloat16", 3),
+        ("tensor1", "(total)", "float16", 3), ("tensor1", "(total)", "bfloat16", 3),
+    ]  # fmt: skip
+    assert [row.overflow_count for row in report.subtotals] == [1, 0, 0, 0]
+    assert [row.count for row in report.totals] == [6, 6]

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import fpx
 from fpx.measure.cast_compare import cast_compare
-from fpx.render.cast_columns import COLUMNS
+from fpx.render.cast_columns import COLUMNS, places
 from fpx.render.cast_compare import View, cast_tables
 from fpx.report.cast_compare import CastReport
 from tests.conformance.planted import Planted
@@ -137,6 +137,45 @@ def test_a_device_that_agrees_says_so() -> None:
     assert shown[-2] == "0"
 
 
+def test_what_a_device_does_otherwise_needs_attention() -> None:
+    tensors = {f"layer.{n:02}": torch.ones(2) for n in range(12)}
+    report = fpx.cast_compare(tensors, to="fp16")
+    assert names(drawn(report)) == []
+    rows = [
+        replace(row, metrics={**row.metrics, "device_mismatch_count": int(row.tensor[-1] == "7")})
+        for row in report.rows
+    ]
+    assert names(drawn(replace(report, rows=tuple(rows)))) == ["layer.07"]
+
+
+def test_sorting_shows_what_fits_too() -> None:
+    tensors = {f"layer.{n:02}": torch.full((2,), 1 + n * 2.0**-13) for n in range(30)}
+    report = fpx.cast_compare(tensors, to="fp16")
+    assert len(names(drawn_view(report, View(sort="sqnr_db"), 100))) == 20
+
+
+_ERRORS = ("abs_error", "rel_error", "error_ulp")
+
+
+def test_places_say_something() -> None:
+    fine = fpx.cast_compare(torch.tensor([1 + 2**-11, 1000.2, 1e-7]), to="fp16")
+    assert fine.rows[0].max_error_ulp == 0.5
+    assert len({fine.rows[0].locations[f"max_{name}_location"] for name in _ERRORS}) == 3
+    assert [place.what for place in places(fine.totals[0])] == ["max error", "max relative error"]
+    over = fpx.cast_compare(torch.tensor([7e4, 1e5, 1.0004]), to="fp16")
+    assert [(place.what, place.size) for place in places(over.totals[0])] == [
+        ("first overflow", None), ("largest value", 1e5),
+    ]  # fmt: skip
+    wrong = torch.tensor([1 + 2**-11 + 2**-40, 3.0], dtype=torch.float64)
+    found = places(fpx.cast_compare(wrong, to="fp16").totals[0])
+    assert [place.what for place in found] == ["max error"]  # the same place is shown once
+    wide = torch.tensor([1 + 2**-11 + 2**-40, 1000.2, 1e-7], dtype=torch.float64)
+    found = places(fpx.cast_compare(wide, to="fp16").totals[0])
+    assert [place.what for place in found] == [
+        "max error", "max relative error", "max error in ulps",
+    ]  # fmt: skip
+
+
 def test_the_answers_come_first(tmp_path: Path) -> None:
     path = checkpoint(tmp_path)
     report = fpx.cast_compare(str(path), to=["fp16", "bf16"])
@@ -172,8 +211,14 @@ def test_histograms_are_drawn_over_the_ranges(tmp_path: Path) -> None:
     assert [name.split()[0] for name in names_of] == ["float16", "bfloat16"]
     assert bars[0].lstrip().startswith("100 ")
     columns = {at for line in bars for at, char in enumerate(line) if char in "▁▂▃▄▅▆▇█"}
-    start = names_of[0].index("░")
+    start, normal = names_of[0].index("░"), names_of[0].index("█")
     assert min(columns) < start  # 2^-30 is below all that float16 has
+    # as many columns for each of three binades, of which float16 has ten of subnormals
+    binade = (normal - start) / 10
+    assert 3 * (binade - 1) <= len(columns) <= 3 * (binade + 1)
+    assert max(columns) - min(columns) == pytest.approx(31 * binade, abs=2)
+    heights = {at: sum(line[at : at + 1].strip() != "" for line in bars) for at in columns}
+    assert [heights[at] for at in sorted(columns)] == sorted(heights.values(), reverse=True)
     assert "values by exponent" not in drawn(report)
     empty = fpx.cast_compare(torch.zeros(2), to="fp16")
     assert "no finite values but zeros" in drawn_view(empty, View(histogram=True), 80)
@@ -201,3 +246,13 @@ def test_whoever_casts_is_named_with_the_version() -> None:
     """Also a backend that no library of the environment is."""
     report = cast_compare([torch.ones(3)], [F16], from_=F32, backend=Planted())
     assert "cast by planted 0 on cpu" in drawn(report, 120)
+
+
+def test_neighbouring_binades_touch_in_a_histogram() -> None:
+    report = fpx.cast_compare(torch.tensor([1.0, 2.0, 4.0]), to="e4m3fn")
+    chart = drawn_view(report, View(histogram=True), 100).partition("by exponent")[2].splitlines()
+    bar = chart[1].partition("1 ")[2]
+    assert set(bar.strip()) == {"█"}
+    per_binade = len(bar.strip()) / 3
+    normals = chart[7].count("█")
+    assert normals == pytest.approx(per_binade * 15, abs=3)  # binades of float8_e4m3fn

@@ -1,0 +1,444 @@
+"""The report of `fpx diff`: two checkpoints, tensor by tensor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import ClassVar
+
+from fpx.report.base import JsonValue, Report, once, to_json
+from fpx.report.checks import Failure, failures, gate
+from fpx.report.columns import Table, table_of
+from fpx.report.environment import Environment
+from fpx.words import escape, quoted
+
+
+class Change(Enum):
+    """What became of a tensor of A in B."""
+
+    EQUAL = "equal"
+    """The same dtype and shape, and every bit."""
+    SAME_VALUES = "same_values"
+    """The same dtype, and other bits in zeros (their signs) and NaNs alone."""
+    CONVERTED = "converted"
+    """Another dtype, in which B is A correctly rounded."""
+    WITHIN_TOLERANCE = "within_tolerance"
+    """Other values, none of them further off than the tolerance."""
+    DIFFERS = "differs"
+    """Some values are further off."""
+    RESHAPED = "reshaped"
+    """Another shape; the values were not compared."""
+    MISSING = "missing"
+    """In A alone."""
+    EXTRA = "extra"
+    """In B alone."""
+    RENAMED = "renamed"
+    """The same dtype, shape and bits under another name."""
+    UNREADABLE = "unreadable"
+    """Its data are damaged in A or in B: a line of `errors` says how."""
+
+
+COMPARED = tuple(Change)[: tuple(Change).index(Change.DIFFERS) + 1]
+"""Outcomes of tensors whose values were compared, the worst last."""
+
+STRUCTURE = tuple(change for change in Change if change not in COMPARED)
+"""The others, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """A tensor of one of the two.
+
+    Attributes:
+        source: the file, or what reports call something in memory.
+        tensor: its name there.
+        dtype: the format or integer type of its elements.
+        shape: elements along each axis.
+    """
+
+    source: str
+    tensor: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One element of both tensors.
+
+    Attributes:
+        index: its multi-index.
+        a, b: its values.
+        a_code, b_code: its codes, each in its own dtype, in hexadecimal.
+        expected, expected_code: A's value rounded to B's dtype, and its code; `a` and `a_code`
+            where the dtypes agree. None where an integer dtype has no such value.
+    """
+
+    index: tuple[int, ...]
+    a: int | float
+    b: int | float
+    a_code: str
+    b_code: str
+    expected: int | float | None
+    expected_code: str | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far the values of B are from those of A.
+
+    A's values are rounded to B's dtype first, to nearest, ties to even; where that is A's own, or
+    one that holds all of A's values, they stay as they are. Distances are numbers of codes of B's
+    dtype between the two: neighbouring values are 1 apart, zeros of both signs are one value.
+    An element has one where both are finite and B's dtype has a finite value for A's.
+
+    Attributes:
+        count: elements compared.
+        differing_count: elements whose code in B is another one than expected, and those that are
+            out of range; where the dtypes differ, a NaN for a NaN is as expected.
+        beyond_count: of these, those that are further apart than the tolerance, and all whose NaN
+            or infinity appeared or vanished, or that are out of range.
+        max_distance: the largest distance, 0 where all bits are equal; else None where no element
+            has one.
+        mean_distance: the mean of all distances, zeros among them.
+        nan_appeared_count, nan_vanished_count: NaNs in B alone, and in A alone.
+        inf_appeared_count, inf_vanished_count: infinities in B alone, and in A alone. One that
+            changed its sign is both.
+        out_of_range_count: finite values of A that round to no finite value of B's dtype, whatever
+            B has there.
+        nan_bits_count: NaNs in both with other bits; None where the dtypes differ.
+        zero_sign_count: zeros in both with other signs.
+        max_abs_error, max_rel_error, max_error_ulp, rms_error, sqnr_db: the metrics of those names
+            in `fpx.report.metrics`, of b against a; None where B holds integers.
+        max_distance_spot: the first element that is so far apart; None where none is apart.
+        first_lost_spot: the first element whose NaN or infinity appeared or vanished, or that is
+            out of range.
+    """
+
+    count: int
+    differing_count: int = 0
+    beyond_count: int = 0
+    max_distance: int | None = None
+    mean_distance: float | None = None
+    nan_appeared_count: int = 0
+    nan_vanished_count: int = 0
+    inf_appeared_count: int = 0
+    inf_vanished_count: int = 0
+    out_of_range_count: int = 0
+    nan_bits_count: int | None = 0
+    zero_sign_count: int = 0
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    max_error_ulp: float | None = None
+    rms_error: float | None = None
+    sqnr_db: float | None = None
+    max_distance_spot: Spot | None = None
+    first_lost_spot: Spot | None = None
+
+    @property
+    def loses_range(self) -> bool:
+        """Whether a NaN or infinity appeared or vanished, or a value is out of range."""
+        return any(getattr(self, name) for name, _ in LOSSES)
+
+
+LOSSES = (
+    ("nan_appeared_count", "{} became NaN"),
+    ("nan_vanished_count", "{} no longer NaN"),
+    ("inf_appeared_count", "{} became inf"),
+    ("inf_vanished_count", "{} no longer inf"),
+    ("out_of_range_count", "{} out of range"),
+)
+"""Counts that no tolerance covers, and how each is said."""
+
+_FOUND = tuple(item.name for item in fields(Comparison))
+
+
+@dataclass(frozen=True)
+class DiffRow:
+    """A tensor of A and what became of it in B, or a tensor that B alone has.
+
+    Attributes:
+        a, b: the tensor on both sides; None where there is none.
+        outcome: what became of it.
+        comparison: how far apart the values are; None where they were not compared.
+    """
+
+    a: Side | None
+    b: Side | None
+    outcome: Change
+    comparison: Comparison | None = None
+
+    @property
+    def side(self) -> Side:
+        """The tensor in A; in B where A has none."""
+        side = self.a or self.b
+        assert side is not None
+        return side
+
+    @property
+    def tensor(self) -> str:
+        """Its name there."""
+        return self.side.tensor
+
+    @property
+    def title(self) -> str:
+        """Which row it is, on one line."""
+        return f"{self.side.source} {self.side.tensor}"
+
+    @property
+    def converted(self) -> bool:
+        """Whether the dtypes differ."""
+        return self.a is not None and self.b is not None and self.a.dtype != self.b.dtype
+
+    def identity(self) -> dict[str, JsonValue]:
+        """The keys of its JSON entry that tell which row it is."""
+        return {"tensor": self.tensor, "a": to_json(self.a), "b": to_json(self.b)}
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its JSON entry: both tensors, the outcome, the numbers and the spots."""
+        found = self.comparison
+        return {
+            **self.identity(),
+            "outcome": self.outcome.value,
+            **{name: None if found is None else to_json(getattr(found, name)) for name in _FOUND},
+        }
+
+    def badness(self) -> tuple[float, ...]:
+        """Sort key: tensors that are not there first, then the largest difference."""
+        if self.outcome in STRUCTURE:
+            return (0, STRUCTURE.index(self.outcome))
+        found = self.comparison
+        assert found is not None
+        return (
+            1,
+            -COMPARED.index(self.outcome),
+            -int(found.loses_range),
+            -(found.max_distance or 0),
+            -found.differing_count,
+        )
+
+
+_PARTS = {"a": Side, "b": Side, "max_distance_spot": Spot, "first_lost_spot": Spot}
+
+
+def _whole(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """An entry in which what is not there has all its keys, so that a table has all its columns."""
+    for key, kind in _PARTS.items():
+        entry[key] = entry[key] or {part.name: None for part in fields(kind)}
+    return entry
+
+
+def outcome_of(found: Comparison, converted: bool) -> Change:
+    """What a comparison says.
+
+    Args:
+        found: of both tensors.
+        converted: whether their dtypes differ.
+    """
+    if found.beyond_count:
+        return Change.DIFFERS
+    if found.max_distance:
+        return Change.WITHIN_TOLERANCE
+    if converted:
+        return Change.CONVERTED
+    return Change.SAME_VALUES if found.differing_count else Change.EQUAL
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """What every tensor must pass: it is there, in its shape, and no value is beyond the tolerance.
+
+    Attributes:
+        tolerance_ulp: the most codes between two values that pass.
+        allow_renamed: whether a tensor of the same content and another name passes.
+    """
+
+    tolerance_ulp: int = 0
+    allow_renamed: bool = False
+
+    @property
+    def text(self) -> str:
+        """`tolerance_ulp=0`."""
+        return f"tolerance_ulp={self.tolerance_ulp}"
+
+    def value(self, row: DiffRow) -> int | None:
+        """The largest distance; None where the values were not compared."""
+        return None if row.comparison is None else row.comparison.max_distance
+
+    def fails(self, row: DiffRow) -> bool:
+        """Whether the row fails. What cannot be read is no failure but an error."""
+        if row.outcome is Change.RENAMED:
+            return not self.allow_renamed
+        return row.outcome in (Change.DIFFERS, Change.RESHAPED, Change.MISSING, Change.EXTRA)
+
+    def reason(self, row: DiffRow) -> str:
+        """Why a row fails: `3 of 10 values differ, by up to 12 codes`."""
+        if row.outcome is Change.MISSING:
+            return "missing in B"
+        if row.outcome is Change.EXTRA:
+            return "in B alone"
+        assert row.a is not None
+        assert row.b is not None
+        if row.outcome is Change.RENAMED:
+            return f"renamed to {quoted(row.b.tensor)} (`allow_renamed=True` allows that)"
+        if row.outcome is Change.RESHAPED:
+            return f"shape {list(row.a.shape)} became {list(row.b.shape)}"
+        found = row.comparison
+        assert found is not None
+        start = f"{found.beyond_count:,} of {found.count:,} values differ"
+        return ", ".join([start, *how_far(found)])
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its parts."""
+        return {"check": self.text, **to_json(self)}
+
+
+def how_far(found: Comparison) -> list[str]:
+    """What is wrong with values, in words: the largest distance, and what is lost."""
+    far = [f"by up to {counted(found.max_distance, 'code')}"] if found.max_distance else []
+    counts = [(getattr(found, name), text) for name, text in LOSSES]
+    return far + [text.format(f"{count:,}") for count, text in counts if count]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 code`, `1,200 codes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DiffReport(Report):
+    """Two checkpoints, tensor by tensor.
+
+    Attributes:
+        rows: one per tensor, in A's order; then those of B alone, in B's.
+        a, b: how the two are called.
+        check: what every tensor must pass.
+        details: what produced the numbers.
+        errors: one line for each file or tensor that could not be read; the rest was still done.
+        notes: one line per tensor that was passed over or is stored in a special way.
+        passed_over: how many of them tell of what was not compared.
+        partial: whether the work was interrupted: then the tensors that were not compared have no
+            row, and of the last one only a part may have been read.
+    """
+
+    schema: ClassVar[str] = "fpx.diff/1"
+
+    rows: tuple[DiffRow, ...]
+    a: str
+    b: str
+    check: Unchanged
+    details: Environment
+    errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    passed_over: int = 0
+    partial: bool = False
+
+    @once
+    def counts(self) -> Mapping[Change, int]:
+        """The tensors of each outcome."""
+        return Counter(row.outcome for row in self.rows)
+
+    def parts(self) -> tuple[DiffRow, ...]:
+        """The rows."""
+        return self.rows
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry per row."""
+        return [row.to_dict() for row in self.rows]
+
+    def environment(self) -> dict[str, JsonValue]:
+        """What produced the numbers."""
+        return self.details.to_dict()
+
+    def beside(self) -> dict[str, JsonValue]:
+        """The answer, counts of outcomes, errors, notes, the check and its failures."""
+        return {
+            "equal": self.equal,
+            "answer": self.answer,
+            "counts": {outcome.value: self.counts[outcome] for outcome in Change},
+            "errors": list(self.errors),
+            "notes": list(self.notes),
+            "passed_over": self.passed_over,
+            "partial": self.partial,
+            **gate((self.check,), self.failures()),
+        }
+
+    def table(self) -> Table:
+        """A row for each of `rows`; the columns are always the same."""
+        return table_of(_whole(row.to_dict()) for row in self.rows)
+
+    def about(self) -> str:
+        """The answer."""
+        return self.answer
+
+    @property
+    def equal(self) -> bool:
+        """Whether every tensor is equal, bit for bit, and nothing was left out."""
+        return self.counts[Change.EQUAL] == len(self.rows) and not (self.partial or self.errors)
+
+    def worst_first(self) -> list[DiffRow]:
+        """The rows, the worst first."""
+        return sorted(self.rows, key=DiffRow.badness)
+
+    def failures(self) -> list[Failure[DiffRow]]:
+        """The rows that fail, the worst first."""
+        return failures(self.worst_first(), (self.check,))
+
+    @property
+    def answer(self) -> str:
+        """What there is to say, in a sentence."""
+        counts = self.counts
+        compared = sum(counts[outcome] for outcome in COMPARED)
+        if not self.rows:
+            return "No tensor was compared."
+        rest = ", ".join(
+            f"{counts[outcome]:,} {outcome.value}" for outcome in STRUCTURE if counts[outcome]
+        )
+        if counts[Change.DIFFERS]:
+            found = self._different(compared) + (rest and f"; {rest}")
+        elif not compared:
+            found = f"No two tensors of one name and shape: {rest}"
+        else:
+            alike = self._alike(compared)
+            found = f"{rest}; otherwise {alike[0].lower()}{alike[1:]}" if rest else alike
+        if self.passed_over:
+            found += f"; {self.passed_over:,} passed over, see the notes"
+        return f"{found}."
+
+    def _different(self, compared: int) -> str:
+        """How many tensors differ, the worst of them, and how far off it is."""
+        count = self.counts[Change.DIFFERS]
+        row = next(row for row in self.worst_first() if row.outcome is Change.DIFFERS)
+        assert row.comparison is not None
+        name, far = escape(row.tensor), ", ".join(how_far(row.comparison))
+        if compared == 1:
+            return f"{name} differs: {far}"
+        differ = "differ: worst" if count > 1 else "differs:"
+        return f"{count:,} of {compared:,} tensors {differ} {name}, {far}"
+
+    def _alike(self, compared: int) -> str:
+        """How many tensors are equal, and in what way."""
+        counts, tensors = self.counts, counted(compared, "tensor")
+        if counts[Change.EQUAL] == compared:
+            return f"Equal: {tensors}, bit for bit"
+        furthest = max(
+            (row.comparison.max_distance or 0 for row in self.rows if row.comparison), default=0
+        )
+        conversions = dict.fromkeys(
+            f"{row.a.dtype} to {row.b.dtype}"
+            for row in self.rows
+            if row.outcome is Change.CONVERTED and row.a and row.b
+        )
+        ways = {
+            Change.EQUAL: "bit for bit",
+            Change.SAME_VALUES: "but for signs of zeros and bits of NaNs",
+            Change.CONVERTED: f"correctly rounded from {' and '.join(conversions)}",
+            Change.WITHIN_TOLERANCE: f"up to {counted(furthest, 'code')} apart",
+        }
+        said = {how: counts[outcome] for outcome, how in ways.items() if counts[outcome]}
+        what = [how if count == compared else f"{count:,} {how}" for how, count in said.items()]
+        within = f"Within {counted(self.check.tolerance_ulp, 'code')}"
+        start = within if counts[Change.WITHIN_TOLERANCE] else "No difference"
+        return f"{start}: {tensors}, {', '.join(what)}"

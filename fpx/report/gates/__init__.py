@@ -1,0 +1,1 @@
+"""What is asked of a report: conditions, exceptions to them, an older report."""

@@ -1,0 +1,53 @@
+"""The hooks of .pre-commit-hooks.yaml: their commands run, and they are for every tensor file."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from fpx.cli.app import COMMANDS
+from fpx.tensors.files.kinds import SUFFIXES
+from tests.examples import ROOT
+from tests.helpers import call
+
+
+def hooks() -> dict[str, dict[str, str]]:
+    """Id -> the keys of the hook; values as they are written."""
+    text = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    return {
+        part.splitlines()[0]: dict(re.findall(r"^ {2}(\w+): (.*)$", part, re.MULTILINE))
+        for part in text.split("- id: ")[1:]
+    }
+
+
+def test_their_names() -> None:
+    assert set(hooks()) == {"fpx-cast-compare", "fpx-inspect"}
+
+
+@pytest.mark.parametrize("name", hooks())
+def test_they_are_for_every_kind_of_file(name: str) -> None:
+    files = re.compile(hooks()[name]["files"].strip("'"))
+    assert all(files.search(f"a/model{suffix}") for suffix in SUFFIXES)
+    assert not files.search("a/model.py")
+    assert set(re.findall(r"\w+", files.pattern)) == {suffix[1:] for suffix in SUFFIXES}
+
+
+@pytest.mark.parametrize("name", hooks())
+def test_they_run(name: str, tmp_path: Path) -> None:
+    hook = hooks()[name]
+    program, command = hook["entry"].split()
+    assert program == "fpx"
+    assert command in COMMANDS
+    good, bad = tmp_path / "good.pt", tmp_path / "bad.pt"
+    torch.save({"w": torch.ones(3)}, good)
+    torch.save({"w": torch.tensor([1e6])}, bad)
+    args = json.loads(hook["args"])
+    assert call(command, *args, good, good)[0] == 0
+    code, _, err = call(command, *args, good, bad)
+    assert code == (command == "cast-compare"), err
+    bad.write_bytes(b"damaged")
+    assert call(command, *args, bad)[0] == 2
