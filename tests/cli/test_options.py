@@ -78,4 +78,6 @@ def test_every_option_is_tried(command: str) -> None:
     assert found is not None
     options = {name for item in found.params for name in item.opts if name.startswith("--")}
     tried = {option.split()[0] for name, _, option in CASES if name == command}
-    assert options - {"--help"} == tried
+    assert (
+        options - {"--help", "--config", "--no-config"} == tried
+    )  # those: tests/cli/test_config.py
