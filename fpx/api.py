@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.formats import FormatsReport
-    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport
+    from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
     from fpx.report.survey import Survey
@@ -322,31 +322,35 @@ def inspect(
     tensor: str | None = None,
     index: tuple[int, ...] | None = None,
     top: int | None = None,
+    layout: bool = False,
     stats: bool = False,
+    axis: int | None = None,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     baseline: str | PathLike[str] | None = None,
-) -> InspectReport | LayoutReport | ExtremesReport | DecodeReport:
-    """What is in a file or in memory: dtypes, shapes, strides, who shares a storage with whom.
+) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport:
+    """What is in a file or in memory: dtypes, sizes, metadata, shapes, strides, shared storages.
 
     Args:
         source: the path of a tensor file, of a directory of them or of an index of shards; a torch
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; or a list of
             all these.
-        tensor: the name of one tensor: how it lies in its storage.
+        tensor: the name of one tensor: its values, or the corners of a large one.
         index: of that tensor, one element down to its bits.
         top: of that tensor, so many of the largest, the smallest and the closest to zero.
+        layout: how that tensor lies in its storage.
         stats: whether to read the values too, of all tensors or of that one.
+        axis: with `stats`, the channel along this axis that sticks out; -1 is the last axis.
         include, exclude: patterns of tensor names: globs, or `re:` and a regular expression.
         baseline: the path of an older report, saved with --json: what got worse since then is among
             the report's `failures()`.
 
     Returns:
-        An `InspectReport`; with `tensor` a `LayoutReport`, with `index` a `DecodeReport`, with
-        `top` an `ExtremesReport`.
+        An `InspectReport`; with `tensor` a `TensorReport`, with `layout` a `LayoutReport`, with
+        `index` a `DecodeReport`, with `top` an `ExtremesReport`.
 
     Raises:
-        FpxError: the source cannot be read, there is no such tensor or element, or arguments
+        FpxError: the source cannot be read, there is no such tensor, element or axis, or arguments
             exclude each other.
     """
     from fpx.measure.inspect import inspect as look
@@ -359,7 +363,9 @@ def inspect(
         tensor=tensor,
         index=index,
         top=top,
+        layout=layout,
         stats=stats,
+        axis=axis,
         include=_each(include),
         exclude=_each(exclude),
     )

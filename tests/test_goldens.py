@@ -33,9 +33,10 @@ JSON = {
     "table": "table binary3p2se",
     "distance": "distance 1 2 --dtype bf16",
     "bits": "bits bytes --dtype bf16 --count 3",
-    "inspect": "inspect views.pt --stats",
+    "inspect": "inspect views.pt model.safetensors --stats --axis -1",
     "inspect-top": "inspect x.npy --tensor x --top 2",
-    "inspect-layout": "inspect views.pt --tensor t",
+    "inspect-layout": "inspect views.pt --tensor t --layout",
+    "inspect-tensor": "inspect model.safetensors --tensor a.weight --stats --axis 1",
     "inspect-element": "inspect x.npy --tensor x --index 1",
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
@@ -47,7 +48,11 @@ JSON = {
 SCREENS = {
     "decode": "decode 3.14",
     "decode-one": "decode 1e-40 --dtype bf16",
+    "decode-large": "decode 1e30",
+    "decode-float128": "decode 0.1 --dtype float128",
     "decode-all": "decode 1e-40 --dtype all",
+    "decode-rows": "decode 1 -3.14 1e30 --dtype fp32",
+    "decode-rows-formats": "decode 1 -3.14 --overflow saturate",
     "decode-libraries": "decode 257.00001 --dtype bf16 --libraries",
     "encode": "encode 1 -inf --dtype fp16 --output bin",
     "range": "range",
@@ -59,8 +64,11 @@ SCREENS = {
     "bits": "bits bytes --dtype bf16",
     "inspect": "inspect views.pt model.safetensors",
     "inspect-stats": "inspect x.npy --stats",
+    "inspect-axis": "inspect model.safetensors --stats --axis 1",
+    "inspect-tensor": "inspect large.npy --tensor large --stats",
+    "inspect-groups": "inspect layers.safetensors",
     "inspect-top": "inspect x.npy --tensor x --top 2",
-    "inspect-layout": "inspect views.pt --tensor t",
+    "inspect-layout": "inspect views.pt --tensor t --layout",
     "cast-compare": "cast-compare x.npy model.safetensors",
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
@@ -70,7 +78,7 @@ SCREENS = {
 }
 """Name -> the command whose screen it is, at each of WIDTHS."""
 
-WIDTHS = (80, 120)
+WIDTHS = (60, 80, 120)
 
 
 def write_files(folder: Path) -> None:
@@ -79,6 +87,9 @@ def write_files(folder: Path) -> None:
     np.save(folder / "x.npy", x)
     small = torch.tensor([[1.0, 3e-6], [-2.0, 1e5]])
     save_file({"a.weight": small, "b.bias": torch.ones(3).bfloat16()}, folder / "model.safetensors")
+    np.save(folder / "large.npy", np.arange(600.0).reshape(20, 30) / 7)
+    layers = {f"layer.{n}.{name}.weight": torch.ones(4, 4) for n in range(3) for name in "qkv"}
+    save_file({**layers, "layer.2.extra": small}, folder / "layers.safetensors", {"format": "pt"})
     arrays: dict[str, Any] = {
         "a.weight": np.array([[1.0, 3e-6], [-2.000001, 65519.0]], np.float16),
         "b.gain": np.ones(3, np.float32),

@@ -9,7 +9,11 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
+
+from tests.writers import gguf
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
@@ -39,7 +43,7 @@ MAY_USE: Mapping[str, set[str]] = {
 }
 _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
-    "tensors": _NUMBERS | {"safetensors", "h5py"},
+    "tensors": _NUMBERS | {"h5py"},
     "casts": _NUMBERS,
     "measure": _NUMBERS,
     "conformance": _NUMBERS,
@@ -190,6 +194,16 @@ def test_no_room_is_the_house() -> None:
     assert max(lines.values()) <= sum(lines.values()) / 5
 
 
+# What lists a header, of the rooms that work on tensors. These import torch inside the functions
+# that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
+LISTING = {
+    "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
+    "fpx.tensors.files.gguf_file", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
+    "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.measure.inspect",
+    "fpx.render.inspect",
+}  # fmt: skip
+
+
 HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors")
 
 
@@ -212,13 +226,38 @@ def loaded(command: str) -> set[str]:
     ],
 )  # fmt: skip
 def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
-    assert (
-        loaded(f"import sys; sys.argv = ['fpx', *{args!r}]; import fpx.cli; fpx.cli.main()")
-        == set()
-    )
+    assert loaded(_run(*args)) == set()
 
 
-@pytest.mark.parametrize("table", sorted(LIGHT))
+def files(folder: Path) -> dict[str, Path]:
+    """A file of each kind whose header is read without a library of tensors."""
+    found = {name: folder / f"x.{name}" for name in ("safetensors", "npy", "npz", "gguf")}
+    save_file({"x": np.ones((2, 3), np.float32)}, found["safetensors"], {"format": "np"})
+    np.save(found["npy"], np.ones(3))
+    np.savez(found["npz"], x=np.ones(3))
+    found["gguf"].write_bytes(gguf({"x": (0, (1,), bytes(4)), "q": (12, (256,), bytes(144))}))
+    return found
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--csv", "--include", "x"]], ids=str)
+@pytest.mark.parametrize("kind", ["safetensors", "npy", "npz", "gguf", "folder"])
+def test_headers_are_listed_without_a_tensor_library(
+    kind: str, more: list[str], tmp_path: Path
+) -> None:
+    made = files(tmp_path)
+    path = made.get(kind, tmp_path)
+    assert loaded(_run("inspect", str(path), *more)) == set()
+
+
+def test_values_are_read_with_one(tmp_path: Path) -> None:
+    assert "torch" in loaded(_run("inspect", str(files(tmp_path)["npy"]), "--stats"))
+
+
+def _run(*args: str) -> str:
+    return f"import sys; sys.argv = ['fpx', *{args!r}]; import fpx.cli; fpx.cli.main()"
+
+
+@pytest.mark.parametrize("table", sorted(LIGHT | LISTING))
 def test_tables_load_no_tensor_library(table: str) -> None:
     assert loaded(f"import {table}") == set()
 

@@ -22,6 +22,7 @@ from fpx.cli.failures import (
     speak_of,
     usage_message,
 )
+from fpx.cli.output import remember_command_line
 from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
 from fpx.words import did_you_mean, quoted
@@ -119,6 +120,7 @@ class FpxGroup(TyperGroup):
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
         speak_of("fpx", self.params)
+        remember_command_line(sys.argv[1:] if args is None else args)
         try:
             with failures_explained():  # those of help too
                 code = super().main(

@@ -10,7 +10,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import note
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.core.packing import Packing
 from fpx.report.bits import BitsReport, bits_stream, read_chunks
 
@@ -40,7 +40,7 @@ def bits(
             show_default=False,
         ),
     ] = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Decode raw bytes as a hex dump does: offset, codes, and what they stand for.
 

@@ -14,6 +14,7 @@ from fpx.cli import options
 from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_format, find_formats
 from fpx.errors import InputError
@@ -153,7 +154,7 @@ def cast_compare(
         bool,
         typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Say which tensors fit a format, where others overflow or underflow, and by how much.
 

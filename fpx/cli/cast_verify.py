@@ -10,6 +10,7 @@ from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, LAYOUTS, REFERENCES
 from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.names import find_formats
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
@@ -96,7 +97,7 @@ def cast_verify(
         ),
     ] = None,
     baseline: options.Baseline = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Prove what casts do: compare them with correct rounding, bit for bit.
 

@@ -277,9 +277,9 @@ def _options(params: Iterable[Any]) -> dict[str, Any]:
 
 def _without() -> set[str]:
     """Parameters that a file does not set: what stdout carries, and what else is written."""
-    from fpx.render.writers import WRITERS
+    from fpx.render.writers import OPTIONS
 
-    return {*_WITHOUT, *WRITERS}
+    return {*_WITHOUT, *(form.name for form in OPTIONS)}
 
 
 def _like(name: str, names: Sequence[str]) -> str:

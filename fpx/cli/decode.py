@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import note
-from fpx.cli.output import collected, show
+from fpx.cli.output import SCREEN, Output, collected, show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
 from fpx.core.names import ALL, find_formats
@@ -58,7 +58,7 @@ def decode(
             help="Also cast with torch, numpy and ml_dtypes, and say where and why they differ.",
         ),
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
 
@@ -100,7 +100,7 @@ def decode(
             from fpx.report.survey import survey
 
             found = survey(literal, formats, modes, overflow)
-            if how != "text":  # which says so itself
+            if how.form != "text":  # which says so itself
                 for name, reason in found.refused:
                     note(f"{name} is left out: {reason}")
             return found
@@ -111,12 +111,12 @@ def decode(
         return Reports(items) if dtype else Comparison(items)
 
     draw = None
-    if not (libraries or surveyed) and how == "text" and (len(values) > 1 or "-" in values):
+    if not (libraries or surveyed) and (len(values) > 1 or "-" in values):
         from fpx.render.decode import DecodeRows
 
         draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
-    show(collected(reports) if how == "json" else reports, how, draw)
+    show(collected(reports) if how.form == "json" else reports, how, draw)
 
 
 def _rounding(name: str) -> Rounding:

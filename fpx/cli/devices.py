@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 
 
 @options.output_forms
@@ -20,7 +20,7 @@ def devices(
         ),
     ] = None,
     size: Annotated[int, typer.Option(help="Elements that rates are measured with.")] = 1 << 22,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Show the devices here, and what torch can do with each format on them.
 

@@ -8,6 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.failures import finish
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.report.diff import DiffReport
@@ -66,7 +67,7 @@ def diff(
             show_default=False,
         ),
     ] = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Compare two checkpoints, or one before and after a conversion, tensor by tensor.
 

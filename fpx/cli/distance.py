@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
 from fpx.core.names import find_formats
@@ -22,7 +22,7 @@ def distance(
     second: Annotated[str, typer.Argument(metavar="B", help="As for decode.", show_default=False)],
     dtype: options.Formats = None,
     read_as: options.Meaning = ReadAs.AUTO,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Count the values between two numbers (the distance in ulps), and their exact difference.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.output import collected, show
+from fpx.cli.output import SCREEN, Output, collected, show
 from fpx.cli.values import read_values
 from fpx.core.literals import ReadAs
 from fpx.core.policy import Overflow, Rounding
@@ -31,7 +31,7 @@ def encode(
         Notation, typer.Option("--output", help="Write codes as 0x4049, 0b0100… or 16457.")
     ] = Notation.HEX,
     read_as: options.Meaning = ReadAs.AUTO,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Print the code of each number, one per line and nothing else.
 
@@ -48,4 +48,4 @@ def encode(
         EncodeReport.of(literal, spec, rounding, overflow)
         for literal in read_values(values, read_as)
     )
-    show(collected(reports) if how == "json" else reports, how, lambda item: item.text(output))
+    show(collected(reports) if how.form == "json" else reports, how, lambda item: item.text(output))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer.main
 
-from fpx.cli.output import show
+from fpx.cli.output import NO_ROOM, Output, deliver
 from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
 from fpx.words import did_you_mean, escape, quoted
@@ -103,8 +102,11 @@ def usage_message(error: Any) -> str:
     command = error.ctx.command_path if getattr(error, "ctx", None) else _path[0]
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
-    if getattr(error, "possibilities", None) is not None:
-        given = error.option_name
+    given = getattr(error, "option_name", None)
+    extra = _EXTRA.fullmatch(message)
+    if extra is not None:  # where numbers such as -1 are no options, others are none either
+        given = next((word for word in extra[1].split() if word.startswith("--")), None)
+    if given is not None and (extra is not None or type(error).__name__ == "NoSuchOption"):
         message = f"no such option: {quoted(given)}{meant_option(given)}"
     choice = _CHOICE.fullmatch(message)
     if choice is not None:
@@ -124,8 +126,7 @@ def usage_message(error: Any) -> str:
 # of click, about an option that takes one of some values
 _CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
 
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 
 
 def _drop_output() -> None:
@@ -149,7 +150,7 @@ def failures_explained() -> Iterator[None]:
         _drop_output()  # the reader has had enough
         raise typer.Exit(0) from None
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             _explain_bug(error)
         _trace()
         _drop_output()
@@ -175,7 +176,7 @@ def _trace() -> None:
 
 def finish(
     report: Report,
-    how: str,
+    how: Output,
     *,
     draw: Callable[[Any], Any] | None = None,
     took: str | None = None,
@@ -203,9 +204,9 @@ def finish(
         sys.stderr.write(f"fpx: auto took {escape(took)}\n")
     for line in notes:
         note(line)
-    show(report, how, draw)
-    for error in errors:
-        complain(error)
+    problems = [*deliver(report, how, draw), *errors]
+    for problem in problems:
+        complain(problem)
     if interrupted is not None:
         complain(interrupted)
         raise typer.Exit(INTERRUPTED)
@@ -215,7 +216,7 @@ def finish(
         complain(failure.text)
     if len(failures) > _FAILURES_SHOWN:
         complain(f"and {len(failures) - _FAILURES_SHOWN} more")
-    if errors:
+    if problems:
         raise typer.Exit(InputError.exit_code)
     if unchecked:
         raise typer.Exit(UnavailableError.exit_code)

@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.core.names import ALL, find_formats
 from fpx.report.formats import FormatsReport, NamesReport
 
@@ -24,7 +24,7 @@ def formats(
             show_default=False,
         ),
     ] = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """List formats: layout, special values, other names, libraries that have them, source.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fpx.cli import options
 from fpx.cli.failures import finish
+from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.errors import InputError
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @options.output_forms
@@ -27,15 +31,29 @@ def inspect(
     ],
     stats: Annotated[
         bool,
-        typer.Option("--stats", help="Read the values too: range, zeros, subnormals, exponents."),
+        typer.Option(
+            "--stats",
+            help="Read the values too: range, smallest non-zero magnitude, mean, standard "
+            "deviation, zeros, subnormals, exponents.",
+        ),
     ] = False,
+    axis: Annotated[
+        int | None,
+        typer.Option(
+            "--axis",
+            metavar="N",
+            help="With --stats: the channel along axis N whose largest magnitude sticks out; -1 is "
+            "the last axis.",
+            show_default=False,
+        ),
+    ] = None,
     tensor: Annotated[
         str | None,
         typer.Option(
             "--tensor",
             metavar="NAME",
-            help="One tensor: how size, offset and stride map to its storage; with --stats, its "
-            "values too.",
+            help="One tensor: its values, or the corners of a large one; with --stats, its "
+            "statistics.",
             show_default=False,
         ),
     ] = None,
@@ -57,21 +75,35 @@ def inspect(
             show_default=False,
         ),
     ] = None,
+    layout: Annotated[
+        bool,
+        typer.Option(
+            "--layout",
+            help="With --tensor: how size, offset and stride map to its storage.",
+        ),
+    ] = False,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="A line for each tensor, not for each group of names."),
+    ] = False,
     include: options.Include = None,
     exclude: options.Exclude = None,
     baseline: options.Baseline = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
-    """Show what is in tensor files: names, dtypes, shapes, strides, shared storages.
+    """Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.
 
-    Headers alone are read, where the format allows that.
+    Headers alone are read, where the format allows that. Tensors whose names differ in numbers only
+    have one line; --json and --csv have each.
 
     [bold]Examples[/bold]
 
     \b
     fpx inspect model.safetensors
     fpx inspect checkpoint.pt --stats --include '*.weight'
-    fpx inspect points.pt --tensor transposed
+    fpx inspect model.safetensors --stats --axis 0
+    fpx inspect model.safetensors --tensor lm_head.weight
+    fpx inspect points.pt --tensor transposed --layout
     fpx inspect model.safetensors --tensor lm_head.weight --index 3,4
     fpx inspect model.safetensors --tensor lm_head.weight --top 10
     """
@@ -82,6 +114,7 @@ def inspect(
     older = options.older(baseline, InspectReport.schema)
 
     from fpx.measure.inspect import inspect as look
+    from fpx.render.inspect import inspect_tables
 
     with ProgressBar("reading") as progress:
         report = look(
@@ -89,7 +122,9 @@ def inspect(
             tensor=tensor,
             index=None if index is None else _index(index),
             top=top,
+            layout=layout,
             stats=stats,
+            axis=axis,
             include=include or (),
             exclude=exclude or (),
             progress=progress,
@@ -99,8 +134,18 @@ def inspect(
     if older is not None:
         report = report.since(older)
     since = () if report.baseline is None else report.baseline.lines()
-    notes = [*report.notes, *since]
-    return finish(report, how, notes=notes, errors=report.errors, failures=report.failures())
+
+    def draw(shown: InspectReport) -> RenderableType:
+        return inspect_tables(shown, every=every)
+
+    return finish(
+        report,
+        how,
+        draw=draw,
+        notes=[*report.notes, *since],
+        errors=report.errors,
+        failures=report.failures(),
+    )
 
 
 def _index(text: str) -> tuple[int, ...]:

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import find_format
+from fpx.core.names import NAMES, find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
-from fpx.errors import InputError
+from fpx.errors import FpxError, InputError
 from fpx.words import did_you_mean, listed, quoted
 
 if TYPE_CHECKING:
+    from fpx.render.writers import Writer
     from fpx.report.gates.baseline import Baseline as OlderReport
 
 
 def complete_format(incomplete: str) -> list[str]:
-    """Shell completion: names of formats that start so, or aliases where no name does."""
-    names = [name for name in FORMATS if name.startswith(incomplete)]
-    aliases = (alias for spec in FORMATS.values() for alias in spec.aliases)
-    return names or [alias for alias in aliases if alias.startswith(incomplete)]
+    """Shell completion: formats whose names start so, or other names of theirs where none does."""
+    full = [name for name in FORMATS if name.startswith(incomplete)]
+    return full or [name for name in NAMES if name.startswith(incomplete)]
 
 
 SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
@@ -153,33 +154,63 @@ def find_one_format(names: list[str]) -> FormatSpec:
 
 
 def output_forms(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with an option for each output form: `--json`, `--csv` and the others.
+    """A command with the options that say where its results go: `--json`, `--save` and the like.
 
     Args:
-        command: has a parameter `how: str`, which gets the name of the form: `text` without any.
+        command: has a parameter `how: Output`; its name is that of a function.
     """
-    from fpx.render.writers import WRITERS
+    from fpx.render.writers import OPTIONS, savable
 
+    name = command.__name__.replace("_", "-")
+    forms = [form.name for form in OPTIONS]
+    added = {
+        **{form.name: (bool, False, typer.Option(f"--{form.name}", help=form.help))
+           for form in OPTIONS},
+        "save": (list[str] | None, None, typer.Option(
+            "--save", metavar="FILE", help=_save_help(savable(name)), show_default=False)),
+        "github": (bool, False, typer.Option(
+            "--github", help="In a workflow of GitHub: annotate what fails (on stderr), and append "
+            "to the job's summary.")),
+    }  # fmt: skip
     signature = inspect.signature(command, eval_str=True)
     parameters = [item for item in signature.parameters.values() if item.name != "how"]
-    forms = [name for name in WRITERS if name != "text"]
-    for name in forms:
-        option = typer.Option(f"--{name}", help=WRITERS[name].help)
-        parameters.append(
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=False,
-                annotation=Annotated[bool, option],
-            )
-        )  # fmt: skip
+    parameters += [
+        inspect.Parameter(
+            option, inspect.Parameter.KEYWORD_ONLY, default=default,
+            annotation=Annotated[kind, settings],
+        )
+        for option, (kind, default, settings) in added.items()
+    ]  # fmt: skip
 
     def with_form(**given: Any) -> None:
-        chosen = [name for name in forms if given.pop(name)]
+        chosen = [form for form in forms if given.pop(form)]
         if len(chosen) > 1:
-            named = " and ".join(f"--{name}" for name in chosen)
+            named = " and ".join(f"--{form}" for form in chosen)
             raise InputError(f"{named} exclude each other: choose one")
-        command(**given, how=chosen[0] if chosen else "text")
+        form = chosen[0] if chosen else "text"
+        how = Output.of(form, given.pop("save") or (), given.pop("github"), name)
+        try:
+            command(**given, how=how)
+        except FpxError as error:
+            if how.github:
+                tell_github_of_error(error)
+            raise
 
     found: Any = functools.update_wrapper(with_form, command)
     found.__signature__ = signature.replace(parameters=parameters)
     found.__annotations__ = {item.name: item.annotation for item in parameters}
     return with_form
+
+
+def _save_help(forms: Iterable[Writer]) -> str:
+    common = listed(form.suffix for form in forms if not form.command)
+    own = "".join(
+        f" A file named {form.suffix[1:]}, or ending in {form.suffix}: "
+        f"{form.help[0].lower()}{form.help[1:]}"
+        for form in forms
+        if form.command
+    )
+    return (
+        "Write the results to a file too, whole or not at all; repeat for several. Its suffix says "
+        f"in which form: {common}.{own}"
+    )

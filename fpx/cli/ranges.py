@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.core.names import ALL, find_format, find_formats
 from fpx.errors import InputError
 from fpx.report.base import Report
@@ -28,7 +28,7 @@ def ranges(
             show_default=False,
         ),
     ] = None,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Show the range and precision of formats: all of them, or those of --dtype.
 

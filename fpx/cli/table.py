@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.options import complete_format
-from fpx.cli.output import show
+from fpx.cli.output import SCREEN, Output, show
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
 from fpx.errors import InputError
@@ -40,7 +40,7 @@ def table(
     as_list: Annotated[
         bool, typer.Option("--list", help="One line per code, with its value.")
     ] = False,
-    how: str = "text",
+    how: Output = SCREEN,
 ) -> None:
     """Print all values of a format by exponent and fraction, or those around a value.
 
@@ -58,11 +58,11 @@ def table(
     spec = find_format(dtype)
     if around is None:
         report = TableReport.whole(spec)
-        if how == "text" and report.too_many is not None:
+        if how.form == "text" and report.too_many is not None:
             raise InputError(report.too_many)
     else:
         report = TableReport.around(DecodeReport.of(parse_literal(around), spec), count)
-    if how != "text":
+    if how.form != "text":
         show(report.in_parts(), how)
     elif as_list:
         from fpx.render.table import table_list

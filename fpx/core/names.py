@@ -17,6 +17,9 @@ def _names(row: FormatSpec) -> list[str]:
 
 _BY_ALIAS = {alias: row for row in _ROWS for alias in _names(row) if alias not in AMBIGUOUS}
 
+NAMES = tuple(_BY_ALIAS)
+"""Every name of a listed format, in lower case."""
+
 
 def find_format(name: str | FormatSpec) -> FormatSpec:
     """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `F8_E4M3`).
@@ -44,7 +47,7 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
 
     member = family_member(key)
     if member is None:
-        meant = did_you_mean(key, (*FORMATS, *_BY_ALIAS, ALL))
+        meant = did_you_mean(key, (*FORMATS, *NAMES, ALL))
         if meant:
             raise InputError(f"unknown format {quoted(name)}{meant} (fpx formats has all)")
         raise InputError(

@@ -15,9 +15,9 @@ def plain_text(report: Report) -> str:
     picture = renderable(report)
     if isinstance(picture, str):
         return picture
-    from fpx.render import writers
+    from fpx.render import screen
 
-    return writers.plain_text(picture).rstrip("\n")
+    return screen.plain_text(picture).rstrip("\n")
 
 
 def notebook(report: Report) -> dict[str, str]:

@@ -31,6 +31,7 @@ _DRAWN_BY = {
     "distance.Distances": "distance:distances_table",
     "inspect.InspectReport": "inspect:inspect_tables",
     "inspect.ExtremesReport": "inspect:extremes_table",
+    "inspect.TensorReport": "inspect:tensor_values",
     "inspect.LayoutReport": "inspect:layout_drawing",
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",

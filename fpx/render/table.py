@@ -68,7 +68,7 @@ def table_list(report: TableReport) -> RenderableType:
         bits = [row.split_bits] if spec.bits <= 24 else []
         style = "reverse" if row.code == report.centre else _STYLES.get(kind, "")
         value = legible(row.value, max(spec.max_digits10, 4), _LIST_SHOWN)
-        code = code_pieces(row.hex)
+        code = code_pieces(row.hex, 8)
         table.add_row(code, *bits, kind.value.replace("_", " "), value, style=style)
     if legible.rounds:
         title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)

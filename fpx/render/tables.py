@@ -142,9 +142,9 @@ class Pieces:
             yield Text(before + digits[start : start + line], self._style)
 
 
-def code_pieces(code: str) -> Pieces:
-    """A hexadecimal code, in pieces of eight digits where there is no room for all."""
-    return Pieces(code.removeprefix("0x"), 8, 8, "0x")
+def code_pieces(code: str, least: int = 16) -> Pieces:
+    """A hexadecimal code, of which `least` digits stay together where there is no room for all."""
+    return Pieces(code.removeprefix("0x"), 8, least, "0x")
 
 
 class SideBySide:
@@ -233,20 +233,26 @@ class Lines:
         yield line
 
     def _head(self, room: int) -> Iterator[Text]:
-        kept, out = list(self._widths), [name for name in self._first_out if name in self._widths]
-        left_out = []
-        while out and 1 + sum(self._widths[name] + 2 for name in kept) - 2 > room:
-            left_out.append(out.pop(0))
-            kept.remove(left_out[-1])
+        kept = list(self._widths)
+        going = [name for name in self._first_out if name in kept]
+        while going and self._need(kept) > room:
+            kept.remove(going.pop(0))
+        for name in reversed(self._first_out):  # what there is room for once others are gone
+            back = [item for item in self._widths if item in kept or item == name]
+            if self._need(back) <= room:
+                kept = back
         self._kept = kept
         yield self._title
-        if left_out:
-            yield _no_room(name for name in self._widths if name in left_out)
+        if len(kept) < len(self._widths):
+            yield _no_room(name for name in self._widths if name not in kept)
         yield Text()
         names = "  ".join(f"{name:{self._widths[name]}}" for name in kept)
         yield Text(f" {names.rstrip()}", "bold")
-        rule = sum(self._widths[name] + 2 for name in kept) - 2
-        yield Text(f" {'─' * min(rule, room - 1)}")
+        yield Text(f" {'─' * (min(self._need(kept), room) - 1)}")
+
+    def _need(self, names: Iterable[str]) -> int:
+        """The columns of a terminal that columns of the table need: a blank, gaps of two."""
+        return sum(self._widths[name] + 2 for name in names) - 1
 
 
 class _Line:

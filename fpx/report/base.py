@@ -67,6 +67,10 @@ class Report:
         """What the JSON document has beside `results`: totals, notes, errors and the like."""
         return {}
 
+    def failures(self) -> Sequence[Any]:
+        """What of it fails a check that was asked for, as `fpx.report.checks.Failure`."""
+        return ()
+
     def to_dict(self) -> dict[str, JsonValue]:
         """The whole JSON document, as plain data that `json.dumps(…, allow_nan=False)` takes."""
         return {**self.head(), "results": self.results(), **self.beside()}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import ClassVar
 
-from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.checks import Failure, failures, gate
-from fpx.report.columns import Cell, Table
+from fpx.report.columns import Table, table_of
 from fpx.report.environment import Environment
 from fpx.words import escape, quoted
 
@@ -30,26 +30,20 @@ class Change(Enum):
     """Some values are further off."""
     RESHAPED = "reshaped"
     """Another shape; the values were not compared."""
-    RENAMED = "renamed"
-    """The same dtype, shape and bits under another name."""
     MISSING = "missing"
     """In A alone."""
     EXTRA = "extra"
     """In B alone."""
+    RENAMED = "renamed"
+    """The same dtype, shape and bits under another name."""
     UNREADABLE = "unreadable"
     """Its data are damaged in A or in B: a line of `errors` says how."""
 
 
-COMPARED = (
-    Change.EQUAL,
-    Change.SAME_VALUES,
-    Change.CONVERTED,
-    Change.WITHIN_TOLERANCE,
-    Change.DIFFERS,
-)
-"""Outcomes of tensors whose values were compared."""
+COMPARED = tuple(Change)[: tuple(Change).index(Change.DIFFERS) + 1]
+"""Outcomes of tensors whose values were compared, the worst last."""
 
-STRUCTURE = (Change.RESHAPED, Change.MISSING, Change.EXTRA, Change.RENAMED, Change.UNREADABLE)
+STRUCTURE = tuple(change for change in Change if change not in COMPARED)
 """The others, in the order in which they are shown."""
 
 
@@ -158,8 +152,7 @@ LOSSES = (
 )
 """Counts that no tolerance covers, and how each is said."""
 
-_SPOTS = ("max_distance_spot", "first_lost_spot")
-_NUMBERS = tuple(item.name for item in fields(Comparison) if item.name not in _SPOTS)
+_FOUND = tuple(item.name for item in fields(Comparison))
 
 
 @dataclass(frozen=True)
@@ -178,18 +171,21 @@ class DiffRow:
     comparison: Comparison | None = None
 
     @property
-    def tensor(self) -> str:
-        """Its name in A; in B where A has none."""
+    def side(self) -> Side:
+        """The tensor in A; in B where A has none."""
         side = self.a or self.b
         assert side is not None
-        return side.tensor
+        return side
+
+    @property
+    def tensor(self) -> str:
+        """Its name there."""
+        return self.side.tensor
 
     @property
     def title(self) -> str:
         """Which row it is, on one line."""
-        side = self.a or self.b
-        assert side is not None
-        return f"{side.source} {side.tensor}"
+        return f"{self.side.source} {self.side.tensor}"
 
     @property
     def converted(self) -> bool:
@@ -206,22 +202,8 @@ class DiffRow:
         return {
             **self.identity(),
             "outcome": self.outcome.value,
-            **{name: None if found is None else to_json(getattr(found, name)) for name in _NUMBERS},
-            **{name: None if found is None else to_json(getattr(found, name)) for name in _SPOTS},
+            **{name: None if found is None else to_json(getattr(found, name)) for name in _FOUND},
         }
-
-    def cells(self) -> tuple[Cell, ...]:
-        """Its cells under the columns of `DiffReport.table`."""
-        entry = self.to_dict()
-        sides = [(entry[key] or {}).get(part) for key in ("a", "b") for part in _SIDE]
-        spots = [(entry[key] or {}).get(part) for key in _SPOTS for part in _SPOT]
-        return (
-            self.tensor,
-            self.outcome.value,
-            *map(_cell, sides),
-            *(entry[name] for name in _NUMBERS),
-            *map(_cell, spots),
-        )
 
     def badness(self) -> tuple[float, ...]:
         """Sort key: tensors that are not there first, then the largest difference."""
@@ -238,13 +220,14 @@ class DiffRow:
         )
 
 
-_SIDE = tuple(item.name for item in fields(Side))
-_SPOT = tuple(item.name for item in fields(Spot))
+_PARTS = {"a": Side, "b": Side, "max_distance_spot": Spot, "first_lost_spot": Spot}
 
 
-def _cell(value: JsonValue) -> Cell:
-    found: Cell = " ".join(map(str, value)) if isinstance(value, list) else value
-    return found
+def _whole(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """An entry in which what is not there has all its keys, so that a table has all its columns."""
+    for key, kind in _PARTS.items():
+        entry[key] = entry[key] or {part.name: None for part in fields(kind)}
+    return entry
 
 
 def outcome_of(found: Comparison, converted: bool) -> Change:
@@ -304,26 +287,19 @@ class Unchanged:
             return f"shape {list(row.a.shape)} became {list(row.b.shape)}"
         found = row.comparison
         assert found is not None
-        return ", ".join(
-            [f"{found.beyond_count:,} of {found.count:,} values differ", *how_far(found)]
-        )
+        start = f"{found.beyond_count:,} of {found.count:,} values differ"
+        return ", ".join([start, *how_far(found)])
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its parts."""
-        return {
-            "check": self.text,
-            "tolerance_ulp": self.tolerance_ulp,
-            "allow_renamed": self.allow_renamed,
-        }
+        return {"check": self.text, **to_json(self)}
 
 
 def how_far(found: Comparison) -> list[str]:
     """What is wrong with values, in words: the largest distance, and what is lost."""
-    far = found.max_distance
-    parts = [f"by up to {counted(far, 'code')}"] if far else []
-    return parts + [
-        text.format(f"{count:,}") for name, text in LOSSES if (count := getattr(found, name))
-    ]
+    far = [f"by up to {counted(found.max_distance, 'code')}"] if found.max_distance else []
+    counts = [(getattr(found, name), text) for name, text in LOSSES]
+    return far + [text.format(f"{count:,}") for count, text in counts if count]
 
 
 def counted(number: int, noun: str) -> str:
@@ -358,15 +334,11 @@ class DiffReport(Report):
     notes: tuple[str, ...] = ()
     passed_over: int = 0
     partial: bool = False
-    _counts: Counter[Change] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_counts", Counter(row.outcome for row in self.rows))
-
-    @property
+    @once
     def counts(self) -> Mapping[Change, int]:
         """The tensors of each outcome."""
-        return self._counts
+        return Counter(row.outcome for row in self.rows)
 
     def parts(self) -> tuple[DiffRow, ...]:
         """The rows."""
@@ -395,12 +367,7 @@ class DiffReport(Report):
 
     def table(self) -> Table:
         """A row for each of `rows`; the columns are always the same."""
-        sides = [f"{side}.{part}" for side in ("a", "b") for part in _SIDE]
-        spots = [f"{name}.{part}" for name in _SPOTS for part in _SPOT]
-        return Table(
-            ("tensor", "outcome", *sides, *_NUMBERS, *spots),
-            tuple(row.cells() for row in self.rows),
-        )
+        return table_of(_whole(row.to_dict()) for row in self.rows)
 
     def about(self) -> str:
         """The answer."""
@@ -409,8 +376,7 @@ class DiffReport(Report):
     @property
     def equal(self) -> bool:
         """Whether every tensor is equal, bit for bit, and nothing was left out."""
-        whole = not self.partial and not self.errors
-        return whole and self.counts[Change.EQUAL] == len(self.rows)
+        return self.counts[Change.EQUAL] == len(self.rows) and not (self.partial or self.errors)
 
     def worst_first(self) -> list[DiffRow]:
         """The rows, the worst first."""
@@ -449,8 +415,8 @@ class DiffReport(Report):
         name, far = escape(row.tensor), ", ".join(how_far(row.comparison))
         if compared == 1:
             return f"{name} differs: {far}"
-        some = f"{count:,} of {compared:,} tensors"
-        return f"{some} {'differ: worst ' if count > 1 else 'differs: '}{name}, {far}"
+        differ = "differ: worst" if count > 1 else "differs:"
+        return f"{count:,} of {compared:,} tensors {differ} {name}, {far}"
 
     def _alike(self, compared: int) -> str:
         """How many tensors are equal, and in what way."""
@@ -460,23 +426,19 @@ class DiffReport(Report):
         furthest = max(
             (row.comparison.max_distance or 0 for row in self.rows if row.comparison), default=0
         )
+        conversions = dict.fromkeys(
+            f"{row.a.dtype} to {row.b.dtype}"
+            for row in self.rows
+            if row.outcome is Change.CONVERTED and row.a and row.b
+        )
         ways = {
             Change.EQUAL: "bit for bit",
             Change.SAME_VALUES: "but for signs of zeros and bits of NaNs",
-            Change.CONVERTED: f"correctly rounded from {self._conversions()}",
+            Change.CONVERTED: f"correctly rounded from {' and '.join(conversions)}",
             Change.WITHIN_TOLERANCE: f"up to {counted(furthest, 'code')} apart",
         }
         said = {how: counts[outcome] for outcome, how in ways.items() if counts[outcome]}
         what = [how if count == compared else f"{count:,} {how}" for how, count in said.items()]
-        tolerance = counted(self.check.tolerance_ulp, "code")
-        start = f"Within {tolerance}" if counts[Change.WITHIN_TOLERANCE] else "No difference"
+        within = f"Within {counted(self.check.tolerance_ulp, 'code')}"
+        start = within if counts[Change.WITHIN_TOLERANCE] else "No difference"
         return f"{start}: {tensors}, {', '.join(what)}"
-
-    def _conversions(self) -> str:
-        """`float32 to bfloat16`."""
-        pairs = dict.fromkeys(
-            f"{row.a.dtype} to {row.b.dtype}"
-            for row in self.rows
-            if row.outcome is Change.CONVERTED and row.a is not None and row.b is not None
-        )
-        return " and ".join(pairs)

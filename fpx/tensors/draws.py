@@ -17,6 +17,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.tensors.boundaries import boundaries
 from fpx.tensors.distributions import BOUNDARIES, DISTRIBUTIONS
+from fpx.tensors.dtypes import origin_of
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.late import load
 from fpx.tensors.rows import row_major_blocks
@@ -69,7 +70,7 @@ def named_source(name: str, sample: Sample) -> Source:
             drawn = draw(min(_DRAWN, sample.size - start), start, generator)
             yield from row_major_blocks(drawn.to(sample.dtype), limit)
 
-    entry = TensorEntry(name, sample.dtype, (sample.size,), read)
+    entry = TensorEntry(name, origin_of(sample.dtype), (sample.size,), read)
     return Source(name, (entry,), kind="distribution")
 
 
@@ -97,7 +98,7 @@ def _boundaries_entry(dtype: torch.dtype, target: FormatSpec) -> TensorEntry:
     values = boundaries(target, dtype)
     return TensorEntry(
         BOUNDARIES,
-        dtype,
+        origin_of(dtype),
         tuple(values.shape),
         lambda limit: row_major_blocks(values, limit),
         only_for=target.name,

@@ -1,4 +1,4 @@
-"""What formats and integers are called and held in by torch, numpy, ml_dtypes and file kinds.
+"""What formats and integers are called and held in by torch, numpy and ml_dtypes.
 
 One table: the columns of FORMATS and of INTEGERS. Everything here is looked up in it.
 """
@@ -6,7 +6,6 @@ One table: the columns of FORMATS and of INTEGERS. Everything here is looked up 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,64 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
+from fpx.tensors.types import INTEGERS, ROWS, IntegerType, Origin
 
-# -- the table -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class IntegerType:
-    """A type of whole numbers, as an origin of casts; its codes are two's complement.
-
-    Attributes:
-        name: what torch and numpy call it.
-        bits: of a code.
-        signed: whether there are negative ones.
-        safetensors, gguf: what those call it, or None; see `FormatSpec`.
-    """
-
-    name: str
-    bits: int
-    signed: bool = True
-    safetensors: str | None = None
-    gguf: str | None = None
-
-
-_INTEGERS = (
-    IntegerType("int8", 8, safetensors="I8", gguf="I8"),
-    IntegerType("int16", 16, safetensors="I16", gguf="I16"),
-    IntegerType("int32", 32, safetensors="I32", gguf="I32"),
-    IntegerType("int64", 64, safetensors="I64", gguf="I64"),
-    IntegerType("uint8", 8, signed=False, safetensors="U8"),
-    IntegerType("uint16", 16, signed=False, safetensors="U16"),
-    IntegerType("uint32", 32, signed=False, safetensors="U32"),
-    IntegerType("uint64", 64, signed=False, safetensors="U64"),
-    IntegerType("bool", 1, signed=False, safetensors="BOOL"),
-)
-
-
-INTEGERS: Mapping[str, IntegerType] = MappingProxyType({row.name: row for row in _INTEGERS})
-"""Every type of whole numbers that both torch and numpy have, by name."""
-
-
-Origin = FormatSpec | IntegerType
-"""What casts begin with."""
-
-
-_ROWS: tuple[Origin, ...] = (*FORMATS.values(), *_INTEGERS)
-
-
-def type_named(column: str, name: str) -> Origin | None:
-    """The format or integer type that a file kind calls so; None if it is no plain number.
-
-    Args:
-        column: `safetensors` or `gguf`, an attribute of both.
-        name: such as `F8_E4M3`.
-    """
-    return next((row for row in _ROWS if getattr(row, column) == name), None)
-
+__all__ = ["INTEGERS", "IntegerType", "Origin"]  # this table's rows; the rest is defined here
 
 # -- containers of codes ---------------------------------------------------------------------------
 
@@ -144,15 +90,6 @@ def cast_dtype(type_: Origin) -> torch.dtype:
     return dtype
 
 
-def named_dtype(column: str, name: str) -> torch.dtype | None:
-    """The torch dtype of what a file kind calls so, see `type_named`; None if there is none."""
-    type_ = type_named(column, name)
-    try:
-        return None if type_ is None else torch_dtype(type_)
-    except UnavailableError:
-        return None
-
-
 def widened_dtype(spec: FormatSpec) -> torch.dtype | None:
     """The torch dtype of a format that torch casts to others; None where it has none."""
     try:
@@ -163,7 +100,7 @@ def widened_dtype(spec: FormatSpec) -> torch.dtype | None:
 
 def _by_dtype() -> dict[torch.dtype, Origin]:
     found: dict[torch.dtype, Origin] = {}
-    for row in _ROWS:
+    for row in ROWS:
         try:
             found[torch_dtype(row)] = row
         except UnavailableError:
@@ -218,7 +155,7 @@ def array_dtype(type_: Origin) -> np.dtype[Any] | None:
 
 
 _BY_ARRAY_DTYPE: Mapping[np.dtype[Any], Origin] = MappingProxyType(
-    {dtype: row for row in _ROWS if (dtype := array_dtype(row)) is not None}
+    {dtype: row for row in ROWS if (dtype := array_dtype(row)) is not None}
 )
 
 

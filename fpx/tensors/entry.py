@@ -1,16 +1,23 @@
-"""Named tensors as streams of blocks: what sources and files have in common."""
+"""Named tensors as streams of blocks: what sources and files have in common.
+
+What is known of a tensor from its header is here without torch, which is imported when values are
+read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from fpx.errors import InputError
-from fpx.tensors.rows import SLAB, Read, ReadBox, in_groups, reordered
+from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
+from fpx.tensors.types import Origin, itemsize
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
 
@@ -33,13 +40,28 @@ class Layout:
     storage_bytes: int
 
 
+def row_major(shape: tuple[int, ...], order: Sequence[int] | None = None) -> tuple[int, ...]:
+    """The strides of a tensor without gaps, in elements.
+
+    Args:
+        shape: elements along each axis.
+        order: the axes, the slowest first; None is row-major.
+    """
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(range(len(shape)) if order is None else order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(strides)
+
+
 @dataclass(frozen=True)
 class TensorEntry:
     """One tensor that can be read in blocks.
 
     Attributes:
         name: its name in the source, as found there (not escaped).
-        dtype: torch's dtype of the blocks.
+        type: the format or integer type of its elements; its blocks are of torch's dtype of that.
         shape: its shape; () for a scalar.
         read: reads it in storage order.
         order: the axes in storage order, the slowest first; None is row-major.
@@ -51,7 +73,7 @@ class TensorEntry:
     """
 
     name: str
-    dtype: torch.dtype
+    type: Origin
     shape: tuple[int, ...]
     read: Read = field(repr=False)
     order: tuple[int, ...] | None = None
@@ -82,12 +104,41 @@ class TensorEntry:
         if self.order is None or not (row_major or multiple_of > 1):
             blocks = self.read(limit)
         else:
+            from fpx.tensors.rows import reordered
+
             blocks = reordered(
                 self.read, self.read_box, self.shape, self.order, self.dtype, limit, slab
             )
         if multiple_of == 1:
             return blocks
+        from fpx.tensors.rows import in_groups
+
         return in_groups(blocks, self.shape[-1] if self.shape else 1, multiple_of, limit)
+
+    def part(self, box: Box, limit: int) -> Tensor:
+        """A part of it: a CPU tensor of the lengths of the box, whose strides are the storage's.
+
+        Args:
+            box: the indexes along each axis; not empty along any.
+            limit: elements to read at a time, at most.
+
+        Raises:
+            InputError: damage that shows only here.
+        """
+        from fpx.tensors.rows import part
+
+        return part(self.read, self.read_box, self.shape, self._axes, self.dtype, limit, box)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """torch's dtype of the blocks.
+
+        Raises:
+            UnavailableError: this torch has none.
+        """
+        from fpx.tensors.dtypes import torch_dtype
+
+        return torch_dtype(self.type)
 
     @property
     def count(self) -> int:
@@ -97,23 +148,23 @@ class TensorEntry:
     @property
     def nbytes(self) -> int:
         """Bytes of all its elements."""
-        return self.count * self.dtype.itemsize
+        return self.count * (itemsize(self.type) or 1)
 
     @property
     def stride(self) -> tuple[int, ...]:
         """Elements between neighbours along each axis."""
         if self.layout is not None:
             return self.layout.stride
-        strides = [0] * len(self.shape)
-        step = 1
-        for axis in reversed(self._axes):
-            strides[axis] = step
-            step *= max(self.shape[axis], 1)
-        return tuple(strides)
+        return row_major(self.shape, self.order)
 
     @property
     def _axes(self) -> Sequence[int]:
         return range(len(self.shape)) if self.order is None else self.order
+
+    def step(self, axis: int) -> int:
+        """Elements between neighbours along an axis, in the order of the blocks."""
+        axes = self._axes
+        return prod(self.shape[faster] for faster in axes[axes.index(axis) + 1 :])
 
     def index(self, position: int, *, row_major: bool = False) -> tuple[int, ...]:
         """Multi-index of the element at a position in the order of the blocks."""
@@ -131,6 +182,41 @@ class TensorEntry:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A tensor whose elements fpx cannot read: quantised in blocks, or several in a byte.
+
+    Attributes:
+        name: its name in the source.
+        type: what the file calls its type, such as `Q4_K`.
+        shape: its shape.
+        nbytes: bytes that it takes in the file; None where that is not known.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    nbytes: int | None
+
+
+@dataclass(frozen=True)
+class Long:
+    """A list in a file's metadata that is too long to keep.
+
+    Attributes:
+        items: how many there are.
+        first: the first of them.
+    """
+
+    items: int
+    first: tuple[Scalar, ...]
+
+
+Scalar = str | int | float | bool | None
+Metadata = Mapping[str, Scalar | Long | tuple[Scalar, ...]]
+"""What a file says of itself beside its tensors."""
+
+
+@dataclass(frozen=True)
 class Source:
     """A distribution, a file or a tensor in memory.
 
@@ -139,9 +225,13 @@ class Source:
         entries: its tensors.
         notes: one line for each tensor that was passed over, or read in part, and why.
         kind: what it is, such as `safetensors`.
+        metadata: what it says of itself.
+        unread: tensors that are in it and cannot be read; `open_all` makes notes of them.
     """
 
     name: str
     entries: tuple[TensorEntry, ...]
     notes: tuple[str, ...] = ()
     kind: str = "tensor"
+    metadata: Metadata = field(default_factory=dict, hash=False)
+    unread: tuple[Unread, ...] = ()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
-from fpx.tensors.dtypes import is_readable, tensor_dtype
+from fpx.tensors.dtypes import is_readable, origin_of, tensor_dtype
 from fpx.tensors.entry import Layout, Source, TensorEntry
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import escape
@@ -118,7 +118,7 @@ def entry_of(name: str, tensor: Tensor) -> TensorEntry:
     """An entry that reads a strided tensor in memory."""
     return TensorEntry(
         name,
-        tensor.dtype,
+        origin_of(tensor.dtype),
         tuple(tensor.shape),
         lambda limit: (block.cpu() for block in row_major_blocks(tensor.detach(), limit)),
         layout=layout_of(tensor),

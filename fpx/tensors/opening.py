@@ -7,23 +7,22 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ParamSpec
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ParamSpec
 
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.distributions import NAMES
-from fpx.tensors.draws import Sample, named_source
-from fpx.tensors.dtypes import is_readable
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
 from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
 from fpx.tensors.files.numpy_file import open_stdin
-from fpx.tensors.files.prefetch import prefetched
 from fpx.tensors.late import load
-from fpx.tensors.memory import source_of
 from fpx.tensors.select import select
 from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fpx.tensors.draws import Sample
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Opened:
     """Sources that were opened.
 
     Attributes:
-        sources: those that can be read, in the order in which they were named.
-        errors: a line for each that cannot.
+        sources: those that are tensor files or tensors, in the order in which they were named.
+        errors: a line for each that is not.
     """
 
     sources: tuple[Source, ...]
@@ -60,7 +59,9 @@ def open_all(
     *,
     sample: Sample | None = None,
 ) -> Opened:
-    """Opens sources, of which a user chose some tensors.
+    """Opens sources, of which a user chose some tensors, for their values.
+
+    Tensors that cannot be read become notes.
 
     Args:
         sources: paths (text, or anything with `__fspath__`) of tensor files, of directories of them
@@ -74,6 +75,27 @@ def open_all(
             cannot be read becomes a line of `errors`.
         UnavailableError: a kind of file needs a package that is not installed.
     """
+    return _open_all(sources, include, exclude, sample, _readable)
+
+
+def list_all(
+    sources: Sequence[object], include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Opened:
+    """Opens sources to list what is in them, `Source.unread` too; else as `open_all`.
+
+    Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz
+    and GGUF.
+    """
+    return _open_all(sources, include, exclude, None, lambda source: source)
+
+
+def _open_all(
+    sources: Sequence[object],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    sample: Sample | None,
+    take: Callable[[Source], Source],
+) -> Opened:
     opened: list[Source] = []
     refused: list[InputError] = []
     for number, source in enumerate(sources):
@@ -83,9 +105,15 @@ def open_all(
             if len(sources) == 1:
                 raise
             refused.append(error)
-        else:
-            opened += found
-            refused += bad
+            continue
+        refused += bad
+        for each in found:
+            try:
+                opened.append(take(each))
+            except InputError as error:
+                if len(sources) == len(found) == 1:
+                    raise
+                refused.append(error)
     if include or exclude:
         opened = select(opened, include, exclude)
     return Opened(tuple(opened), tuple(map(str, refused)))
@@ -101,7 +129,7 @@ def open_files(name: str) -> tuple[Source, ...]:
     opened, refused = _open_path(name, f"{quoted_path(name)}: no such file")
     if refused:
         raise refused[0]
-    return tuple(opened)
+    return tuple(map(_readable, opened))
 
 
 _Found = tuple[list[Source], list[InputError]]  # what can be read of a source, and what cannot
@@ -114,10 +142,11 @@ def _open(source: object, number: int, sample: Sample | None) -> _Found:
         absent = f"{quoted_path(source)}: no such file"
         if sample is not None:
             if source in NAMES:
-                return [named_source(source, sample)], []
+                return [load("fpx.tensors.draws:named_source")(source, sample)], []
             absent += f", and no distribution has that name ({', '.join(NAMES)})"
             absent += did_you_mean(source, NAMES)
         return _open_path(source, absent)
+    source_of = load("fpx.tensors.memory:source_of")
     return [source_of(source, f"tensor{number}" if number else "tensor")], []
 
 
@@ -174,22 +203,15 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
         raise InputError(f"{shown}: no such file") from None
     except DAMAGE as error:
         raise InputError(f"{shown} cannot be read: {_why(error)}") from None
-    entries = source.entries
+    entries, unread = source.entries, source.unread
     if tensors is not None:
-        missing = tensors - {entry.name for entry in entries}
+        missing = tensors - {entry.name for entry in entries} - {item.name for item in unread}
         if missing:
             raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
         entries = tuple(entry for entry in entries if entry.name in tensors)
-    passed_over = tuple(
-        f"{entry.name}: {entry.dtype} is not read"
-        for entry in entries
-        if not is_readable(entry.dtype)
-    )
-    notes = source.notes + passed_over
-    entries = tuple(entry for entry in entries if is_readable(entry.dtype))
-    if not entries:
-        why = f" that fpx reads ({escape(notes[0])})" if notes else ""
-        raise InputError(f"{shown} holds no tensors{why}")
+        unread = tuple(item for item in unread if item.name in tensors)
+    if not entries and not unread:
+        raise _without_tensors(shown, source.notes)
     claimed = sum(entry.nbytes for entry in entries)
     if claimed > max(_SMALL, _EXPANSION * size):
         raise InputError(
@@ -197,17 +219,42 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
             f"{_EXPANSION} times a file's size"
         )
     safe = tuple(_safe(entry, shown) for entry in entries)
-    return replace(source, entries=safe, notes=notes, kind=kind.name)
+    return replace(source, entries=safe, unread=unread, kind=kind.name)
+
+
+def _without_tensors(shown: str, notes: Sequence[str]) -> InputError:
+    why = f" that fpx reads ({escape(notes[0])})" if notes else ""
+    return InputError(f"{shown} holds no tensors{why}")
+
+
+def _readable(source: Source) -> Source:
+    """The source with what can be read of it, and notes of the rest.
+
+    Raises:
+        InputError: nothing can.
+    """
+    if not source.unread:
+        return source
+    notes = (*source.notes, *(f"{item.name}: {item.type} is not read" for item in source.unread))
+    if not source.entries:
+        raise _without_tensors(quoted_path(source.name), notes)
+    return replace(source, notes=notes, unread=())
 
 
 def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     """The entry, read ahead; damage that shows only in its data is an error of the input too."""
-    guarded = replace(
-        entry,
-        read=_guarded(entry.read, entry.name, shown),
-        read_box=_guarded(entry.read_box, entry.name, shown) if entry.read_box else None,
+    read = _guarded(entry.read, entry.name, shown)
+
+    def ahead(limit: int) -> Iterator[Tensor]:
+        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, entry.count)(
+            limit
+        )
+        return blocks
+
+    parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
+    return TensorEntry(
+        entry.name, entry.type, entry.shape, ahead, entry.order, entry.only_for, entry.layout, parts
     )
-    return replace(guarded, read=prefetched(guarded))
 
 
 _Arguments = ParamSpec("_Arguments")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 
@@ -10,25 +10,8 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
 from fpx.tensors.dtypes import codes_of
-
-Read = Callable[[int], Iterator[Tensor]]
-"""Longest block -> the tensor's elements, in storage order, as 1-D CPU tensors.
-
-A block is only valid until the next one is asked for.
-"""
-
-
-Box = tuple[range, ...]
-"""A part of a tensor: the indexes along each axis, without gaps."""
-
-
-ReadBox = Callable[[int, Box], Iterator[Tensor]]
-"""Longest block, and a part of the tensor -> the part's elements, in the order of `Read`."""
-
-
-SLAB = 64 << 20
-"""Bytes of a tensor that are held where its storage order is not the order that is asked for."""
 
 
 def row_major_blocks(tensor: Tensor, limit: int) -> Iterator[Tensor]:
@@ -82,26 +65,45 @@ def reordered(
     """
     if 0 in shape:
         return
-    whole = tuple(map(range, shape))
-    places = [order.index(axis) for axis in range(len(shape))]
     for box in boxes(shape, max(slab // dtype.itemsize, 1)):
-        if box == whole:
-            blocks = read(limit)
-        elif read_box is not None:
-            blocks = read_box(limit, box)
-        else:
-            blocks = _inside(read(limit), shape, order, box)
-        held = torch.empty(prod(map(len, box)), dtype=dtype)
-        filled = 0
-        for block in blocks:
-            held[filled : filled + len(block)] = block
-            filled += len(block)
-            if filled == len(held):
-                break
-        else:
+        held = part(read, read_box, shape, order, dtype, limit, box)
+        yield from row_major_blocks(held, limit)
+
+
+def part(
+    read: Read,
+    read_box: ReadBox | None,
+    shape: Sequence[int],
+    order: Sequence[int],
+    dtype: torch.dtype,
+    limit: int,
+    box: Box,
+) -> Tensor:
+    """A part of a tensor, in the order of its axes and the strides of its storage.
+
+    Arguments as of `reordered`; without `read_box`, the tensor is read up to the part's end.
+
+    Raises:
+        InputError: the storage ends before the part does.
+    """
+    if box == tuple(map(range, shape)):
+        blocks = read(limit)
+    elif read_box is not None:
+        blocks = read_box(limit, box)
+    else:
+        blocks = _inside(read(limit), shape, order, box)
+    held = torch.empty(prod(map(len, box)), dtype=dtype)
+    filled = 0
+    for block in blocks:
+        held[filled : filled + len(block)] = block
+        filled += len(block)
+        if filled == len(held):
+            break
+    else:
+        if len(held):
             raise InputError("a tensor's storage ends before the tensor does")
-        stored = held.view([len(box[axis]) for axis in order])
-        yield from row_major_blocks(stored.permute(places), limit)
+    stored = held.view([len(box[axis]) for axis in order])
+    return stored.permute([order.index(axis) for axis in range(len(shape))])
 
 
 def boxes(shape: Sequence[int], most: int) -> Iterator[Box]:

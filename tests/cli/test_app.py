@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 import fpx
-from fpx.cli.app import COMMANDS
+from fpx.cli import options
+from fpx.cli.app import COMMANDS, reflowed
+from fpx.report.metrics import METRICS
 from tests.helpers import call, run
 
 
@@ -29,3 +32,123 @@ def test_version_and_bare_call() -> None:
 def test_nothing_is_imported_from_the_current_directory(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise SystemExit('imported')")
     assert run("encode", "1", "--dtype", "bf16", cwd=tmp_path).stdout == "0x3f80\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_in_every_spelling(command: str) -> None:
+    told = call(command, "--help", columns=80)
+    assert told[0] == 0
+    assert f"Usage: fpx {command} " in told[1]
+    assert call(command, "-h", columns=80) == told
+    assert call("help", command, columns=80) == told
+
+
+def test_help_and_version_of_fpx_itself() -> None:
+    told = call("--help", columns=80)
+    assert told[0] == 0
+    for args in (["-h"], ["help"], ["help", "help"], []):
+        assert call(*args, columns=80) == told
+    assert call("-V") == call("--version") == (0, f"fpx {fpx.__version__}\n", "")
+
+
+def test_the_help_groups_commands() -> None:
+    lines = call("--help", columns=100)[1].splitlines()
+    group, found = "", {}
+    for line in lines:
+        words = line.strip("│ ").split()
+        if line.startswith("╭─"):
+            group = line.strip("╭─╮ ")
+        elif words and words[0] in COMMANDS:
+            found[words[0]] = group
+    assert found == {name: command.group for name, command in COMMANDS.items()}
+    assert set(found.values()) == {"Numbers", "Formats", "Tensors", "This machine"}
+
+
+def test_the_help_tells_exit_codes() -> None:
+    found = call("--help", columns=80)[1].partition("Exit codes")[2]
+    told = {int(line.split()[0]) for line in found.splitlines() if line.strip()}
+    page = Path(__file__).parents[2].joinpath("docs/ci.md").read_text(encoding="utf-8")
+    table = page.partition("## Exit codes")[2].partition("\n## ")[0]
+    assert told == {int(code) for code in re.findall(r"^\| ([0-9]+) \|", table, re.MULTILINE)}
+    assert told == {0, 1, 2, 3, 70, 130}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_paragraphs_of_help_have_no_line_breaks_of_the_source(command: str) -> None:
+    out = call(command, "--help", columns=1000)[1].partition("Usage")[2]
+    paragraphs = out.partition("Examples")[0].split("\n")[1:]
+    ends = [line.strip() for line in paragraphs if line.strip()]
+    assert ends
+    described = ends if command != "cast-compare" else ends[:4]  # then come lists
+    assert all(line[-1] in ".:" or len(line.split()) < 3 for line in described), described
+    after = call(command, "--help", columns=1000)[1].partition("Examples")[2].splitlines()
+    assert after[1].strip() == ""
+    assert f"fpx {command}" in after[2]
+
+
+def test_reflowed() -> None:
+    text = "One\n    sentence.\n\n    Two.\n\n    \b\n    a  b\n    c  d\n    "
+    assert reflowed(text) == "One sentence.\n\nTwo.\n\na  b\nc  d"
+
+
+def test_the_help_lists_metrics() -> None:
+    out = call("cast-compare", "--help", columns=1000)[1]
+    lines = {" ".join(line.split()) for line in out.splitlines()}
+    for row in METRICS.values():
+        if row.name.endswith("_rate"):
+            assert row.name.removesuffix("_rate") + "_count" in METRICS
+        else:
+            assert any(line.startswith(f"{row.name} ") for line in lines), row.name
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (["decod", "1"], "decode"),
+        (["help", "cast_compare"], "cast-compare"),
+        (["Compare"], "cast-compare"),
+        (["--versoin"], "--version"),
+        (["decode", "1", "--dtyp", "fp16"], "--dtype"),
+        (["decode", "1", "--dtyp=fp16"], "--dtype"),
+        (["distance", "1", "2", "--as-", "value"], "--as"),
+        (["range", "--compar", "a", "b"], "--compare"),
+        (["cast-compare", "--tolerate-overflw", "1"], "--tolerate-overflow"),
+        (["decode", "1", "--overflow", "satrate"], "saturate"),
+        (["decode", "1", "--rounding", "toward_zer"], "toward_zero"),
+        (["encode", "1", "--dtype", "bf16", "--rounding", "ToOdd"], "to_odd"),
+        (["encode", "1", "--dtype", "bf16", "--output", "hexa"], "hex"),
+        (["decode", "1", "--dtype", "bf17"], "bf16"),
+        (["decode", "1", "--dtype", "bf-16"], "bf16"),
+        (["range", "--dtype", "flaot16"], "float16"),
+        (["table", "float8_e4m3fm"], "float8_e4m3fn"),
+        (["decode", "epsillon"], "epsilon"),
+        (["cast-verify", "--backend", "torhc"], "torch"),
+        (["cast-compare", "normal", "--sort", "sqnr-bd"], "sqnr_db"),
+        (["cast-compare", "gradient"], "gradients"),
+        (["cast-compare", "normal", "--include", "nromal"], "normal"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_wrong_name_is_answered_with_the_nearest(args: list[str], meant: str) -> None:
+    code, out, err = call(*args)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"did you mean '{meant}'?" in err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["zzz"], ["--zzz"], ["decode", "1", "--zzz"], ["decode", "1", "--dtype", "zzz"],
+     ["decode", "1", "--overflow", "zzz"], ["cast-compare", "zzz"],
+     ["cast-compare", "normal", "--include", "zzz"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_no_name_is_made_up(args: list[str]) -> None:
+    code, _, err = call(*args)
+    assert code == 2
+    assert "did you mean" not in err
+
+
+def test_names_of_formats_complete() -> None:
+    assert options.complete_format("float8_e4m3f") == ["float8_e4m3fn", "float8_e4m3fnuz"]
+    assert options.complete_format("bf1") == ["bf16"]
+    assert options.complete_format("zz") == []

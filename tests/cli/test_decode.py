@@ -68,3 +68,56 @@ def test_a_format_named_twice_is_shown_once() -> None:
     assert sorted(entry["format"] for entry in found) == sorted(FORMATS)
     found = results("decode", "1", "--dtype", "fp16", "--dtype", "bf16", "--dtype", "half")
     assert [entry["format"] for entry in found] == ["float16", "bfloat16"]
+
+
+@pytest.mark.parametrize("args", [["1", "3.14", "-inf"], ["-"]], ids=" ".join)
+def test_several_numbers_are_a_row_each(args: list[str]) -> None:
+    code, out, _ = call("decode", *args, "--dtype", "bf16", stdin="1\n3.14\n-inf\n", columns=90)
+    assert code == 0
+    title, _, *lines = out.splitlines()
+    assert title.startswith("bfloat16 ")
+    assert lines[0].split()[0] == "input"
+    assert [line.split() for line in lines[2:]] == [
+        ["1", "0x3f80", "1", "0", "0", "exact"],
+        ["3.14", "0x4049", "3.140625", "+0.000625", "+0.04", "inexact"],
+        ["-inf", "0xff80", "-inf", "0", "0", "exact"],
+    ]
+
+
+def test_one_number_is_a_panel_and_one_from_stdin_a_row() -> None:
+    assert "╭" in call("decode", "1", "--dtype", "bf16")[1]
+    assert "╭" not in call("decode", "-", "--dtype", "bf16", stdin="1\n")[1]
+    assert call("decode", "-", "--dtype", "bf16", stdin="") == (0, "", "")
+
+
+def test_several_numbers_in_several_formats_are_a_row_for_each_of_both() -> None:
+    _, out, _ = call("decode", "1", "0.1", "--rounding", "toward_zero", columns=200)
+    title, _, head, _, *lines = out.splitlines()
+    assert "toward_zero" in title
+    assert head.split()[:3] == ["input", "format", "code"]
+    entries = results("decode", "1", "0.1", "--rounding", "toward_zero")
+    assert [line.split()[:3] for line in lines] == [
+        [entry["input"], entry["format"], entry["code"]] for entry in entries
+    ]
+    assert len(lines) == 8
+
+
+def test_long_inputs_widen_their_column() -> None:
+    _, out, _ = call("decode", "-", "--dtype", "fp16", stdin=f"1\n0.{'1' * 30}\n1\n", columns=120)
+    lines = out.splitlines()[-3:]
+    at = [line.index("0x") for line in lines]
+    assert at[0] < at[1] == at[2]
+    assert "0." + "1" * 30 in lines[1]
+
+
+def test_float64_is_among_the_formats_that_nobody_chose() -> None:
+    assert [entry["format"] for entry in results("decode", "0.1")] == [
+        "float64", "float32", "float16", "bfloat16"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["all8", "ALL", "all16,fp4"])
+def test_groups_of_formats_are_a_line_each(name: str) -> None:
+    out = call("decode", "1", "--dtype", name)[1]
+    assert "╭" not in out
+    assert "in ulps" in out

@@ -30,7 +30,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 def _safetensors(path: Path, tensors: Tensors) -> Path:
-    save_file({name: x.contiguous() for name, x in tensors.items()}, path)
+    save_file({name: x.clone().contiguous() for name, x in tensors.items()}, path)
     return path
 
 
@@ -159,6 +159,15 @@ def test_what_fails(tmp_path: Path) -> None:
     assert call("diff", c, a)[2].endswith(f"fpx: {a} z: in B alone\n")
 
 
+def test_a_renamed_tensor_in_another_order_of_storage(tmp_path: Path) -> None:
+    a = _safetensors(tmp_path / "a.safetensors", {"x": X, "y": X[0]})
+    b = _npz(tmp_path / "b.npz", {"u": X, "y": X[0]})  # Fortran's order
+    code, out, _ = call("diff", a, b, "--allow-renamed", "--json")
+    assert code == 0
+    outcomes = {row["tensor"]: row["outcome"] for row in json.loads(out)["results"]}
+    assert outcomes == {"x": "renamed", "y": "equal"}
+
+
 def test_options_of_the_screen(tmp_path: Path) -> None:
     names = [f"t{at:02d}" for at in range(30)]
     a = _torch(tmp_path / "a.pt", dict.fromkeys(names, X))
@@ -190,7 +199,7 @@ def test_csv_reads_back(tmp_path: Path) -> None:
     assert (second["outcome"], second["b.dtype"], second["count"]) == ("missing", "", "")
     lines = call("diff", a, b, "--jsonl")[1].splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["converted", "missing"]
-    assert "| weight | converted |" in call("diff", a, b, "--markdown")[1]
+    assert "| float16 | 6 4 | converted | 24 |" in call("diff", a, b, "--markdown")[1]
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:

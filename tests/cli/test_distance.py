@@ -12,7 +12,7 @@ def test_distance() -> None:
     assert (entry["steps"], entry["between"], entry["difference"]) == (0, 0, "0")
     (entry,) = results("distance", "max", "inf", "--dtype", "bf16")
     assert (entry["steps"], entry["difference"]) == (1, None)
-    assert len(results("distance", "1", "2")) == 3
+    assert len(results("distance", "1", "2")) == 4
     assert call("distance", "1", "-")[0] == 2
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 import fpx
 from fpx.cli.failures import finish, in_options, speak_of
+from fpx.cli.output import SCREEN
 from tests.helpers import PATIENCE, call, run, running
 
 
@@ -107,9 +108,9 @@ def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:
         ),
         (["bits"], "FILE is missing (see fpx bits --help)"),
         (["decode", "1", "--nope"], "no such option: '--nope' (see fpx decode --help)"),
-        (["nope"], "no such command 'nope' (see fpx --help)"),
-        (["--nope"], "no such option: --nope (see fpx --help)"),
-        (["range", "--nope"], "no such option: --nope (see fpx range --help)"),
+        (["nope"], "no such command: 'nope' (see fpx --help)"),
+        (["--nope"], "no such option: '--nope' (see fpx --help)"),
+        (["range", "--nope"], "no such option: '--nope' (see fpx range --help)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -125,7 +126,10 @@ def test_usage_points_to_the_commands_help(args: list[str], message: str) -> Non
         (["bits", "-", "--dtype", "bf16", "--count", "-2"],
          "--count must not be negative, as -2 is"),
         (["table", "bf16"],
-         "bfloat16 has 2^16 codes, too many for one table: choose some with --around and --count"),
+         "bfloat16 has 2^16 codes, too many for a picture: choose some with --around and --count, "
+         "or take them as rows with --csv"),
+        (["table", "float32", "--csv"],
+         "float32 has 2^32 codes, too many for one table: choose some with --around and --count"),
         (["table", "fp4", "--around", "1", "--count", "0"], "--count must be at least 1, not 0"),
         (["decode", "7e4", "--dtype", "fp4", "--overflow", "nan"],
          "float4_e2m1fn has no NaN to overflow to: choose --overflow saturate"),
@@ -195,7 +199,7 @@ def test_how_a_command_ends(
 ) -> None:
     ended = None
     try:
-        finish(fpx.encode("1", "bf16"), "text", **ends)
+        finish(fpx.encode("1", "bf16"), SCREEN, **ends)
     except typer.Exit as error:
         ended = error.exit_code
     out, err = capsys.readouterr()

@@ -21,7 +21,13 @@ def test_jsonl_is_one_object_per_line() -> None:
     assert [json.loads(line)["code"] for line in out.splitlines()] == ["0x3f80", "0xc100", "0x7f80"]
 
 
-@pytest.mark.parametrize("args", [["encode", "-", "--dtype", "bf16"], ["decode", "-", "--jsonl"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["encode", "-", "--dtype", "bf16"], ["decode", "-", "--jsonl"],
+        ["decode", "-", "--dtype", "bf16"],
+    ],
+)  # fmt: skip
 def test_a_line_is_answered_before_the_next_is_read(args: list[str]) -> None:
     with running(*args) as process:
         assert process.stdin is not None
@@ -30,8 +36,11 @@ def test_a_line_is_answered_before_the_next_is_read(args: list[str]) -> None:
             process.stdin.write(f"{value}\n")
             process.stdin.flush()
             assert process.stdout.readline()
-            if args[0] == "decode":  # float32, float16, bfloat16
-                process.stdout.readline()
-                process.stdout.readline()
+            if "--jsonl" in args:  # float64, float32, float16, bfloat16
+                assert all(process.stdout.readline() for _ in range(3))
+            elif args[0] == "decode" and value == "3.14":  # title and head
+                assert [process.stdout.readline() for _ in range(4)][-1].split()[:2] == [
+                    value, "0x4049"
+                ]  # fmt: skip
         process.stdin.close()
         assert process.wait(PATIENCE) == 0

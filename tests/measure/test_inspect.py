@@ -12,20 +12,23 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fpx.measure.inspect import extremes, tensor_stats
+from fpx.measure.values import extremes, tensor_stats
 from fpx.tensors.memory import entry_of
+from fpx.tensors.opening import open_files
 from tests.helpers import call, document, results, run
 
 
 def test_stats_by_hand() -> None:
     x = torch.tensor([1.0, -3.0, 0.0, -0.0, math.inf, math.nan, 1e-40, 2e-45])
     stats = tensor_stats(entry_of("x", x))
-    assert (stats.min, stats.max) == (-3.0, math.inf)
+    assert (stats.min, stats.max, stats.max_abs) == (-3.0, 1.0, 3.0)
+    assert stats.min_abs == float(x[7])
     assert (stats.zero_count, stats.subnormal_count) == (2, 2)
     assert (stats.nan_count, stats.inf_count) == (1, 1)
     assert stats.exponent_histogram == {0: 1, 1: 1, -133: 1, -149: 1}
     nothing = tensor_stats(entry_of("x", torch.tensor([math.nan])))
-    assert (nothing.min, nothing.max) == (None, None)
+    assert {nothing.min, nothing.max, nothing.max_abs, nothing.min_abs} == {None}
+    assert {nothing.mean, nothing.std, nothing.channel} == {None}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +40,11 @@ def test_stats_are_numpys(dtype: torch.dtype) -> None:
     stats = tensor_stats(entry_of("x", x))
     values = x.to(torch.float64).numpy()
     finite = values[np.isfinite(values)]
-    assert (stats.min, stats.max) == (values[~np.isnan(values)].min(), np.nanmax(values))
+    assert (stats.min, stats.max) == (finite.min(), finite.max())
+    assert stats.max_abs == np.abs(finite).max()
+    assert stats.min_abs == np.abs(finite[finite != 0]).min()
+    assert stats.mean == pytest.approx(finite.mean(), rel=1e-12, abs=1e-12)
+    assert stats.std == pytest.approx(finite.std(), rel=1e-12)
     assert stats.zero_count == (values == 0).sum()
     assert stats.nan_count == np.isnan(values).sum()
     assert stats.inf_count == np.isinf(values).sum()
@@ -52,16 +59,18 @@ def test_extremes_are_where_they_are(tmp_path: Path) -> None:
     x = torch.randn(300, 500, generator=torch.Generator().manual_seed(2))
     x[0, :3] = torch.tensor([math.nan, math.inf, 0.0])
     save_file({"x": x}, tmp_path / "x.safetensors")
-    found = extremes([str(tmp_path / "x.safetensors")], "x", 5)
+    (source,) = open_files(str(tmp_path / "x.safetensors"))
+    largest, smallest, closest_to_zero = extremes(source.entries[0], 5, block=1000)
     values = torch.where(x.isnan(), -math.inf, x)
     order = values.view(-1).argsort(descending=True, stable=True)[:5]
-    assert [item.index for item in found.largest] == [divmod(int(at), 500) for at in order]
-    assert found.largest[0].value == math.inf
-    for item in (*found.largest, *found.smallest, *found.closest_to_zero):
+    assert [item.index for item in largest] == [divmod(int(at), 500) for at in order]
+    assert (largest[0].value, largest[0].shortest) == (math.inf, "inf")
+    for item in (*largest, *smallest, *closest_to_zero):
         assert x[item.index].item() == item.value
+        assert float(np.float32(item.shortest)) == item.value
     closest = x[x != 0].abs()
-    assert abs(found.closest_to_zero[0].value) == closest[~closest.isnan()].min().item()
-    assert found.smallest[0].value == x[~x.isnan()].min().item()
+    assert abs(closest_to_zero[0].value) == closest[~closest.isnan()].min().item()
+    assert smallest[0].value == x[~x.isnan()].min().item()
     _, out, _ = call("inspect", tmp_path / "x.safetensors", "--tensor", "x", "--top", "3")
     assert "inf" in out
 

@@ -246,3 +246,13 @@ def test_whoever_casts_is_named_with_the_version() -> None:
     """Also a backend that no library of the environment is."""
     report = cast_compare([torch.ones(3)], [F16], from_=F32, backend=Planted())
     assert "cast by planted 0 on cpu" in drawn(report, 120)
+
+
+def test_neighbouring_binades_touch_in_a_histogram() -> None:
+    report = fpx.cast_compare(torch.tensor([1.0, 2.0, 4.0]), to="e4m3fn")
+    chart = drawn_view(report, View(histogram=True), 100).partition("by exponent")[2].splitlines()
+    bar = chart[1].partition("1 ")[2]
+    assert set(bar.strip()) == {"█"}
+    per_binade = len(bar.strip()) / 3
+    normals = chart[7].count("█")
+    assert normals == pytest.approx(per_binade * 15, abs=3)  # binades of float8_e4m3fn

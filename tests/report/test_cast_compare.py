@@ -55,6 +55,14 @@ def test_what_hurts_most_comes_first() -> None:
     assert set(order[5:]) == {0, 1}
 
 
+def test_what_does_not_fit_comes_before_what_does() -> None:
+    tensors = {"over": torch.tensor([7e4] + [1.0] * 9), "under": torch.tensor([1e-9] + [1.0] * 9)}
+    report = fpx.cast_compare(tensors, to="fp16")
+    assert [row.tensor for row in report.worst_first()] == ["over", "under"]
+    report = fpx.cast_compare(tensors, to="fp16", tolerate_overflow=0.5)
+    assert [row.tensor for row in report.worst_first()] == ["under", "over"]
+
+
 FINE = Judgement(Verdict.FITS)
 
 

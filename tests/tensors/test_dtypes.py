@@ -128,20 +128,6 @@ def test_arrays_of_no_format_are_refused(array: np.ndarray[Any, Any]) -> None:
         dtypes.codes_of_array(array)
 
 
-@pytest.mark.parametrize(
-    ("column", "name", "origin"),
-    [
-        ("safetensors", "F8_E4M3", "float8_e4m3fn"), ("safetensors", "BF16", "bfloat16"),
-        ("safetensors", "BOOL", "bool"), ("safetensors", "U64", "uint64"),
-        ("gguf", "F16", "float16"), ("gguf", "I8", "int8"), ("gguf", "Q4_0", None),
-        ("safetensors", "C64", None),
-    ],
-)  # fmt: skip
-def test_names_of_file_kinds(column: str, name: str, origin: str | None) -> None:
-    found = dtypes.type_named(column, name)
-    assert (None if found is None else found.name) == origin
-
-
 def test_containers() -> None:
     widths = {"fp4": 8, "e4m6": 16, "tf32": 32, "float64": 64, "bool": 8, "uint16": 16}
     for name, bits in widths.items():

@@ -1,5 +1,5 @@
 """GGUF, llama.cpp's format: the header is walked here, because the library that owns the format
-loads all of the metadata and maps what is not yet checked.
+loads all of the metadata, maps what is not yet checked, and needs numpy for both.
 
 Layout: ggml's docs/gguf.md. Little-endian; versions 2 and 3.
 """
@@ -9,12 +9,12 @@ from __future__ import annotations
 import struct
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fpx.errors import InputError
-from fpx.tensors.dtypes import named_dtype
-from fpx.tensors.entry import Source, TensorEntry
-from fpx.tensors.files.raw import file_blocks
+from fpx.tensors.entry import Long, Source, TensorEntry, Unread
+from fpx.tensors.files.plain import plain_entry
+from fpx.tensors.types import itemsize, type_named
 from fpx.words import quoted, quoted_path
 
 _TYPES = {  # ggml_type -> its name; some are plain numbers, which FORMATS knows by that name
@@ -26,7 +26,19 @@ _TYPES = {  # ggml_type -> its name; some are plain numbers, which FORMATS knows
 }  # fmt: skip
 
 
-_VALUE_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_BLOCKS = {  # name -> (elements, bytes) of a block: GGML_QUANT_SIZES of gguf-py's constants.py
+    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
+    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176),
+    "Q6_K": (256, 210), "Q8_K": (256, 292), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74),
+    "IQ3_XXS": (256, 98), "IQ1_S": (256, 50), "IQ4_NL": (32, 18), "IQ3_S": (256, 110),
+    "IQ2_S": (256, 82), "IQ4_XS": (256, 136), "IQ1_M": (256, 56), "TQ1_0": (256, 54),
+    "TQ2_0": (256, 66), "MXFP4": (32, 17),
+}  # fmt: skip
+
+
+_VALUES = {  # gguf_metadata_value_type -> as `struct` calls it
+    0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
+}  # fmt: skip
 
 
 _UINT32, _STRING, _ARRAY = 4, 8, 9
@@ -37,6 +49,10 @@ _MOST_ITEMS = 1 << 22  # tensors, keys, or strings of an array
 _MOST_NESTED = 1 << 16  # arrays in arrays, which nobody writes
 _MOST_AXES = 8
 _PIECE = 1 << 20  # bytes read at a time
+_KEPT_TEXT = 1 << 12  # bytes of a value that is text; templates of prompts have some thousand
+_KEPT_ITEMS = 8  # items of an array
+_KEPT_KEYS = 1 << 12  # values, of which a model has some 50
+_KEPT_KEY = 1 << 8  # characters of what one is called
 
 
 class _Header:
@@ -51,15 +67,15 @@ class _Header:
     def damaged(self, why: str) -> InputError:
         return InputError(f"{self._shown} is a damaged GGUF file: {why}")
 
-    def number(self, code: str) -> int:
+    def number(self, code: str) -> Any:
         size = struct.calcsize(f"<{code}")
         data = self._file.read(size)
         if len(data) < size:
             raise self.damaged("its header ends too early")
-        return int(struct.unpack(f"<{code}", data)[0])
+        return struct.unpack(f"<{code}", data)[0]
 
     def count(self, what: str, most: int = _MOST_ITEMS) -> int:
-        count = self.number("Q")
+        count: int = self.number("Q")
         if count > most:
             raise self.damaged(f"it claims {count:,} {what}")
         return count
@@ -88,40 +104,54 @@ class _Header:
                 piece, at = b"", 0
         self._file.seek(at - len(piece), 1)
 
-    def skip_value(self, kind: int, depth: int = 0) -> None:
-        if kind in _VALUE_BYTES:
-            self.skip(_VALUE_BYTES[kind])
-        elif kind == _STRING:
-            self.skip(self.number("Q"))
-        elif kind == _ARRAY and depth < 4:
-            inner, count = self.number("I"), self.number("Q")
-            if inner in _VALUE_BYTES:
-                self.skip(count * _VALUE_BYTES[inner])
-                return
+    def value(self, kind: int, depth: int = 0) -> Any:
+        """A value; of long text and long arrays, what they begin with."""
+        if kind in _VALUES:
+            return self.number(_VALUES[kind])
+        if kind == _STRING:
+            return self._long_text()
+        if kind != _ARRAY or depth == 4:
+            raise self.damaged(f"a value has the unknown type {kind}")
+        inner, count = self.number("I"), self.number("Q")
+        kept = min(count, _KEPT_ITEMS)
+        if inner in _VALUES:
+            first = tuple(self.number(_VALUES[inner]) for _ in range(kept))
+            self.skip((count - kept) * struct.calcsize(f"<{_VALUES[inner]}"))
+        else:
             if count > _MOST_ITEMS:
                 raise self.damaged(f"it claims an array of {count:,} items")
             if inner == _STRING:
-                self.skip_strings(count)
-                return
-            self._nested += count
-            if self._nested > _MOST_NESTED:
-                raise self.damaged("it has too many arrays in arrays")
-            for _ in range(count):
-                self.skip_value(inner, depth + 1)
-        else:
-            raise self.damaged(f"a value has the unknown type {kind}")
+                first = tuple(self._long_text() for _ in range(kept))
+                self.skip_strings(count - kept)
+            else:
+                self._nested += count
+                if self._nested > _MOST_NESTED:
+                    raise self.damaged("it has too many arrays in arrays")
+                for _ in range(count):
+                    self.value(inner, depth + 1)
+                first = ()
+        return first if len(first) == count else Long(count, first)
+
+    def _long_text(self) -> str:
+        length = self.number("Q")
+        kept = min(length, _KEPT_TEXT)
+        data = self._file.read(kept)
+        if len(data) < kept:
+            raise self.damaged("its header ends too early")
+        self.skip(length - kept)
+        text = data.decode("utf-8", "backslashreplace")
+        return text if kept == length else f"{text}… ({length:,} bytes)"
 
 
 def open_gguf(path: Path) -> Source:
-    """The tensors of a GGUF file that are plain numbers; quantised ones are noted.
+    """The tensors of a GGUF file; those that are plain numbers can be read.
 
     Raises:
         InputError: damaged, or of another version.
     """
     shown, size = quoted_path(path), path.stat().st_size
-    entries: list[TensorEntry] = []
-    notes: list[str] = []
     described: list[tuple[str, tuple[int, ...], int, int]] = []
+    metadata: dict[str, Any] = {}
     with path.open("rb") as file:
         header = _Header(file, size, shown)
         file.seek(4)
@@ -132,10 +162,11 @@ def open_gguf(path: Path) -> Source:
         alignment = 32
         for _ in range(keys):
             key, kind = header.text(), header.number("I")
+            value = header.value(kind)
             if key == "general.alignment" and kind == _UINT32:
-                alignment = header.number("I")
-            else:
-                header.skip_value(kind)
+                alignment = value
+            if len(metadata) < _KEPT_KEYS and len(key) <= _KEPT_KEY:
+                metadata[key] = value
         if not 1 <= alignment <= 1 << 20:
             raise header.damaged(f"its alignment is {alignment}")
         for _ in range(tensors):
@@ -148,19 +179,32 @@ def open_gguf(path: Path) -> Source:
         start = -(-file.tell() // alignment) * alignment
     if len({name for name, *_ in described}) < len(described):
         raise header.damaged("it has two tensors of one name")
+    entries: list[TensorEntry] = []
+    unread: list[Unread] = []
     end = 0
     for name, shape, kind, offset in sorted(described, key=lambda item: item[3]):
         stored = _TYPES.get(kind, f"ggml type {kind}")
-        dtype = named_dtype("gguf", stored)
-        if dtype is None:
-            notes.append(f"{name}: {stored} is not read")
-            continue
-        count = prod(shape)
-        if offset + count * dtype.itemsize > size - start:
-            raise header.damaged(f"{quoted(name)} runs past its end")
-        if count and offset < end:
-            raise header.damaged(f"{quoted(name)} overlaps the tensor before it")
-        end = max(end, offset + count * dtype.itemsize)
-        blocks = file_blocks(path, start + offset, dtype, count)
-        entries.append(TensorEntry(name, dtype, shape, blocks))
-    return Source(str(path), tuple(entries), tuple(notes))
+        type_ = type_named("gguf", stored)
+        nbytes = _bytes(stored, prod(shape))
+        if nbytes is not None:
+            if offset + nbytes > size - start:
+                raise header.damaged(f"{quoted(name)} runs past its end")
+            if nbytes and offset < end:
+                raise header.damaged(f"{quoted(name)} overlaps the tensor before it")
+            end = max(end, offset + nbytes)
+        if type_ is None:
+            unread.append(Unread(name, stored, shape, nbytes))
+        else:
+            entries.append(plain_entry(path, start + offset, name, type_, shape))
+    return Source(str(path), tuple(entries), metadata=metadata, unread=tuple(unread))
+
+
+def _bytes(stored: str, count: int) -> int | None:
+    """Bytes of so many elements of a type; None where fpx does not know the type's blocks."""
+    type_ = type_named("gguf", stored)
+    if type_ is not None:
+        return count * (itemsize(type_) or 1)
+    if stored not in _BLOCKS:
+        return None
+    elements, block = _BLOCKS[stored]
+    return -(-count // elements) * block

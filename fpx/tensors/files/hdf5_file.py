@@ -11,6 +11,7 @@ import weakref
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError, UnavailableError
-from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
-from fpx.tensors.files.kinds import KERAS_WEIGHTS
-from fpx.tensors.files.raw import ends_early, record_start
-from fpx.tensors.rows import Read
+from fpx.tensors.blocks import Read
+from fpx.tensors.dtypes import origin_of
+from fpx.tensors.entry import COMPLEX_NOTE, Scalar, Source, TensorEntry
+from fpx.tensors.files.headers import ends_early, record_start
+from fpx.tensors.files.kinds import DAMAGE, KERAS_WEIGHTS
 from fpx.words import quoted_path, reason
 
 READER = Path(__file__).with_name("hdf5_reader.py")
@@ -36,6 +38,8 @@ PATIENCE = 30
 
 _FAILED = (1 << 64) - 1
 _LONGEST_LISTING = 64 << 20  # bytes
+_KERAS_METADATA = "metadata.json"
+_LARGEST_METADATA = 1 << 16  # bytes
 _PIPE = 1 << 20  # bytes between the processes, where the system lets one choose
 
 
@@ -69,7 +73,22 @@ def open_keras(path: Path) -> Source:
             start = record_start(file, info)
         if info.compress_size != info.file_size or start + info.file_size > archive.start_dir:
             raise ends_early(f"{path}/{KERAS_WEIGHTS}")
-    return _open(path, _Readers(path, start, info.file_size))
+        metadata = _keras_metadata(archive)
+    found = _open(path, _Readers(path, start, info.file_size))
+    return replace(found, metadata=metadata)
+
+
+def _keras_metadata(archive: zipfile.ZipFile) -> dict[str, Scalar]:
+    """What Keras says of the archive: its version and when it was saved; nothing if damaged."""
+    try:
+        with archive.open(_KERAS_METADATA) as file:
+            found = json.loads(file.read(_LARGEST_METADATA))
+    except (KeyError, ValueError, RecursionError, *DAMAGE):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    plain = (str, int, float, bool, type(None))
+    return {key: value for key, value in found.items() if isinstance(value, plain)}
 
 
 def _open(path: Path, readers: _Readers) -> Source:
@@ -90,7 +109,8 @@ def _open(path: Path, readers: _Readers) -> Source:
         if kind.is_complex:
             notes.append(f"{name}: {COMPLEX_NOTE}")
             kind, shape = kind.to_real(), (*shape, 2)
-        entries.append(TensorEntry(name, kind, shape, _blocks(readers, name, kind, dtype)))
+        blocks = _blocks(readers, name, kind, dtype)
+        entries.append(TensorEntry(name, origin_of(kind), shape, blocks))
     return Source(str(path), tuple(entries), tuple(notes))
 
 

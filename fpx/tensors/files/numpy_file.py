@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
-import warnings
 import zipfile
+from ast import literal_eval
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any, Self
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import Box
 from fpx.tensors.entry import Source, TensorEntry
+from fpx.tensors.files.headers import Stream, ends_early, fill
 from fpx.tensors.files.kinds import STREAM_HEAD, kind_of_stream
-from fpx.tensors.files.raw import Stream, box_blocks, ends_early, fill, raw_blocks
-from fpx.tensors.rows import Box
+from fpx.tensors.types import Origin, itemsize, type_named
 from fpx.words import escape, quoted_path, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fpx.tensors.files.raw import Bytes
 
 
 def open_stdin(file: IO[bytes] | None = None) -> Source:
@@ -123,45 +127,97 @@ class _NoNumbersError(InputError):
     """An array of text, dates or records: nothing to cast, and nothing wrong with it."""
 
 
-_NUMPY_HEADERS = {
-    (1, 0): (np.lib.format.read_array_header_1_0, 2),
-    (2, 0): (np.lib.format.read_array_header_2_0, 4),
-}
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}  # of a header's length, by the version of the format
+_LONGEST_HEADER = 10_000  # bytes: numpy takes no longer one, and parses as below
+_PYTHON_2 = re.compile(r"(?<=[0-9])L(?=[,) ])")  # which wrote the integer 3 as 3L
 
 
-_LONGEST_HEADER = 10_000  # bytes: numpy takes no longer one
+@dataclass(frozen=True)
+class _Header:
+    """What the header of an array says.
 
-
-def _npy_header(file: Stream, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """(shape, Fortran order, dtype, bytes of the header), for numpy to parse: nothing in it runs.
-
-    numpy reads a header, 4 GB of it if it says so, before it looks at its length: so that is done
-    here.
+    Attributes:
+        shape: elements along each axis.
+        fortran: whether the first axis is the fastest.
+        dtype: its `descr`: the dtype as numpy writes it, such as `<f4`.
+        size: bytes before the elements.
     """
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: object
+    size: int
+
+
+def _header(file: Stream, name: str) -> _Header:
+    """Reads a header: a literal of Python, in which nothing runs.
+
+    Layout: numpy.lib.format. numpy parses it the same way, and reads 4 GB of it before that if it
+    claims so many.
+
+    Raises:
+        InputError: damaged, too long, or of another version.
+    """
+    shown = quoted_path(name)
+    start = bytearray(len(_MAGIC) + 2)
+    fill(file, memoryview(start), name)
+    version = (start[-2], start[-1])
+    if not start.startswith(_MAGIC):
+        raise InputError(f"{shown} is a damaged .npy file: it does not begin as one")
+    if version not in _LENGTH_BYTES:
+        raise InputError(f"{shown}: .npy version {version} is not read")
+    length = bytearray(_LENGTH_BYTES[version])
+    fill(file, memoryview(length), name)
+    claimed = int.from_bytes(length, "little")
+    if claimed > _LONGEST_HEADER:
+        raise InputError(f"{shown} has a .npy header of {claimed:,} bytes: too long")
+    header = bytearray(claimed)
+    fill(file, memoryview(header), name)
     try:
-        version = np.lib.format.read_magic(file)
-        if version not in _NUMPY_HEADERS:
-            raise InputError(f"{quoted_path(name)}: .npy version {version} is not read")
-        read_header, length_bytes = _NUMPY_HEADERS[version]
-        length = bytearray(length_bytes)
-        fill(file, memoryview(length), name)
-        claimed = int.from_bytes(length, "little")
-        if claimed > _LONGEST_HEADER:
-            raise InputError(
-                f"{quoted_path(name)} has a .npy header of {claimed:,} bytes: too long"
-            )
-        header = bytearray(claimed)
-        fill(file, memoryview(header), name)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 2 wrote 3L: numpy copes, and says so
-            shape, fortran, dtype = read_header(io.BytesIO(bytes(length + header)))
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # noqa: BLE001 - text that is no literal raises anything in numpy
-        raise InputError(f"{quoted_path(name)} is a damaged .npy file: {reason(error)}") from None
+        found = literal_eval(_PYTHON_2.sub("", header.decode("latin1")).strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise InputError(f"{shown} is a damaged .npy file: {reason(error)}") from None
+    match found:
+        case {"descr": dtype, "fortran_order": bool() as fortran, "shape": tuple() as shape} if (
+            len(found) == 3
+        ):
+            pass
+        case _:
+            raise InputError(f"{shown} is a damaged .npy file: its header says other things")
     if any(type(size) is not int or size < 0 for size in shape):
-        raise InputError(f"{quoted_path(name)} is a damaged .npy file: its shape is {shape}")
-    return shape, fortran, dtype, np.lib.format.MAGIC_LEN + length_bytes + len(header)
+        raise InputError(f"{shown} is a damaged .npy file: its shape is {shape}")
+    return _Header(shape, fortran, dtype, len(start) + len(length) + claimed)
+
+
+_CODES = {  # a dtype as numpy writes it, without its byte order -> what it is called
+    "f2": "float16", "f4": "float32", "f8": "float64", "i1": "int8", "i2": "int16", "i4": "int32",
+    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "b1": "bool",
+}  # fmt: skip
+_ALSO = {  # how others write some
+    "e": "f2", "f": "f4", "d": "f8", "b": "i1", "h": "i2", "i": "i4", "q": "i8", "B": "u1",
+    "H": "u2", "I": "u4", "Q": "u8", "?": "b1",
+}  # fmt: skip
+_COMPLEX = {"c8": "f4", "F": "f4", "c16": "f8", "D": "f8"}  # -> its parts
+_OBJECT = ("O", "O8", "O4", "object")
+
+
+def _parts(dtype: object) -> tuple[Origin | None, str, bool]:
+    """(the type of its numbers, numpy's dtype of them, whether an element has two of them)."""
+    text = dtype if isinstance(dtype, str) else ""
+    order = text[:1] if text[:1] in tuple("<>|=") else ""
+    kind = text.removeprefix(order)
+    is_complex = kind in _COMPLEX
+    kind = _COMPLEX.get(kind, kind)
+    code = _ALSO.get(kind, kind)
+    return type_named("numpy", _CODES.get(code, "")), f"{order}{code}", is_complex
+
+
+def _has_objects(dtype: object) -> bool:
+    """Whether there are pickled objects in an array of that dtype, at any depth."""
+    if isinstance(dtype, str):
+        return dtype.lstrip("<>|=") in _OBJECT
+    return isinstance(dtype, (list, tuple)) and any(map(_has_objects, dtype))
 
 
 def _npy_entry(
@@ -182,57 +238,57 @@ def _npy_entry(
     """
     file = stream()
     try:
-        shape, fortran, dtype, header_bytes = _npy_header(file, shown)
+        header = _header(file, shown)
     finally:
         if rewinds:
             file.close()
-    if dtype.hasobject:
+    if _has_objects(header.dtype):
         raise InputError(
             f"{quoted_path(shown)} holds Python objects (a pickle), which fpx never loads: "
             "save it as an array of numbers"
         )
-    native = dtype.newbyteorder("=")
-    try:
-        if dtype.subdtype is not None:
-            raise TypeError
-        torch_dtype = torch.from_numpy(np.empty(0, native)).dtype
-    except TypeError:
+    type_, stored, is_complex = _parts(header.dtype)
+    if type_ is None:
         raise _NoNumbersError(
-            f"{quoted_path(shown)} has numpy dtype {escape(str(dtype))[:40]}, which torch lacks: "
-            "convert it first"
-        ) from None
-    part, count = torch_dtype, prod(shape)
-    if torch_dtype.is_complex:  # two numbers each, the real part first: a last axis of their own
-        part = torch_dtype.to_real()
-        dtype = np.dtype(f"{dtype.byteorder}f{part.itemsize}")
-        native = dtype.newbyteorder("=")
-        count *= 2
-        shape = (*shape, 2)
-    if path is not None and header_bytes + count * dtype.itemsize > path.stat().st_size:
+            f"{quoted_path(shown)} has numpy dtype {escape(str(header.dtype))[:40]}, which torch "
+            "lacks: convert it first"
+        )
+    # of complex numbers two each, the real part first: a last axis of their own
+    shape = (*header.shape, 2) if is_complex else header.shape
+    width = itemsize(type_) or 1
+    if path is not None and header.size + prod(shape) * width > path.stat().st_size:
         raise ends_early(shown)
     axes = range(len(shape))
     order = None
-    if fortran and part is torch_dtype:
-        order = tuple(reversed(axes))
-    elif fortran:
-        order = (*reversed(axes[:-1]), axes[-1])
+    if header.fortran:
+        order = (*reversed(axes[:-1]), axes[-1]) if is_complex else tuple(reversed(axes))
+
+    # the functions import: a header is listed without a library of tensors
+    def tensor(raw: Bytes) -> Tensor:
+        import numpy as np
+        import torch
+
+        dtype = np.dtype(stored)
+        return torch.from_numpy(raw.view(dtype).astype(dtype.newbyteorder("="), copy=False))
 
     def read(limit: int) -> Iterator[Tensor]:
+        from fpx.tensors.files.raw import raw_blocks
+
         with stream() as file:
             if rewinds:
-                fill(file, memoryview(bytearray(header_bytes)), shown)
-            for raw in raw_blocks(file, count, dtype.itemsize, limit, shown):
-                yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
+                fill(file, memoryview(bytearray(header.size)), shown)
+            yield from map(tensor, raw_blocks(file, prod(shape), width, limit, shown))
 
     def read_box(limit: int, box: Box) -> Iterator[Tensor]:
+        from fpx.tensors.files.raw import box_blocks
+
         assert path is not None
-        stored = axes if order is None else order
-        lengths, wanted = [shape[axis] for axis in stored], [box[axis] for axis in stored]
+        along = axes if order is None else order
+        lengths, wanted = [shape[axis] for axis in along], [box[axis] for axis in along]
         with path.open("rb", buffering=0) as file:
-            for raw in box_blocks(
-                file, header_bytes, lengths, wanted, dtype.itemsize, limit, shown
-            ):
-                yield torch.from_numpy(raw.view(dtype).astype(native, copy=False))
+            yield from map(
+                tensor, box_blocks(file, header.size, lengths, wanted, width, limit, shown)
+            )
 
     parts = None if path is None else read_box
-    return TensorEntry(name, part, shape, read, order=order, read_box=parts)
+    return TensorEntry(name, type_, shape, read, order=order, read_box=parts)

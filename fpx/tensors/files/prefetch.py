@@ -9,21 +9,20 @@ from itertools import islice
 
 from torch import Tensor
 
-from fpx.tensors.entry import TensorEntry
-from fpx.tensors.rows import Read
+from fpx.tensors.blocks import Read
 
 _AHEAD = 2  # reads in flight
 _READ = 1 << 19  # elements of one read
 
 
-def prefetched(entry: TensorEntry) -> Read:
-    """Reads the entry by a thread of its own; small tensors are read at once."""
-    if entry.count <= _READ:
-        return entry.read
+def prefetched(read: Read, count: int) -> Read:
+    """Reads a tensor of so many elements by a thread of its own; small ones are read at once."""
+    if count <= _READ:
+        return read
 
     def blocks(limit: int) -> Iterator[Tensor]:
         # a whole number of blocks, so that none is cut short
-        source = entry.read(max(_READ // limit, 1) * limit)
+        source = read(max(_READ // limit, 1) * limit)
         # a block is only valid until the next is asked for, so each is copied
         with ThreadPoolExecutor(1, "fpx-read") as reader:
             waiting: deque[Future[list[Tensor]]] = deque()
@@ -33,11 +32,11 @@ def prefetched(entry: TensorEntry) -> Read:
                         waiting.append(
                             reader.submit(lambda: [block.clone() for block in islice(source, 1)])
                         )
-                    read = waiting.popleft().result()
-                    if not read:
+                    found = waiting.popleft().result()
+                    if not found:
                         return
-                    for start in range(0, len(read[0]), limit):
-                        yield read[0][start : start + limit]
+                    for start in range(0, len(found[0]), limit):
+                        yield found[0][start : start + limit]
             finally:
                 for future in waiting:
                     future.cancel()

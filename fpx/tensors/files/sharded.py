@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from fpx.errors import InputError
-from fpx.tensors.files.raw import unique
+from fpx.tensors.files.headers import unique
 from fpx.words import quoted, quoted_path, reason
 
 _LARGEST_INDEX = 16 << 20  # bytes

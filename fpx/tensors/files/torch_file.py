@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 
 from fpx.errors import InputError
+from fpx.tensors.blocks import Box
+from fpx.tensors.dtypes import is_readable, origin_of
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
-from fpx.tensors.files.raw import record_start
+from fpx.tensors.files.headers import record_start
 from fpx.tensors.memory import TooManyPlacesError, layout_of, named_leaves
-from fpx.tensors.rows import Box, row_major_blocks
+from fpx.tensors.rows import row_major_blocks
 from fpx.words import quoted, quoted_path, reason
 
 _LOADED_LIMIT = 256 << 20  # bytes of a file that is loaded, not mapped
@@ -351,6 +353,9 @@ def _stored_values(tensor: Tensor) -> tuple[Tensor | None, str]:
         values, note = tensor.values(), "sparse: its stored values are read"
     else:
         values, note = tensor, ""
+    real = values.dtype.to_real() if values.dtype.is_complex else values.dtype
+    if not is_readable(real):
+        return None, f"{real} is not read"
     if values.dtype.is_complex:
         note = f"{note}, {COMPLEX_NOTE}" if note else COMPLEX_NOTE
     return values, note
@@ -374,8 +379,9 @@ def _torch_entry(name: str, tensor: Tensor, pages: _Pages | None) -> TensorEntry
 
     in_rows = order == tuple(range(len(order)))
     return TensorEntry(
-        name, dtype, shape, read, None if in_rows else order, layout=place, read_box=read_box
-    )
+        name, origin_of(dtype), shape, read, None if in_rows else order, layout=place,
+        read_box=read_box,
+    )  # fmt: skip
 
 
 def _stored_order(

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fpx.tensors.entry import Long
+from fpx.tensors.opening import list_all, open_files
 from tests.tensors.reading import notes, read, refused
 from tests.writers import X, gguf
 
@@ -69,3 +71,60 @@ def test_a_vocabulary_is_passed_over(tmp_path: Path) -> None:
     for tokens in (many, [b"x" * (3 << 20)], [b"", b"y" * ((1 << 20) - 8), b"z", b""]):
         (tmp_path / "x.gguf").write_bytes(gguf(tensors, tokens=tokens))
         assert torch.equal(read(tmp_path / "x.gguf")["a"], X)
+
+
+def value(kind: int, data: bytes) -> bytes:
+    return struct.pack("<I", kind) + data
+
+
+def text(words: bytes) -> bytes:
+    return struct.pack("<Q", len(words)) + words
+
+
+METADATA = {
+    "u8": (value(0, b"\xff"), 255), "i8": (value(1, b"\xff"), -1),
+    "u16": (value(2, b"\xff\xff"), 65535), "i16": (value(3, b"\xfe\xff"), -2),
+    "u32": (value(4, struct.pack("<I", 7)), 7), "i32": (value(5, struct.pack("<i", -7)), -7),
+    "f32": (value(6, struct.pack("<f", 1.5)), 1.5), "bool": (value(7, b"\1"), True),
+    "text": (value(8, text("ünï".encode())), "ünï"),
+    "long text": (value(8, text(b"x" * 5000)), "x" * 4096 + "… (5,000 bytes)"),
+    "u64": (value(10, struct.pack("<Q", 1 << 63)), 1 << 63),
+    "i64": (value(11, struct.pack("<q", -9)), -9),
+    "f64": (value(12, struct.pack("<d", 0.1)), 0.1),
+    "few": (value(9, struct.pack("<IQ3i", 5, 3, 1, -2, 3)), (1, -2, 3)),
+    "eight": (value(9, struct.pack("<IQ8h", 3, 8, *range(8))), tuple(range(8))),
+    "many": (value(9, struct.pack("<IQ9h", 3, 9, *range(9))), Long(9, tuple(range(8)))),
+    "texts": (value(9, struct.pack("<IQ", 8, 10) + b"".join(text(b"t%d" % n) for n in range(10))),
+              Long(10, tuple(f"t{n}" for n in range(8)))),
+    "nested": (value(9, struct.pack("<IQ", 9, 1) + struct.pack("<IQh", 3, 1, 1)), Long(1, ())),
+}  # fmt: skip
+
+
+def test_metadata(tmp_path: Path) -> None:
+    names = list(METADATA)
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(names))
+    for name in names:
+        head += text(name.encode()) + METADATA[name][0]
+    head += text(b"a") + struct.pack("<IQIQ", 1, 1, 0, 0)
+    path = tmp_path / "x.gguf"
+    path.write_bytes(head + b"\0" * (-len(head) % 32) + struct.pack("<f", 2.5))
+    (source,) = open_files(str(path))
+    assert dict(source.metadata) == {name: METADATA[name][1] for name in names}
+    assert read(path)["a"].tolist() == [2.5]  # what follows was found
+
+
+def test_quantised_tensors_are_listed_with_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    sizes = {2: 18, 3: 20, 6: 22, 7: 24, 8: 34, 20: 18, 39: 17}  # of 32 elements
+    large = {10: 84, 11: 110, 12: 144, 13: 176, 14: 210, 15: 292, 16: 66, 17: 74, 18: 98, 19: 50,
+             21: 110, 22: 82, 23: 136, 29: 56, 34: 54, 35: 66}  # of 256  # fmt: skip
+    for kind, size in {**sizes, **large}.items():
+        length = 512
+        data = bytes(size * length // (32 if kind in sizes else 256))
+        path.write_bytes(gguf({"q": (kind, (2, length // 2), data), "x": (0, (1,), bytes(4))}))
+        (source,) = list_all([path]).sources
+        (item,) = source.unread
+        assert (item.name, item.shape, item.nbytes) == ("q", (2, 256), len(data))
+        assert notes(path) == [f"q: {item.type} is not read"]
+        path.write_bytes(gguf({"q": (kind, (2, length // 2), data[:-64])}, alignment=1))
+        refused(path, "'q' runs past its end")

@@ -72,3 +72,88 @@ def test_many_members_of_an_archive(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", *[np.ones(3)] * 3000)
     found = read(tmp_path / "x.npz")
     assert len(found) == 3000
+
+
+KINDS = [
+    f"{order}{kind}"
+    for order in ("", "<", ">", "=", "|")
+    for kind in (
+        "f2", "f4", "f8", "f16", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1", "c8", "c16",
+        "c32", "e", "f", "d", "b", "B", "h", "H", "i", "I", "q", "Q", "?", "F", "D", "U3", "S4",
+        "V2", "M8[s]", "m8", "O", "float32", "uint16", "bool", "int128", "f3", "", "float8_e4m3fn",
+    )
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("descr", KINDS)
+def test_a_header_says_what_numpy_understands(descr: str, tmp_path: Path) -> None:
+    """Of every dtype that numpy and torch both have, in each byte order: its numbers."""
+    path = tmp_path / "x.npy"
+    header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': (2,), }}\n".encode()
+    try:
+        dtype: np.dtype[Any] | None = np.dtype(descr)
+    except TypeError:
+        dtype = None
+    known = dtype is not None and dtype.kind in "fiubc" and dtype.newbyteorder("=") in TORCHS
+    if dtype is None or not known or descr in WORDS:
+        path.write_bytes(npy(header) + bytes(64))
+        refused(path, "Python objects" if dtype == np.dtype("O") else "which torch lacks")
+        return
+    values = np.array([1, 0]).astype(dtype)
+    path.write_bytes(npy(header) + values.tobytes())
+    found = read(path)["x"]
+    expected = values.astype(dtype.newbyteorder("="))
+    if dtype.kind == "c":
+        expected = np.stack([expected.real, expected.imag], -1)
+    assert np.array_equal(found.numpy(), expected)
+    assert found.numpy().dtype == expected.dtype
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(path, "ends too early")
+
+
+WORDS = ("", "float32", "uint16", "bool")  # numpy takes these too, and writes none of them
+TORCHS = {np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4",
+                                      "u8", "b1", "c8", "c16")}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b"", "is a damaged .npy file"),
+        (b"{'descr':'<f4','fortran_order':False}", "its header says other things"),
+        (b"{'descr':'<f4','fortran_order':0,'shape':(2,)}", "its header says other things"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':[2]}", "its header says other things"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(2,),'x':1}", "other things"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(True,)}", "its shape is (True,)"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(2.0,)}", "its shape is (2.0,)"),
+        (b"{'descr':'<f4','fortran_order':False,'shape':(__import__('os'),)}", "is a damaged"),
+        (b"{'descr':[('a','<f4'),('b','O')],'fortran_order':False,'shape':(2,)}", "Python objects"),
+        (b"{'descr':[('a','<f4')],'fortran_order':False,'shape':(2,)}", "which torch lacks"),
+    ],
+)
+def test_headers_that_numpy_does_not_write(header: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(npy(header) + bytes(8))
+    refused(tmp_path / "x.npy", words)
+
+
+def test_versions_and_magic(tmp_path: Path) -> None:
+    header = b"{'descr':'<f4','fortran_order':True,'shape':(3L, 1L)}"
+    data = struct.pack("<3f", 1, 2, 3)
+    path = tmp_path / "x.npy"
+    for version in (1, 2):
+        path.write_bytes(npy(header, version) + data)
+        assert read(path)["x"].tolist() == [[1], [2], [3]]
+    path.write_bytes(npy(header, 3) + data)
+    refused(path, ".npy version (3, 0) is not read")
+    np.savez(tmp_path / "x.npz", a=np.ones(1))
+    (tmp_path / "x.npz").write_bytes(rezipped(b"no array at all, but of some length"))
+    refused(tmp_path / "x.npz", "it does not begin as one")
+
+
+def rezipped(data: bytes) -> bytes:
+    import zipfile
+
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.npy", data)
+    return archive.getvalue()

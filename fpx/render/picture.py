@@ -1,0 +1,77 @@
+"""Drawings as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from io import StringIO
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from fpx.render.text import AMPLE
+from fpx.render.writers import Setting
+from fpx.report.base import Report
+
+_LEAST = 40  # columns
+
+# rich's own loads a font from the network and draws the buttons of a window
+_FORMAT = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{width}} {{height}}" role="img" \
+aria-label="{title}">
+<title>{title}</title>
+<style>
+.{{unique_id}}-matrix {{{{
+  font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  font-size: {{char_height}}px;
+  line-height: {{line_height}}px;
+}}}}
+{{styles}}
+</style>
+<defs>
+<clipPath id="{{unique_id}}-clip-terminal"><rect width="{{terminal_width}}" \
+height="{{terminal_height}}"/></clipPath>
+{{lines}}
+</defs>
+<rect width="100%" height="100%" rx="8" fill="#292929"/>
+<text x="{{terminal_x}}" y="27" fill="#9a9a9a" font-family="sans-serif" font-size="15">\
+{shown}</text>
+<g transform="translate({{terminal_x}}, {{terminal_y}})" \
+clip-path="url(#{{unique_id}}-clip-terminal)">
+{{backgrounds}}
+<g class="{{unique_id}}-matrix">{{matrix}}</g>
+</g>
+</svg>
+"""
+
+
+def write_svg(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
+    """All drawings in one picture, as wide as they need to be."""
+    console = Console(
+        record=True,
+        file=StringIO(),
+        width=AMPLE,
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=False,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for report in reports:
+        picture = setting.draw(report)
+        console.print(Text(picture) if isinstance(picture, str) else picture)
+    text = console.export_text(clear=False)
+    # a line that rich pads to the console's width ends where its text does
+    console.width = max(_LEAST, *(Text(line.rstrip()).cell_len + 1 for line in text.split("\n")))
+    command = setting.command
+    shown = command if len(command) <= console.width else f"{command[: console.width - 1]}…"
+    form = _FORMAT.format(title=_text(command), shown=_text(shown))
+    out.write(console.export_svg(title="", code_format=form))
+
+
+def _text(text: str) -> str:
+    """A text for a template of rich's, which takes braces for fields."""
+    return escape(text).replace("{", "{{").replace("}", "}}")
