@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -13,7 +14,6 @@ from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.policy import Overflow, Rounding
-from fpx.render.tables import Lines, Pieces, SideBySide, code_pieces
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,
@@ -29,6 +29,9 @@ from fpx.render.text import (
 from fpx.report.base import Report, exact_text, hex_code
 from fpx.report.decode import BitField, Comparison, DecodeReport
 from fpx.words import quoted
+
+if TYPE_CHECKING:
+    from fpx.render.lines import Lines
 
 _EXPANSION_SHOWN = 300  # characters of an exact value; what is longer is rounded
 _PANEL_SHOWN = 24  # of other numbers in a panel
@@ -76,6 +79,8 @@ def _named(report: DecodeReport) -> str:
 
 def comparison(report: Comparison) -> RenderableType:
     """One number in several formats, side by side."""
+    from fpx.render.side_by_side import SideBySide  # a panel has no need of it
+
     first = report.items[0]
     title = Text(_named(first), "bold")
     for name, value in unusual_modes(first):
@@ -110,6 +115,8 @@ class DecodeRows:
 
 def _rows_of(items: Sequence[DecodeReport], longest: int) -> Lines:
     """The empty table for numbers in the formats of these, whose inputs are about that long."""
+    from fpx.render.lines import Lines
+
     title = Text(", ".join(item.format for item in items), "bold")
     columns = {"input": max(longest, 8)}
     if len(items) > 1:
@@ -134,7 +141,7 @@ def _cells_of(item: DecodeReport) -> dict[str, Text | str]:
         "code": hex_code(item.code, item.spec),
         "value": _value(item, item.value_text, legible),
         "error": legible.signed(item.rounding_error, 5, 8),
-        "in ulps": legible.signed(item.error_ulp, 4, 8),
+        "in ulps": legible.ulps(item.error_ulp, 4),
         "result": happened(item),
     }
 
@@ -313,6 +320,8 @@ def _exact_value(report: DecodeReport) -> tuple[str, RenderableType]:
 
 
 def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, RenderableType]]:
+    from fpx.render.side_by_side import Pieces, code_pieces
+
     bits = {field.name: field.bits for field in report.bit_fields}
     lower, upper = (
         "-" if exact is None else _value(report, exact, legible)
@@ -328,7 +337,7 @@ def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, Re
         ("value", _value(report, report.value_text, legible)),
         ("shortest", report.shortest),
         ("rounding error", legible.signed(report.rounding_error, _ERROR_DIGITS)),
-        ("... in ulps", legible.signed(report.error_ulp, _ERROR_DIGITS)),
+        ("... in ulps", legible.ulps(report.error_ulp, _ERROR_DIGITS, 12)),
         ("ulp", "-" if report.ulp_dyadic is None else f"2^{report.ulp_dyadic.exponent}"),
         ("next lower", lower),
         ("next upper", upper),
@@ -351,7 +360,8 @@ def _error(report: DecodeReport, legible: Legible) -> Text:
     shown = legible.signed(error, _ERROR_DIGITS, _PANEL_SHOWN)
     if report.dyadic is None:
         return Text(f"{shown}: overflow", style)
-    return Text(f"{shown}  ({legible(ulps, _ERROR_DIGITS)} ulp)", style)
+    off = legible.ulps(ulps, _ERROR_DIGITS, 12).removeprefix("+")
+    return Text(f"{shown}  ({off} ulp)", style)
 
 
 def _neighbours(report: DecodeReport, legible: Legible) -> str:

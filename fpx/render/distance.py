@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from fpx.core.dyadic import integer_text
-from fpx.render.tables import SideBySide, code_pieces
+from fpx.render.side_by_side import SideBySide, code_pieces
 from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible
 from fpx.report.base import exact_text, hex_code
 from fpx.report.decode import DecodeReport

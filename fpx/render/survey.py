@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from fpx.render.decode import happened, unusual_modes
-from fpx.render.tables import code_pieces, plain_table
-from fpx.render.text import LABEL_STYLE, rounded
+from fpx.render.side_by_side import code_pieces
+from fpx.render.tables import plain_table
+from fpx.render.text import LABEL_STYLE, Legible, rounded
 from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
@@ -55,7 +56,7 @@ def _cells(item: DecodeReport) -> list[RenderableType]:
         code_pieces(hex_code(item.code, item.spec)),
         rounded(item.value_text),
         _error_cell(item.rounding_error, 5),
-        _error_cell(item.error_ulp, 4),
+        Legible().ulps(item.error_ulp, 4, 6),
         happened(item),
     ]
 

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.spec import FormatSpec
-from fpx.render.tables import code_pieces, plain_table
+from fpx.render.side_by_side import code_pieces
+from fpx.render.tables import plain_table
 from fpx.render.text import (
     BAD_STYLE,
     GOOD_STYLE,

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from fractions import Fraction
 
 AMPLE = 1_000_000
 """Columns of a stream that has no limit: rich wants a number."""
+
+_MORE_DIGITS = 4  # at a time, of an error that is close to half an ulp
+
+
+_MOST_DIGITS = 40
+
+
+_HALF = Fraction(1, 2)
+
 
 SIGN_STYLE = "bold red"
 
@@ -85,6 +95,16 @@ class Legible:
             return "-"
         shown = self(exact, digits, longest)
         return shown if exact.startswith("-") or exact == "0" else f"+{shown}"
+
+    def ulps(self, exact: str | None, digits: int, longest: int = 8) -> str:
+        """An error in ulps, with a sign; never rounded to the half of a tie that it is not."""
+        shown = self.signed(exact, digits, longest)
+        while exact is not None and shown[1:] == "0.5" and abs(Fraction(exact)) != _HALF:
+            if digits > _MOST_DIGITS:
+                return f"≈ {shown}"
+            digits += _MORE_DIGITS
+            shown = self.signed(exact, digits, longest)
+        return shown
 
 
 ROUNDED_HERE = "(long numbers are rounded, exact in --json)"

@@ -36,6 +36,28 @@ def test_every_picture_names_it(args: list[str]) -> None:
     assert "ieee" not in out
 
 
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("65519.999999999999", "-0.49999999999997"),
+        ("65520.000000000001", "+inf"),
+        ("2049", "-0.5"),
+        ("2049.0000000001", "+0.49999999995"),
+        ("2048.9999999999999999999999999999999999999999999999999999", "≈ -0.5"),
+        ("1e-30", "-1.67772e-23"),
+    ],
+)
+def test_what_is_no_tie_does_not_look_like_one(value: str, says: str) -> None:
+    beside = str(Comparison((fpx.decode(value, "fp16"), fpx.decode(value, "fp32"))))
+    line = next(line for line in beside.splitlines() if "... in ulps" in line)
+    assert line.split("in ulps")[1].strip().startswith(says)
+    _, out, _ = call("decode", value, "--dtype", "all", columns=200)
+    line = next(line for line in out.splitlines() if " float16 " in line)
+    assert ("0.5 " in line) == (says.removeprefix("≈ ") == "-0.5")
+    panel = str(fpx.decode(value, "fp16"))
+    assert "overflow" in panel or f"({says.removeprefix('+')} ulp)" in panel
+
+
 def test_formats_without_a_sign_or_a_fraction_stand_beside_others() -> None:
     report = Comparison((fpx.decode(2, "e8m0"), fpx.decode(2, "fp4"), fpx.decode(2, "bf16")))
     rows = {line[:16].strip(): line[16:].split() for line in str(report).splitlines()}
