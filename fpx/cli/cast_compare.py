@@ -239,7 +239,7 @@ def cast_compare(
         notes=[*report.notes, *report.gate.notes(report.rows)],
         errors=report.errors,
         interrupted=cut if report.partial else None,
-        unchecked=() if report.errors else report.gate.unchecked(report.rows),
+        unchecked=report.unchecked,
         failures=report.failures(),
     )
 

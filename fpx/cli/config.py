@@ -22,9 +22,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typer.core import TyperOption
 
@@ -44,9 +43,7 @@ MAX_BYTES = 1 << 20
 
 
 _PROJECTS = "pyproject.toml"
-_OURS = re.compile(
-    rb"""tool["']?\s*\.\s*["']?fpx|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*=""", re.M
-)
+_OURS = rb"""tool["']?\s*\.\s*["']?fpx|^\s*\[\s*["']?tool["']?\s*\]|^\s*["']?tool["']?\s*="""
 _EXCEPTIONS = "exceptions"
 _HAVE_EXCEPTIONS = ("cast-compare",)
 _PATHS = ("baseline",)  # of options: those in a file start from its folder
@@ -54,8 +51,7 @@ _WITHOUT = ("help", "config", "no_config", "save", "github")  # and the forms of
 _META = "fpx.cli.config"
 
 
-@dataclass(frozen=True)
-class ConfigFile:
+class ConfigFile(NamedTuple):
     """A file with options.
 
     Attributes:
@@ -127,7 +123,9 @@ def _read(path: Path, *, sought: bool) -> ConfigFile | None:
         why = getattr(error, "strerror", None) or reason(error)
         raise InputError(f"{_quoted(path)} cannot be read: {why}{_LEAVE}") from None
     projects = path.name == _PROJECTS
-    if projects and not _OURS.search(data):  # most are about other tools: no need to parse them
+    if projects and not re.search(
+        _OURS, data, re.MULTILINE
+    ):  # most are about other tools: no need to parse them
         return None
     if len(data) > MAX_BYTES:
         raise InputError(f"{_quoted(path)} is larger than {MAX_BYTES:,} bytes{_LEAVE}")
@@ -279,9 +277,9 @@ def _options(params: Iterable[Any]) -> dict[str, Any]:
 
 def _without() -> set[str]:
     """Parameters that a file does not set: what stdout carries, and what else is written."""
-    from fpx.render.writers import WRITERS
+    from fpx.render.writers import OPTIONS
 
-    return {*_WITHOUT, *WRITERS}
+    return {*_WITHOUT, *(form.name for form in OPTIONS)}
 
 
 def _like(name: str, names: Sequence[str]) -> str:

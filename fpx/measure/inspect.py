@@ -24,7 +24,7 @@ from fpx.report.inspect import (
 from fpx.tensors.entry import Long, Metadata, Source, TensorEntry, row_major
 from fpx.tensors.opening import list_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.words import quoted
+from fpx.words import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from fpx.measure.values import Corners
@@ -171,7 +171,9 @@ def find_tensor(
         for item in unread:
             if item.name == tensor:
                 raise InputError(f"{quoted(tensor)} is {item.type}, whose values are not read")
-        raise InputError(f"no tensor {quoted(tensor)} there: fpx inspect FILE lists the names")
+        names = [entry.name for source in opened.sources for entry in source.entries]
+        hint = did_you_mean(tensor, names) or ": fpx inspect FILE lists the names"
+        raise InputError(f"no tensor {quoted(tensor)} there{hint}")
     if len(found) > 1:
         raise InputError(f"{len(found)} files have a tensor {quoted(tensor)}: name one file")
     return found[0]

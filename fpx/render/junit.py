@@ -7,7 +7,7 @@ fails if it fails one of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fpx.render.told import command_of, lines_of
@@ -37,18 +37,22 @@ def write_junit(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
             suites[suite] = Xml.SubElement(root, "testsuite", name=suite)
         return Xml.SubElement(suites[suite], "testcase", classname=suite, name=name)
 
+    def fail(made: Element, texts: list[str]) -> None:
+        if texts:
+            found = Xml.SubElement(made, "failure", message=escape(texts[0]), type="check")
+            found.text = "\n".join(map(escape, texts))
+
     for report in reports:
         root.set("name", command_of(report))
         failing = _Failing(report)
         for entry in report.results():
             made = case(*_named(entry, command_of(report)))
-            texts = failing.texts(entry)
-            if texts:
-                found = Xml.SubElement(made, "failure", message=escape(texts[0]), type="check")
-                found.text = "\n".join(map(escape, texts))
+            fail(made, failing.texts(entry))
             said = [f"{key}: {entry[key]}" for key in _SAID if entry.get(key) is not None]
             if said:
                 Xml.SubElement(made, "system-out").text = escape(", ".join(said))
+        for identity, texts in failing.of_no_entry():
+            fail(case(*_named(identity, command_of(report))), texts)
         for tag, lines in (("error", lines_of(report, "errors")),
                            ("skipped", lines_of(report, "unchecked"))):  # fmt: skip
             for line in lines:
@@ -71,13 +75,22 @@ class _Failing:
         for failure in report.failures():
             self._texts[tuple(failure.row.identity().items())].append(failure.text)
         self._keys = {tuple(name for name, _ in identity) for identity in self._texts}
+        self._seen: set[tuple[tuple[str, Any], ...]] = set()
 
     def texts(self, entry: Mapping[str, Any]) -> list[str]:
         """Why the row of an entry fails; none if it does not."""
         found: list[str] = []
         for keys in self._keys:
-            found += self._texts.get(tuple((key, entry.get(key)) for key in keys), [])
+            identity = tuple((key, entry.get(key)) for key in keys)
+            self._seen.add(identity)
+            found += self._texts.get(identity, [])
         return found
+
+    def of_no_entry(self) -> Iterator[tuple[dict[str, Any], list[str]]]:
+        """What fails of rows that the report does not have: a tensor that is gone, say."""
+        for identity, texts in self._texts.items():
+            if identity not in self._seen:
+                yield dict(identity), texts
 
 
 def _named(entry: Mapping[str, Any], command: str) -> tuple[str, str]:

@@ -159,6 +159,11 @@ class CastReport(Report):
         """The rows, what hurts most first."""
         return sorted(self.rows, key=CastRow.badness)
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """A line for each check that could not be made here; `errors` are said instead."""
+        return () if self.errors else tuple(self.gate.unchecked(self.rows))
+
     def since(self, older: Baseline) -> CastReport:
         """This report beside an older one.
 

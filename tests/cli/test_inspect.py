@@ -342,3 +342,11 @@ def test_hundred_thousand_tensors_are_listed_soon(tmp_path: Path) -> None:
         assert out.count("\n") >= 100_000
         assert time.process_time() - start < 15
     assert out.count('"tensor": ') == 100_000
+
+
+def test_a_name_that_is_nearly_there_is_told(points: Path) -> None:
+    code, out, err = call("inspect", points, "--tensor", "pionts")
+    assert (code, out) == (2, "")
+    assert err == "fpx: no tensor 'pionts' there; did you mean 'points'?\n"
+    _, _, err = call("inspect", points, "--tensor", "something else")
+    assert err == "fpx: no tensor 'something else' there: fpx inspect FILE lists the names\n"

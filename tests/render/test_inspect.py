@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,12 @@ def test_extremes_stand_below_each_other_where_there_is_no_room(tmp_path: Path) 
     values = re.findall(r"-?[0-9]\.[0-9e-]+", wide)
     assert sorted(re.findall(r"-?[0-9]\.[0-9e-]+", narrow)) == sorted(values)
     assert len(values) == 9
+
+
+def test_one_mark_stands_for_all_columns_that_are_left_out(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 10**6), np.int8))
+    for width in (17, 20, 27, 40, 80):
+        _, out, _ = call("inspect", tmp_path / "x.npy", "--tensor", "x", "--layout", columns=width)
+        row = next(row for row in cells(out) if row[:2] == ["1", "1,000,000"])
+        assert ("…", "…") not in pairwise(row)
+        assert row[-1] == "…"

@@ -341,6 +341,9 @@ def test_a_condition_that_cannot_be_checked_is_no_pass(tmp_path: Path) -> None:
         3, "fpx: device_mismatch_count>0: not checked, as it was measured in no row\n",
     )  # fmt: skip
     assert "x" in out
+    call("cast-compare", path, "--to", "fp16", "--fail-if", "device_mismatch_count>0",
+         "--save", tmp_path / "x.xml")  # fmt: skip
+    assert 'skipped="1"' in (tmp_path / "x.xml").read_text()
 
 
 def test_a_negative_limit_is_compared_with(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -471,6 +472,10 @@ def test_a_tensor_that_is_gone(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert f"fpx: {path} v: gone: {old} has it\n" in err
     assert "but not here" not in err  # a failure needs no note
+    call("inspect", path, "--baseline", old, "--save", tmp_path / "x.xml")
+    suites = ElementTree.parse(tmp_path / "x.xml").getroot()
+    assert suites.get("failures") == "2"
+    assert [case.get("name") for case in suites.iter("testcase")] == ["w", "v"]
     assert f"fpx: {path} w: worse than in {old}: shape [3] -> [1]\n" in err
 
 
