@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
@@ -193,7 +194,7 @@ def output_forms(command: Callable[..., None]) -> Callable[..., None]:
             command(**given, how=how)
         except FpxError as error:
             if how.github:
-                tell_github_of_error(error)
+                tell_github_of_error(command_path(), in_options(str(error)))
             raise
 
     found: Any = functools.update_wrapper(with_form, command)
@@ -203,7 +204,11 @@ def output_forms(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _save_help(forms: Iterable[Writer]) -> str:
-    common = listed(form.suffix for form in forms if not form.command)
+    common = listed(
+        form.suffix if form.option else f"{form.suffix} ({form.name})"
+        for form in forms
+        if not form.command
+    )
     own = "".join(
         f" A file named {form.suffix[1:]}, or ending in {form.suffix}: "
         f"{form.help[0].lower()}{form.help[1:]}"

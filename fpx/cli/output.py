@@ -189,8 +189,8 @@ def collected(stream: Iterable[Report]) -> Reports:
     return Reports(found)
 
 
-def tell_github_of_error(error: Exception) -> None:
+def tell_github_of_error(command: str, message: str) -> None:
     """An annotation on why a command gave up."""
     from fpx.render.github import annotation
 
-    sys.stderr.write(annotation("error", _typed[0], str(error)) + "\n")
+    sys.stderr.write(annotation("error", command, message) + "\n")

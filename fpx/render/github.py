@@ -6,12 +6,12 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from io import StringIO
 
 from fpx.render.escapes import code_block, command_data, command_property, markdown
 from fpx.render.screen import write_plain
-from fpx.render.told import answers_of, command_of, failing, lines_of
+from fpx.render.told import answers_of, command_of, failing, few, lines_of
 from fpx.render.writers import Setting
 from fpx.report.base import Report
 
@@ -33,12 +33,16 @@ def annotate(reports: Sequence[Report]) -> list[str]:
             *(line for report in reports for line in lines_of(report, "errors")),
         ],
         "warning": [
-            *(f"{answer.about}: {answer.text}" for answer in answers if not answer.fits),
+            *(answer.line for answer in answers if not answer.fits),
             *(line for report in reports for line in lines_of(report, "unchecked")),
         ],
-        "notice": [f"{answer.about}: {answer.text}" for answer in answers if answer.fits],
+        "notice": [answer.line for answer in answers if answer.fits],
     }
-    return [annotation(kind, title, line) for kind, lines in found.items() for line in _few(lines)]
+    return [
+        annotation(kind, title, line)
+        for kind, lines in found.items()
+        for line in few(lines, _SHOWN)
+    ]
 
 
 def annotation(kind: str, title: str, message: str) -> str:
@@ -52,13 +56,6 @@ def annotation(kind: str, title: str, message: str) -> str:
     return f"::{kind} title={command_property(title)}::{command_data(message)}"
 
 
-def _few(lines: Sequence[str], most: int = _SHOWN) -> Iterable[str]:
-    """So many of the lines, the last of which tells of the rest."""
-    if len(lines) <= most:
-        return lines
-    return [*lines[: most - 1], f"and {len(lines) - most + 1:,} more"]
-
-
 def summary(reports: Sequence[Report], setting: Setting) -> str:
     """Markdown for the job's summary: the answers, what fails, and the drawing."""
     title = command_of(reports[0]) if reports else "fpx"
@@ -67,8 +64,7 @@ def summary(reports: Sequence[Report], setting: Setting) -> str:
     if answers:
         parts.append(
             "".join(
-                f"- {'✅' if answer.fits else '❌'} **{markdown(answer.about)}**: "
-                f"{markdown(answer.text)}\n"
+                f"- {'✅' if answer.fits else '❌'} {markdown(answer.line)}\n"
                 for answer in answers[:_FAILURES]
             )
         )
@@ -80,7 +76,7 @@ def summary(reports: Sequence[Report], setting: Setting) -> str:
         ("Not checked", unchecked),
     ):
         if lines:
-            shown = "".join(f"- {markdown(line)}\n" for line in _few(lines, _FAILURES))
+            shown = "".join(f"- {markdown(line)}\n" for line in few(lines, _FAILURES))
             parts.append(f"**{heading}**\n\n{shown}")
     drawing = StringIO()
     write_plain(reports, drawing, setting)

@@ -6,8 +6,7 @@ fails if it fails one of them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fpx.render.told import command_of, lines_of
@@ -37,27 +36,18 @@ def write_junit(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
             suites[suite] = Xml.SubElement(root, "testsuite", name=suite)
         return Xml.SubElement(suites[suite], "testcase", classname=suite, name=name)
 
-    def fail(made: Element, texts: list[str]) -> None:
-        if texts:
-            found = Xml.SubElement(made, "failure", message=escape(texts[0]), type="check")
-            found.text = "\n".join(map(escape, texts))
-
     for report in reports:
-        root.set("name", command_of(report))
+        command = command_of(report)
+        root.set("name", command)
         failing = _Failing(report)
         for entry in report.results():
-            made = case(*_named(entry, command_of(report)))
-            fail(made, failing.texts(entry))
-            said = [f"{key}: {entry[key]}" for key in _SAID if entry.get(key) is not None]
-            if said:
-                Xml.SubElement(made, "system-out").text = escape(", ".join(said))
-        for identity, texts in failing.of_no_entry():
-            fail(case(*_named(identity, command_of(report))), texts)
+            _fill(case(*_named(entry, command)), failing.take(entry), entry)
+        for row, texts in failing.left():  # of what an older report had, and this one has not
+            _fill(case(*_named(row, command)), texts, row)
         for tag, lines in (("error", lines_of(report, "errors")),
                            ("skipped", lines_of(report, "unchecked"))):  # fmt: skip
             for line in lines:
-                made = case(command_of(report), line)
-                Xml.SubElement(made, tag, message=escape(line))
+                Xml.SubElement(case(command, line), tag, message=escape(line))
     for element in (*suites.values(), root):
         element.set("tests", str(len(list(element.iter("testcase")))))
         for attribute, tag in _COUNTED.items():
@@ -67,30 +57,48 @@ def write_junit(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
     out.write(Xml.tostring(root, encoding="unicode") + "\n")
 
 
+def _fill(case: Element, failures: Sequence[str], entry: Mapping[str, Any]) -> None:
+    """Says of a case why it fails, if it does, and what the report says of its row."""
+    from xml.etree import ElementTree as Xml
+
+    if failures:
+        found = Xml.SubElement(case, "failure", message=escape(failures[0]), type="check")
+        found.text = "\n".join(map(escape, failures))
+    said = [f"{key}: {entry[key]}" for key in _SAID if entry.get(key) is not None]
+    if said:
+        Xml.SubElement(case, "system-out").text = escape(", ".join(said))
+
+
 class _Failing:
-    """The failures of a report, by the entries that they are of."""
+    """The failures of a report, by the rows that they are of."""
 
     def __init__(self, report: Report) -> None:
-        self._texts: dict[tuple[tuple[str, Any], ...], list[str]] = defaultdict(list)
+        self._found: dict[tuple[str, ...], tuple[Mapping[str, Any], list[str]]] = {}
         for failure in report.failures():
-            self._texts[tuple(failure.row.identity().items())].append(failure.text)
-        self._keys = {tuple(name for name, _ in identity) for identity in self._texts}
-        self._seen: set[tuple[tuple[str, Any], ...]] = set()
+            row = failure.row.identity()
+            self._found.setdefault(_values(row, row), (row, []))[1].append(failure.text)
+        self._keys = {tuple(row) for row, _ in self._found.values()}
+        self._taken: set[tuple[str, ...]] = set()
 
-    def texts(self, entry: Mapping[str, Any]) -> list[str]:
-        """Why the row of an entry fails; none if it does not."""
-        found: list[str] = []
-        for keys in self._keys:
-            identity = tuple((key, entry.get(key)) for key in keys)
-            self._seen.add(identity)
-            found += self._texts.get(identity, [])
-        return found
+    def take(self, entry: Mapping[str, Any]) -> list[str]:
+        """Why the row of an entry fails; nothing if it does not."""
+        texts: list[str] = []
+        for values in (_values(entry, keys) for keys in self._keys):
+            if values in self._found:
+                self._taken.add(values)
+                texts += self._found[values][1]
+        return texts
 
-    def of_no_entry(self) -> Iterator[tuple[dict[str, Any], list[str]]]:
-        """What fails of rows that the report does not have: a tensor that is gone, say."""
-        for identity, texts in self._texts.items():
-            if identity not in self._seen:
-                yield dict(identity), texts
+    def left(self) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+        """The rows that no entry was of, and why they fail."""
+        for values, found in self._found.items():
+            if values not in self._taken:
+                yield found
+
+
+def _values(entry: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
+    """Keys of an entry with their values, which may be mappings, as something to look up."""
+    return tuple(f"{key}={entry.get(key)!r}" for key in keys)
 
 
 def _named(entry: Mapping[str, Any], command: str) -> tuple[str, str]:

@@ -71,7 +71,7 @@ function head() {
     const end = text.indexOf(".") + 1;
     const verdict = element("strong", { class: fits ? "good" : "bad" }, text.slice(0, end));
     page.append(element("p", { class: fits ? "answer" : "answer no" },
-      element("strong", {}, `${about}: `), verdict, text.slice(end)));
+      about ? element("strong", {}, `${about}: `) : null, verdict, text.slice(end)));
   }
   list("Checks that fail", data.failures, "bad");
   list("Errors", data.errors, "bad");

@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.resources import files
 from typing import Any, TextIO
 
-from fpx.render.told import answers_of, command_of, failing, lines_of
+from fpx.render.told import answers_of, command_of, failing, few, lines_of
 from fpx.render.writers import Setting
 from fpx.report.base import Report
 from fpx.report.columns import Cell
@@ -28,6 +28,7 @@ _PAGED_BY = {"fpx cast-compare": "cast_page:cast_rows"}
 """Command -> what makes the rows of its pages, where that is not `plain_rows`."""
 
 _MOST_CHOICES = 12
+_MOST_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def write_page(reports: Iterable[Report], out: TextIO, setting: Setting) -> None
         "fpx": __version__,
         "environment": every[0].environment() if every else {},
         "answers": [answer._asdict() for report in every for answer in answers_of(report)],
-        "failures": failing(every),
+        "failures": few(failing(every), _MOST_LINES),
         **{
-            key: [line for report in every for line in lines_of(report, key)]
+            key: few([line for report in every for line in lines_of(report, key)], _MOST_LINES)
             for key in ("errors", "unchecked", "notes")
         },
         **{name: getattr(found, name) for name in Paged.__dataclass_fields__},

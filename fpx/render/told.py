@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fpx.report.base import Report
 
 
 class Told(NamedTuple):
-    """An answer on one source and target.
+    """An answer.
 
     Attributes:
-        about: `float16`, or of several sources `model.safetensors: float16`.
+        about: `float16`, or of several sources `model.safetensors: float16`; empty where it is the
+            only one.
         fits: whether it is a good one.
         text: it in words.
     """
@@ -20,6 +21,11 @@ class Told(NamedTuple):
     about: str
     fits: bool
     text: str
+
+    @property
+    def line(self) -> str:
+        """It on one line."""
+        return f"{self.about}: {self.text}" if self.about else self.text
 
 
 def command_of(report: Report) -> str:
@@ -34,7 +40,10 @@ def lines_of(report: Report, key: str) -> list[str]:
 
 def answers_of(report: Report) -> list[Told]:
     """The answers that a report gives, those that are no good first."""
-    found = report.beside().get("answers", ())
+    beside = report.beside()
+    if "answer" in beside:
+        return [Told("", not report.failures(), str(beside["answer"]))]
+    found = beside.get("answers", ())
     several = len({answer["source"] for answer in found}) > 1
     told = [
         Told(
@@ -45,6 +54,13 @@ def answers_of(report: Report) -> list[Told]:
         for answer in found
     ]
     return sorted(told, key=lambda answer: answer.fits)
+
+
+def few(lines: Sequence[str], most: int) -> Sequence[str]:
+    """So many of the lines, the last of which tells of the rest."""
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], f"and {len(lines) - most + 1:,} more"]
 
 
 def failing(reports: Iterable[Report]) -> list[str]:

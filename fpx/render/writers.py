@@ -76,9 +76,9 @@ WRITERS = {
         ),
         Writer("csv", ".csv", "Print CSV, a line of names first.", "grids:write_csv"),
         Writer("markdown", ".md", "Print a Markdown table.", "grids:write_markdown"),
-        Writer("html", ".html", "A page for a browser.", "page:write_page", option=False),
-        Writer("svg", ".svg", "The drawing as a picture.", "picture:write_svg", option=False),
-        Writer("junit", ".xml", "JUnit's test results.", "junit:write_junit", option=False),
+        Writer("page", ".html", "A page for a browser.", "page:write_page", option=False),
+        Writer("picture", ".svg", "The drawing as a picture.", "picture:write_svg", option=False),
+        Writer("JUnit", ".xml", "JUnit's test results.", "junit:write_junit", option=False),
         Writer("drawing", ".txt", "The drawing as text.", "screen:write_plain", option=False),
         Writer(
             "keep-list",
