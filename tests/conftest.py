@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, settings
 # the tests run side by side already: threads of each would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# a test that is about the width of a screen sets it; processes side by side get one otherwise
+os.environ.pop("COLUMNS", None)
+
 # a machine that is busy is no fault: examples may take as long as they like
 settings.register_profile("fpx", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fpx")

@@ -38,7 +38,7 @@ def test_python_api_takes_tensors_and_arrays() -> None:
 def test_unknown_choices_are_named() -> None:
     with pytest.raises(InputError, match="ties_to_even"):
         fpx.encode("1", "bf16", rounding="up")
-    with pytest.raises(InputError, match="did you mean .fp16"):
+    with pytest.raises(InputError, match="did you mean 'fp16'"):
         fpx.encode("1", "fp17")
 
 

@@ -79,6 +79,7 @@ SCREENS = {
 """Name -> the command whose screen it is, at each of WIDTHS."""
 
 WIDTHS = (60, 80, 120)
+PIPED = "piped"
 
 
 def write_files(folder: Path) -> None:
@@ -133,12 +134,19 @@ def json_of(name: str) -> str:
     return text + "\n"
 
 
-def screen_of(name: str, width: int) -> str:
-    """What a command prints on a screen of that many columns, without versions and machines."""
+def screen_of(name: str, width: int | None) -> str:
+    """What a command prints on a screen of that many columns, without versions and machines.
+
+    None is a pipe, whose lines have no end.
+    """
     code, out, err = call(*SCREENS[name].split(), columns=width)
     assert code in (0, 1), err
     lines = [line.rstrip() for line in out.splitlines()]
-    assert max(map(len, lines)) <= width
+    if width is None:
+        assert out.splitlines() == lines
+        assert "No room" not in out
+    else:
+        assert max(map(len, lines)) <= width
     # the heading is as long as a version and wraps where it will
     return (
         re.sub(r"cast by .*? on [^()]*\([^()]*\)", "cast by …", "\n".join(lines), flags=re.S) + "\n"
@@ -151,8 +159,8 @@ def made() -> dict[str, str]:
         write_files(Path(folder))
         with chdir(folder):
             found = {f"{name}.json": json_of(name) for name in JSON}
-            for width in WIDTHS:
-                found |= {f"{name}-{width}.txt": screen_of(name, width) for name in SCREENS}
+            for kind, width in {**{str(width): width for width in WIDTHS}, PIPED: None}.items():
+                found |= {f"{name}-{kind}.txt": screen_of(name, width) for name in SCREENS}
     return found
 
 
@@ -172,7 +180,10 @@ def documents() -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "name",
-    [*(f"{name}.json" for name in JSON), *(f"{n}-{w}.txt" for n in SCREENS for w in WIDTHS)],
+    [
+        *(f"{name}.json" for name in JSON),
+        *(f"{name}-{kind}.txt" for name in SCREENS for kind in (*WIDTHS, PIPED)),
+    ],
 )
 def test_what_is_printed_is_golden(name: str, documents: dict[str, str]) -> None:
     assert documents[name] == (GOLDENS / name).read_text(encoding="utf-8")

@@ -48,6 +48,12 @@ def test_the_nearest_name_is_found(name: str, meant: str | None) -> None:
 def test_of_several_as_near_the_first_is_meant() -> None:
     assert nearest("fp1", ["fp12", "fp16"]) == "fp12"
     assert nearest("fp1", ["fp16", "fp12"]) == "fp16"
+    assert nearest("abcd", ["abcx", "acbd"]) == "abcx"  # though the second has all the letters
+
+
+@pytest.mark.parametrize("name", ["fp-16", "fp_16", "FP16"])
+def test_spelling_does_not_count(name: str) -> None:
+    assert nearest(name, [name.lower()[:-1], "fp16"]) == "fp16"
 
 
 def test_a_name_is_asked_about_in_full_and_quoted() -> None:

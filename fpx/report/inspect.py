@@ -342,7 +342,11 @@ def _combinations(
     if prod(map(len, numbers)) == len(members):
         yield numbers, [at for at, _ in members]
         return
-    place = next(at for at, each in enumerate(numbers) if len(each) > 1)
+    place = next((at for at, each in enumerate(numbers) if len(each) > 1), None)
+    if place is None:  # one name several times: of a source that was named twice
+        for at, _ in members:
+            yield numbers, [at]
+        return
     apart: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     for member in members:
         apart.setdefault(member[1][place], []).append(member)

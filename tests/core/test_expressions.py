@@ -63,6 +63,7 @@ def test_powers_of_two_may_be_of_any_size() -> None:
         ("(1 + 2", "not closed"), ("1 + 2)", "wrong place"), ("1 2 + 3", "wrong place"),
         ("1 +", "at the end"), ("2^", "at the end"), ("1 * * 2", "before '*'"),
         ("3^2^30", "65,536 bits"), ("10^10^9", "65,536 bits"), ("1 + 2^-70000", "65,536 bits"),
+        ("1 + 2^-10^12", "65,536 bits"),
         ("2^2^2^2^2^2^2", "65,536 bits"), ("2^10^80", "too large or small"),
         ("1e99999 + 1", "65,536 bits"), ("1e999999999 * 2", "too large or small"),
         ("2 * pi", "names such as pi stand alone"), ("1 + epsilon", "stand alone"),
