@@ -15,6 +15,7 @@ from fpx.render.writers import Setting
 from fpx.report.base import Report
 
 _LEAST = 40  # columns
+_USUAL = 100  # to which sentences wrap, unless a table is wider
 
 # rich's own loads a font from the network and draws the buttons of a window
 _FORMAT = """\
@@ -47,11 +48,36 @@ clip-path="url(#{{unique_id}}-clip-terminal)">
 
 
 def write_svg(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
-    """All drawings in one picture, as wide as they need to be."""
-    console = Console(
-        record=True,
+    """All drawings in one picture, as wide as their tables need it to be; sentences wrap."""
+    wide = _console(AMPLE)
+    lines: list[Text] = []
+    for report in reports:
+        picture = setting.draw(report)
+        drawn = wide.render_lines(Text(picture) if isinstance(picture, str) else picture, pad=False)
+        lines += (
+            Text.assemble(*((part.text, part.style or "") for part in line if not part.control))
+            for line in drawn
+        )
+    for line in lines:
+        line.rstrip()
+    # columns are two spaces apart, words are not
+    tables = (line.cell_len for line in lines if "  " in line.plain.strip())
+    columns = max(_LEAST, min(_USUAL, max((line.cell_len for line in lines), default=0)), *tables)
+    console = _console(columns + 1, record=True)
+    for line in lines:
+        console.print(line)
+    command = setting.command
+    shown = command if len(command) <= columns else f"{command[: columns - 1]}…"
+    form = _FORMAT.format(title=_text(command), shown=_text(shown))
+    out.write(console.export_svg(title="", code_format=form))
+
+
+def _console(columns: int, *, record: bool = False) -> Console:
+    """One with colours, whatever the terminal here is."""
+    return Console(
+        record=record,
         file=StringIO(),
-        width=AMPLE,
+        width=columns,
         force_terminal=True,
         color_system="truecolor",
         no_color=False,
@@ -60,16 +86,6 @@ def write_svg(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
         markup=False,
         emoji=False,
     )
-    for report in reports:
-        picture = setting.draw(report)
-        console.print(Text(picture) if isinstance(picture, str) else picture)
-    text = console.export_text(clear=False)
-    # a line that rich pads to the console's width ends where its text does
-    console.width = max(_LEAST, *(Text(line.rstrip()).cell_len + 1 for line in text.split("\n")))
-    command = setting.command
-    shown = command if len(command) <= console.width else f"{command[: console.width - 1]}…"
-    form = _FORMAT.format(title=_text(command), shown=_text(shown))
-    out.write(console.export_svg(title="", code_format=form))
 
 
 def _text(text: str) -> str:

@@ -6,6 +6,7 @@ from io import StringIO
 from xml.etree import ElementTree
 
 import pytest
+import torch
 
 import fpx
 from fpx.render import renderable
@@ -50,6 +51,20 @@ def test_it_shows_what_the_text_does(report: Report) -> None:
     write_plain([report], text, Setting(renderable))
     expected = [line for line in text.getvalue().splitlines() if line.strip()]
     assert lines(svg(report)) == expected
+
+
+def test_sentences_wrap_and_tables_do_not() -> None:
+    tensors = {f"{'long' * 20}.{n}": torch.tensor([1.0, 1e6]) for n in range(3)}
+    report = fpx.cast_compare(tensors, to=["fp16"])
+    text = StringIO()
+    write_plain([report], text, Setting(renderable))
+    long = text.getvalue().splitlines()
+    found = lines(svg(report))
+    tables = [line for line in long if "  " in line.strip()]
+    assert [line for line in found if "  " in line.strip()] == tables
+    widest = max(map(len, tables))
+    assert max(map(len, found)) <= widest < max(map(len, long))
+    assert " ".join(" ".join(found).split()) == " ".join(" ".join(long).split())
 
 
 def test_it_is_wide_enough_and_no_wider() -> None:
