@@ -90,7 +90,10 @@ class _Shown:
 
     def cells(self, row: CastRow) -> list[float | None]:
         """Its cells in a row."""
-        value = None if row.metrics[self._metric.name] is None else self._column.value(row)
+        names = self._column.metrics
+        value = row.metrics[names[0]] if len(names) == 1 else self._column.value(row)
+        if value != value:  # NaN: there is none
+            value = None
         return [value, self._column.rate(row)] if self._column.share else [value]
 
 

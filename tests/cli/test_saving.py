@@ -100,6 +100,12 @@ def test_a_stream_is_saved_whole() -> None:
     assert Path("all.txt").read_text() == call("decode", "-", stdin="1\n2\n")[1]
 
 
+def test_each_drawing_of_a_stream_has_its_head() -> None:
+    _, out, _ = call("decode", "1", "2", "--save", "a.txt", "--save", "b.txt")
+    assert out.count("input") == 1
+    assert Path("a.txt").read_text() == Path("b.txt").read_text() == out
+
+
 @pytest.mark.parametrize("stdin", ["1\n2\nx\n", ""])
 def test_a_stream_that_breaks_off_leaves_the_old_file(stdin: str) -> None:
     Path("old.json").write_text("old")
