@@ -76,7 +76,7 @@ SCREENS = {
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
 }
-"""Name -> the command whose screen it is, at each of WIDTHS."""
+"""Name -> the command whose screen it is, at each of WIDTHS and in a pipe."""
 
 WIDTHS = (60, 80, 120)
 PIPED = "piped"

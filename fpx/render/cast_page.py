@@ -113,7 +113,8 @@ def _columns(rows: Sequence[CastRow]) -> tuple[list[dict[str, Any]], list[_Shown
         {**choice("backend", [row.backend for row in rows]), "label": "by"},
     ]
     shown = []
-    for column in COLUMNS:
+    # of a window that is too narrow the first ones are in sight: the SQNR should be
+    for column in sorted(COLUMNS, key=lambda column: column.unit != DECIBELS):
         if column.earns_its_place(rows):
             shown.append(_Shown(column, len(columns)))
             columns += shown[-1].columns
