@@ -213,7 +213,12 @@ def same(one: CastStats, other: CastStats) -> None:
     assert one.minima == other.minima
     expected = metrics_of(other, F16, on_device=True)
     for name, value in metrics_of(one, F16, on_device=True).items():
-        assert value == pytest.approx(expected[name], rel=1e-12, abs=1e-300, nan_ok=True), name
+        off = 1e-300
+        if name.endswith("_db"):
+            off = 1e-9  # a logarithm may be near 0
+        elif name == "mean_error_ulp":  # terms with signs, whose sum may be near 0
+            off = 1e-12 * max(1.0, other.maximum("surviving_max_error_ulp"))
+        assert value == pytest.approx(expected[name], rel=1e-12, abs=off, nan_ok=True), name
 
 
 def adversarial(dtype: torch.dtype, seed: int) -> list[torch.Tensor]:
