@@ -178,7 +178,7 @@ def _rest(answer: Answer, shown: Sequence[CastRow], total: CastRow) -> list[Rend
         to = "" if shown else f"{answer.to}: "
         lines.append(Text(f"{to}{rest}{what} (--all shows every one).\n", LABEL_STYLE))
     if answer.tensors > 1 and shown:
-        worst = answer.worst
+        worst = answer.least_sqnr
         name = f" ({escape(worst.tensor)})" if worst is not None else ""
         lines.append(
             Text(

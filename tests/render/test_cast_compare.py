@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def test_what_needs_attention_is_shown_and_the_rest_counted(tmp_path: Path) -> N
     for bad in ("0", "-1"):
         assert call(*args, "--top", bad)[0] == 2
     assert call(*args, "--top", "3", "--all")[0] == 2
+
+
+def test_the_worst_sqnr_is_the_lowest_one() -> None:
+    tensors = {
+        "underflows": torch.cat([torch.full((999,), 1 + 2.0**-14), torch.tensor([1e-9])]),
+        "noisy": torch.full((1000,), 1 + 2.0**-11),  # of lower SQNR, though nothing underflows
+        "empty": torch.zeros(0),
+    }
+    shown = drawn(fpx.cast_compare(tensors, to="fp16"))
+    answer, line = re.findall(r"worst (\S+)(?: dB)? \((.*?)\)", shown)
+    assert answer == line
+    assert line[1] == "noisy"
+    assert "worst -\n" in drawn(fpx.cast_compare({n: torch.zeros(0) for n in "ab"}, to="fp16"))
 
 
 def test_small_sources_are_shown_whole() -> None:
