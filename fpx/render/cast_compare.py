@@ -195,6 +195,8 @@ def _cell(column: Column, row: CastRow) -> RenderableType:
     value = column.value(row)
     if column.unit == DECIBELS:
         return _coloured_decibels(row.metrics[column.metrics[0]])
+    if column.unit != ELEMENTS and row.metrics[column.metrics[0]] != value:
+        return "-"  # of no value
     if column.unit == ULP:
         return f"{value:.3g}" if value < _MANY_ULPS else f"{value:,.0f}"
     if column.unit != ELEMENTS:

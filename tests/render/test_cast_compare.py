@@ -65,6 +65,16 @@ def test_the_worst_sqnr_is_the_lowest_one() -> None:
     assert "worst -\n" in drawn(fpx.cast_compare({n: torch.zeros(0) for n in "ab"}, to="fp16"))
 
 
+def test_what_has_no_finite_value_has_no_largest_one() -> None:
+    tensors = {"nan": torch.full((3,), torch.nan), "none": torch.zeros(0), "zero": torch.zeros(2)}
+    shown = cells(drawn(fpx.cast_compare(tensors, to="fp16"), 200))
+    assert {row[0]: row[3] for row in shown if row[0] in tensors} == {
+        "nan": "-",
+        "none": "-",
+        "zero": "0",
+    }
+
+
 def test_small_sources_are_shown_whole() -> None:
     few, many = ({f"layer.{n}": torch.ones(2) for n in range(count)} for count in (10, 11))
     assert len(names(drawn(fpx.cast_compare(few, to="fp16")))) == 10
