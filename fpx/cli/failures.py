@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer.main
 
@@ -88,8 +88,11 @@ def complain(message: str) -> None:
     line = escape(" ".join(in_options(message).split()))
     if len(line) > _LONGEST_LINE:  # a file's own names can have any length
         line = f"{line[:_LONGEST_LINE]}…"
-    sys.stderr.write(f"fpx: {line}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"fpx: {line}\n")
+        sys.stderr.flush()
+    except OSError:  # a full disk, a reader that went away: the exit code is all that is left
+        _drop(sys.stderr)
 
 
 def note(message: str) -> None:
@@ -129,9 +132,9 @@ _CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
 _EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 
 
-def _drop_output() -> None:
+def _drop(stream: TextIO) -> None:
     """Keeps the interpreter's exit from flushing to where nothing can be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -147,13 +150,13 @@ def failures_explained() -> Iterator[None]:
         complain("interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        _drop_output()  # the reader has had enough
+        _drop(sys.stdout)  # the reader has had enough
         raise typer.Exit(0) from None
     except OSError as error:
         if error.errno not in NO_ROOM:
             _explain_bug(error)
         _trace()
-        _drop_output()
+        _drop(sys.stdout)
         complain(f"the output cannot be written: {error.strerror}")
         raise typer.Exit(InputError.exit_code) from None
     except (typer.Exit, typer.Abort, UsageError):

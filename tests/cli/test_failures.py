@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +69,33 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == ""
+
+
+FULL = "/dev/full"
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason="there is no full disk here")
+@pytest.mark.parametrize(("args", "code"), [(("decode", "x"), 2), (("decode", "1"), 0)])
+def test_a_full_stderr_does_not_change_the_exit_code(args: tuple[str, ...], code: int) -> None:
+    with Path(FULL).open("w") as full:
+        assert run(*args, capture_output=False, stdout=-1, stderr=full).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("decode 1 >&-", 0),
+        ("decode 1 2>&-", 0),
+        ("decode x 2>&-", 2),
+        ("decode x >&- 2>&-", 2),
+        ("encode - --dtype fp16 <&-", 0),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(command: str, code: int) -> None:
+    shell = ["sh", "-c", f'"$0" -P -m fpx {command}', sys.executable]
+    result = subprocess.run(shell, capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == code
+    assert "internal error" not in result.stderr
 
 
 def test_ctrl_c_exits_130() -> None:
