@@ -118,6 +118,23 @@ def test_debug_shows_the_traceback() -> None:
     assert "Traceback" not in run("decode", "x").stderr
 
 
+def test_a_line_end_in_a_name_is_spelled(tmp_path: Path) -> None:
+    save_file({"a\nb": torch.tensor([1e9])}, tmp_path / "x.safetensors")
+    save_file({"a\nb": torch.tensor([2e9])}, tmp_path / "y.safetensors")
+    save_file({"c": torch.tensor([1e9])}, tmp_path / "z.safetensors")
+    x, y, z = (tmp_path / f"{name}.safetensors" for name in "xyz")
+    old = tmp_path / "old.json"
+    assert call("inspect", x, "--save", old)[0] == 0
+    for args in (
+        ("cast-compare", x, "--to", "fp16", "--fail-if", "overflow_count>0"),
+        ("diff", x, y),
+        ("inspect", z, "--baseline", old),
+    ):
+        code, _, err = call(*args)
+        assert code == 1
+        assert " a\\nb" in err
+
+
 def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:
     save_file({"x" * 5000: torch.tensor([1e9])}, tmp_path / "x.safetensors")
     args = ("cast-compare", tmp_path / "x.safetensors", "--to", "fp16")
