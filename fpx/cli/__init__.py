@@ -24,9 +24,11 @@ def main() -> None:
     gc.disable()
     try:
         from fpx.cli.app import app
+        from fpx.cli.failures import remember_interrupts
     finally:
         gc.freeze()
         gc.enable()
     gc.set_threshold(_THRESHOLD)
     _open_what_is_closed()
+    remember_interrupts()
     app(prog_name="fpx")

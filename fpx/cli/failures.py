@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,8 @@ from fpx.report.base import Report
 from fpx.words import did_you_mean, escape, quoted
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from fpx.report.checks import Failure
 
 INTERRUPTED = 130
@@ -137,6 +140,23 @@ def _drop(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+_interrupts: list[int] = []  # signals that came
+
+
+def remember_interrupts() -> None:
+    """From here on Ctrl-C is an interrupt, whatever a library makes of it.
+
+    What is raised while numpy is imported ends as an ImportError or a RecursionError.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+
 @contextmanager
 def failures_explained() -> Iterator[None]:
     try:
@@ -162,7 +182,11 @@ def failures_explained() -> Iterator[None]:
     except (typer.Exit, typer.Abort, UsageError):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a bug still gets one line
-        _explain_bug(error)
+        if not _interrupts:
+            _explain_bug(error)
+        _trace()
+        complain("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _explain_bug(error: Exception) -> NoReturn:
