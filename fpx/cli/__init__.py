@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 
 _THRESHOLD = 50_000  # objects more than a short command makes
+
+
+def _open_what_is_closed() -> None:
+    """Gives a process that was started without stdin, stdout or stderr (`>&-`) an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(null, mode, encoding="utf-8"))
 
 
 def main() -> None:
@@ -14,8 +24,11 @@ def main() -> None:
     gc.disable()
     try:
         from fpx.cli.app import app
+        from fpx.cli.failures import remember_interrupts
     finally:
         gc.freeze()
         gc.enable()
     gc.set_threshold(_THRESHOLD)
+    _open_what_is_closed()
+    remember_interrupts()
     app(prog_name="fpx")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer.main
 
@@ -18,6 +19,8 @@ from fpx.report.base import Report
 from fpx.words import did_you_mean, escape, quoted
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from fpx.report.checks import Failure
 
 INTERRUPTED = 130
@@ -88,8 +91,11 @@ def complain(message: str) -> None:
     line = escape(" ".join(in_options(message).split()))
     if len(line) > _LONGEST_LINE:  # a file's own names can have any length
         line = f"{line[:_LONGEST_LINE]}…"
-    sys.stderr.write(f"fpx: {line}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"fpx: {line}\n")
+        sys.stderr.flush()
+    except OSError:  # a full disk, a reader that went away: the exit code is all that is left
+        _drop(sys.stderr)
 
 
 def note(message: str) -> None:
@@ -129,9 +135,26 @@ _CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
 _EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
 
 
-def _drop_output() -> None:
+def _drop(stream: TextIO) -> None:
     """Keeps the interpreter's exit from flushing to where nothing can be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+_interrupts: list[int] = []  # signals that came
+
+
+def remember_interrupts() -> None:
+    """From here on Ctrl-C is an interrupt, whatever a library makes of it.
+
+    What is raised while numpy is imported ends as an ImportError or a RecursionError.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
 
 
 @contextmanager
@@ -147,19 +170,23 @@ def failures_explained() -> Iterator[None]:
         complain("interrupted")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        _drop_output()  # the reader has had enough
+        _drop(sys.stdout)  # the reader has had enough
         raise typer.Exit(0) from None
     except OSError as error:
         if error.errno not in NO_ROOM:
             _explain_bug(error)
         _trace()
-        _drop_output()
+        _drop(sys.stdout)
         complain(f"the output cannot be written: {error.strerror}")
         raise typer.Exit(InputError.exit_code) from None
     except (typer.Exit, typer.Abort, UsageError):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a bug still gets one line
-        _explain_bug(error)
+        if not _interrupts:
+            _explain_bug(error)
+        _trace()
+        complain("interrupted")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _explain_bug(error: Exception) -> NoReturn:

@@ -126,6 +126,9 @@ Meaning = Annotated[
 ]
 
 
+_MANY = 20  # names
+
+
 def one_of(names: Iterable[str]) -> Any:
     """Settings of an option that takes one of some names, which its help lists."""
     valid = tuple(names)
@@ -133,9 +136,9 @@ def one_of(names: Iterable[str]) -> Any:
     def parse(text: str) -> str:
         if text in valid:
             return text
-        raise typer.BadParameter(
-            f"{quoted(text)} is not one of {listed(valid, 99)}{did_you_mean(text, valid)}"
-        )
+        meant = did_you_mean(text, valid)  # a long list would hide it
+        every = "those that --help lists" if meant and len(valid) > _MANY else listed(valid, 99)
+        raise typer.BadParameter(f"{quoted(text)} is not one of {every}{meant}")
 
     def complete(incomplete: str) -> list[str]:
         return [name for name in valid if name.startswith(incomplete)]

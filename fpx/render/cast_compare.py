@@ -178,7 +178,7 @@ def _rest(answer: Answer, shown: Sequence[CastRow], total: CastRow) -> list[Rend
         to = "" if shown else f"{answer.to}: "
         lines.append(Text(f"{to}{rest}{what} (--all shows every one).\n", LABEL_STYLE))
     if answer.tensors > 1 and shown:
-        worst = answer.worst
+        worst = answer.least_sqnr
         name = f" ({escape(worst.tensor)})" if worst is not None else ""
         lines.append(
             Text(
@@ -195,6 +195,8 @@ def _cell(column: Column, row: CastRow) -> RenderableType:
     value = column.value(row)
     if column.unit == DECIBELS:
         return _coloured_decibels(row.metrics[column.metrics[0]])
+    if column.unit != ELEMENTS and row.metrics[column.metrics[0]] != value:
+        return "-"  # of no value
     if column.unit == ULP:
         return f"{value:.3g}" if value < _MANY_ULPS else f"{value:,.0f}"
     if column.unit != ELEMENTS:

@@ -79,6 +79,12 @@ class Answer:
         return min(self.rows, key=CastRow.badness, default=None)
 
     @property
+    def least_sqnr(self) -> CastRow | None:
+        """The row of the lowest SQNR, which `worst` need not be; None where none has one."""
+        found = [row for row in self.rows if row.metrics["sqnr_db"] == row.number("sqnr_db")]
+        return min(found, key=lambda row: (row.number("sqnr_db"), row.badness()), default=None)
+
+    @property
     def median_sqnr_db(self) -> float:
         """The (lower) median of the tensors' SQNR, in dB; NaN where none has one."""
         found = [row.metrics["sqnr_db"] for row in self.rows]

@@ -10,6 +10,7 @@ from typing import Any
 from fpx.report.base import JsonValue, once, to_json
 from fpx.report.metrics import LOCATIONS, METRICS
 from fpx.report.verdicts import SEVERITY, Judgement, Outcome, Verdict, outcome
+from fpx.words import escape
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class CastRow:
     @property
     def title(self) -> str:
         """Which row it is, in a line."""
-        return f"{self.source} {self.tensor} -> {self.to}"
+        return escape(f"{self.source} {self.tensor} -> {self.to}")
 
     def identity(self) -> dict[str, JsonValue]:
         """The keys of its JSON entry that tell which row it is."""

@@ -185,7 +185,7 @@ class DiffRow:
     @property
     def title(self) -> str:
         """Which row it is, on one line."""
-        return f"{self.side.source} {self.side.tensor}"
+        return escape(f"{self.side.source} {self.side.tensor}")
 
     @property
     def converted(self) -> bool:

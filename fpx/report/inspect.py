@@ -13,6 +13,7 @@ from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
 from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
 from fpx.report.gates.changes import OldRow
+from fpx.words import escape
 
 _NO_COLUMNS = ("stats.exponent_histogram",)
 
@@ -125,7 +126,7 @@ class TensorInfo:
     @property
     def title(self) -> str:
         """Which tensor it is, in a line."""
-        return f"{self.source} {self.tensor}"
+        return escape(f"{self.source} {self.tensor}")
 
     def identity(self) -> dict[str, JsonValue]:
         """The keys of its JSON entry that tell which tensor it is."""

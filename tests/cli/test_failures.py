@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +18,14 @@ import typer
 from safetensors.torch import save_file
 
 import fpx
-from fpx.cli.failures import finish, in_options, speak_of
+from fpx.cli import failures
+from fpx.cli.failures import (
+    failures_explained,
+    finish,
+    in_options,
+    remember_interrupts,
+    speak_of,
+)
 from fpx.cli.output import SCREEN
 from tests.helpers import PATIENCE, call, run, running
 
@@ -69,6 +80,33 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         assert process.stderr.read() == ""
 
 
+FULL = "/dev/full"
+
+
+@pytest.mark.skipif(not Path(FULL).exists(), reason="there is no full disk here")
+@pytest.mark.parametrize(("args", "code"), [(("decode", "x"), 2), (("decode", "1"), 0)])
+def test_a_full_stderr_does_not_change_the_exit_code(args: tuple[str, ...], code: int) -> None:
+    with Path(FULL).open("w") as full:
+        assert run(*args, capture_output=False, stdout=-1, stderr=full).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("decode 1 >&-", 0),
+        ("decode 1 2>&-", 0),
+        ("decode x 2>&-", 2),
+        ("decode x >&- 2>&-", 2),
+        ("encode - --dtype fp16 <&-", 0),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(command: str, code: int) -> None:
+    shell = ["sh", "-c", f'"$0" -P -m fpx {command}', sys.executable]
+    result = subprocess.run(shell, capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == code
+    assert "internal error" not in result.stderr
+
+
 def test_ctrl_c_exits_130() -> None:
     with running("encode", "-", "--dtype", "bf16") as process:
         assert process.stdin is not None
@@ -83,10 +121,60 @@ def test_ctrl_c_exits_130() -> None:
         assert process.stderr.read() == "fpx: interrupted\n"
 
 
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(failures, "_interrupts", [])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    remember_interrupts()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("interrupted", "code"), [(True, 130), (False, 70)])
+@pytest.mark.usefixtures("remembered")
+def test_an_interrupt_that_a_library_swallows_is_one(interrupted: bool, code: int) -> None:
+    def load() -> None:
+        if interrupted:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+        raise ImportError("cannot load module more than once per process")
+
+    with pytest.raises(typer.Exit) as ended, failures_explained():
+        load()
+    assert ended.value.exit_code == code
+
+
+def test_main_remembers_interrupts() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fpx.cli\n"
+        "try: fpx.cli.main()\n"
+        "finally: print(signal.getsignal(signal.SIGINT).__module__)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.endswith("fpx.cli.failures\n")
+
+
 def test_debug_shows_the_traceback() -> None:
     result = run("decode", "x", env=os.environ | {"FPX_DEBUG": "1"})
     assert "Traceback" in result.stderr
     assert "Traceback" not in run("decode", "x").stderr
+
+
+def test_a_line_end_in_a_name_is_spelled(tmp_path: Path) -> None:
+    save_file({"a\nb": torch.tensor([1e9])}, tmp_path / "x.safetensors")
+    save_file({"a\nb": torch.tensor([2e9])}, tmp_path / "y.safetensors")
+    save_file({"c": torch.tensor([1e9])}, tmp_path / "z.safetensors")
+    x, y, z = (tmp_path / f"{name}.safetensors" for name in "xyz")
+    old = tmp_path / "old.json"
+    assert call("inspect", x, "--save", old)[0] == 0
+    for args in (
+        ("cast-compare", x, "--to", "fp16", "--fail-if", "overflow_count>0"),
+        ("diff", x, y),
+        ("inspect", z, "--baseline", old),
+    ):
+        code, _, err = call(*args)
+        assert code == 1
+        assert " a\\nb" in err
 
 
 def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:

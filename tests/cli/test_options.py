@@ -80,3 +80,12 @@ def test_every_option_is_tried(command: str) -> None:
     tried = {option.split()[0] for name, _, option in CASES if name == command}
     elsewhere = {"--help", "--save", "--github", "--config", "--no-config"}  # which have own tests
     assert options - elsewhere == tried
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("sqnr", "sqnr_db"), ("underflow", "underflow_rate")])
+def test_of_many_names_the_one_that_is_meant_is_told(typed: str, meant: str) -> None:
+    code, _, err = call("cast-compare", "normal", "--sort", typed)
+    assert code == 2
+    assert err.startswith(f"fpx: --sort: '{typed}' is not one of those that --help lists; did you ")
+    assert f"'{meant}'?" in err
+    assert "surviving_sqnr_db" in call("cast-compare", "normal", "--sort", "zzz")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,29 @@ def test_what_needs_attention_is_shown_and_the_rest_counted(tmp_path: Path) -> N
     for bad in ("0", "-1"):
         assert call(*args, "--top", bad)[0] == 2
     assert call(*args, "--top", "3", "--all")[0] == 2
+
+
+def test_the_worst_sqnr_is_the_lowest_one() -> None:
+    tensors = {
+        "underflows": torch.cat([torch.full((999,), 1 + 2.0**-14), torch.tensor([1e-9])]),
+        "noisy": torch.full((1000,), 1 + 2.0**-11),  # of lower SQNR, though nothing underflows
+        "empty": torch.zeros(0),
+    }
+    shown = drawn(fpx.cast_compare(tensors, to="fp16"))
+    answer, line = re.findall(r"worst (\S+)(?: dB)? \((.*?)\)", shown)
+    assert answer == line
+    assert line[1] == "noisy"
+    assert "worst -\n" in drawn(fpx.cast_compare({n: torch.zeros(0) for n in "ab"}, to="fp16"))
+
+
+def test_what_has_no_finite_value_has_no_largest_one() -> None:
+    tensors = {"nan": torch.full((3,), torch.nan), "none": torch.zeros(0), "zero": torch.zeros(2)}
+    shown = cells(drawn(fpx.cast_compare(tensors, to="fp16"), 200))
+    assert {row[0]: row[3] for row in shown if row[0] in tensors} == {
+        "nan": "-",
+        "none": "-",
+        "zero": "0",
+    }
 
 
 def test_small_sources_are_shown_whole() -> None:

@@ -17,7 +17,7 @@ from fpx.report.base import JsonValue
 from fpx.report.checks import Condition, MeasuredRow, measured, number
 from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS
 from fpx.report.verdicts import SEVERITY, Judgement, Outcome, Verdict
-from fpx.words import quoted
+from fpx.words import escape, quoted
 
 RELATIVE = 0.01
 LOGARITHMIC = 0.1
@@ -76,7 +76,7 @@ class OldRow:
         of = self.own
         if self.command == "cast-verify":
             return f"{of['from']} -> {of['to']} by {of['backend']} on {of['device']}"
-        name = f"{of['source']} {of['tensor']}"
+        name = escape(f"{of['source']} {of['tensor']}")
         return name if self.command == "inspect" else f"{name} -> {of['to']}"
 
     def identity(self) -> dict[str, JsonValue]:

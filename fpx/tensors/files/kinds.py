@@ -30,6 +30,7 @@ KERAS_WEIGHTS = "model.weights.h5"
 
 _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save, before zip archives
 _ZIP_MAGIC = b"PK\x03\x04"
+_LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 STREAM_HEAD = 1 << 10
 """Bytes of a file's beginning that are looked at."""
 
@@ -165,10 +166,17 @@ def kind_of(file: IO[bytes], size: int) -> FileKind:
             ) from None
     kind = _match(Look(head, size, members, at))
     if kind is None:
-        raise InputError(
-            f"{quoted_path(file.name)} is no tensor file that fpx knows: it reads {READS}"
-        )
+        raise InputError(f"{quoted_path(file.name)} {_unknown(head)}")
     return kind
+
+
+def _unknown(head: bytes) -> str:
+    """Why what begins so is of no kind."""
+    if not head:
+        return "is empty: it has no bytes"
+    if head.startswith(_LFS_MAGIC):
+        return "is a pointer of Git LFS, not the file itself: git lfs pull fetches that"
+    return f"is no tensor file that fpx knows: it reads {READS}"
 
 
 def kind_of_stream(head: bytes) -> str:

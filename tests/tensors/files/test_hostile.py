@@ -302,7 +302,7 @@ BAD = {
     "truncated torch": "is a damaged archive",
     "empty zip member": "bad/x' ends too early",
     "junk": UNKNOWN,
-    "empty": UNKNOWN,
+    "empty": "is empty",
     "directory": "has no tensor files",
     "fifo": "is not a regular file",
     "absent": "no such file",

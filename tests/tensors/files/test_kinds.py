@@ -30,13 +30,21 @@ def test_a_file_without_tensors_is_an_error(what: str, tmp_path: Path) -> None:
 
 
 def test_what_is_no_tensor_file_is_told_what_there_is(tmp_path: Path) -> None:
-    for data in (b"", b"words", b"{", b"PK"):
+    for data in (b"words", b"{", b"PK"):
         (tmp_path / "x").write_bytes(data)
         with pytest.raises(InputError) as error:
             open_files(str(tmp_path / "x"))
         assert str(error.value) == (
             f"'{tmp_path / 'x'}' is no tensor file that fpx knows: it reads {READS}"
         )
+
+
+def test_what_a_failed_download_leaves_is_called_that(tmp_path: Path) -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    for data, why in ((b"", "is empty"), (pointer, "is a pointer of Git LFS")):
+        (tmp_path / "x").write_bytes(data)
+        with pytest.raises(InputError, match=f"x' {why}"):
+            open_files(str(tmp_path / "x"))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
