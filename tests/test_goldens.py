@@ -134,6 +134,9 @@ def json_of(name: str) -> str:
     return text + "\n"
 
 
+_VERSION = re.compile(r"\b((?:torch|numpy|ml_dtypes) )([0-9]+\.[0-9.]+)")
+
+
 def screen_of(name: str, width: int | None) -> str:
     """What a command prints on a screen of that many columns, without versions and machines.
 
@@ -148,9 +151,8 @@ def screen_of(name: str, width: int | None) -> str:
     else:
         assert max(map(len, lines)) <= width
     # the heading is as long as a version and wraps where it will
-    return (
-        re.sub(r"cast by .*? on [^()]*\([^()]*\)", "cast by …", "\n".join(lines), flags=re.S) + "\n"
-    )
+    text = re.sub(r"cast by .*? on [^()]*\([^()]*\)", "cast by …", "\n".join(lines), flags=re.S)
+    return _VERSION.sub(lambda found: found[1] + re.sub("[0-9]", "0", found[2]), text) + "\n"
 
 
 def made() -> dict[str, str]:
