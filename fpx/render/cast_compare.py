@@ -12,7 +12,7 @@ from rich.text import Text
 
 from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
 from fpx.render.exponents import ExponentChart
-from fpx.render.names import Name
+from fpx.render.names import Name, least_of
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.answers import Answer, brief, percent
@@ -145,7 +145,7 @@ def _table(
 ) -> RenderableType:
     table = plain_table(Text(answer.to, "bold"), first_out=_FIRST_OUT)
     names = [Name(row.tensor) for row in rows]
-    table.add_column("tensor", min_width=max(name.least for name in names))
+    table.add_column("tensor", min_width=least_of(names))
     several = len(report.backends) > 1
     if several:
         table.add_column("by", no_wrap=True)
@@ -227,7 +227,7 @@ def _places_table(found: Sequence[Place]) -> Table:
     table.add_column("what", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     names = [Name(at.tensor, f"[{', '.join(map(str, at.index))}]") for _, _, at in found]
-    table.add_column("tensor and index", min_width=max(name.least for name in names))
+    table.add_column("tensor and index", min_width=least_of(names))
     table.add_column("value -> result", no_wrap=True)
     for (what, size, at), name in zip(found, names, strict=True):
         table.add_row(what, "" if size is None else brief(size), name, at.shown)

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from fpx.render.names import LEAST, Name, shortened
+from fpx.render.names import LEAST, MOST, Name, least_of, shortened
 from tests.helpers import drawn
 
 LONG = "model.decoder.layers.11.self_attention.output_projection.weight"
@@ -47,3 +47,16 @@ def test_names_are_escaped() -> None:
     table = Table(box=None)
     table.add_row(Name("w\x1b[31m\u202e"))
     assert "\\x1b[31m\\u202e" in drawn(table)
+
+
+def test_names_that_differ_look_different() -> None:
+    layers = [f"encoder.layer.{n}.attention.output.LayerNorm.weight" for n in range(3)]
+    width = least_of([Name(name) for name in layers])
+    assert LEAST < width < MOST
+    assert len({shortened(name, width) for name in layers}) == 3
+    assert len({shortened(name, width - 1) for name in layers}) < 3
+    assert least_of([Name(layers[0])] * 2) == LEAST
+    assert least_of([Name(layers[0], "[1]"), Name(layers[1], "[2]")]) == LEAST + 3
+    middle = [Name(f"{'x' * 40}{n}{'y' * 40}") for n in range(3)]
+    assert least_of(middle) == LEAST  # nothing within MOST helps
+    assert least_of([Name("a"), Name("b")]) == 1
