@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fpx.render.names import Name
+from fpx.render.names import Name, least_of
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.diff import COMPARED, LOSSES, STRUCTURE, Change, DiffReport, DiffRow, Side, Spot
@@ -72,12 +72,12 @@ def _rest(report: DiffReport, hidden: int) -> list[RenderableType]:
 def _structure(rows: Sequence[DiffRow]) -> Table:
     """Tensors that are not there, not of that shape, or not of that name."""
     renamed = any(row.outcome is Change.RENAMED for row in rows)
-    table = plain_table()
-    table.add_column("tensor")
+    table = plain_table(first_out=("in B", "in A"))
+    table.add_column("tensor", min_width=least_of([Name(row.tensor) for row in rows]))
     for heading in ("is", "in A", "in B"):
         table.add_column(heading, no_wrap=True)
     if renamed:
-        table.add_column("name in B")
+        table.add_column("name in B", min_width=_LEAST_NAME)
     for row in rows:
         word = Text(row.outcome.value, _STYLES.get(row.outcome, BAD_STYLE))
         moved = row.b if row.outcome is Change.RENAMED else None
@@ -95,7 +95,7 @@ def _values(rows: Sequence[DiffRow]) -> Table:
     lossy = any(row.comparison is not None and row.comparison.loses_range for row in rows)
     measured = any(row.comparison and row.comparison.sqnr_db is not None for row in rows)
     table = plain_table(first_out=_FIRST_OUT)
-    table.add_column("tensor", min_width=_LEAST_NAME)
+    table.add_column("tensor", min_width=least_of([Name(row.tensor) for row in rows]))
     table.add_column("dtype", no_wrap=True)
     table.add_column("is", no_wrap=True)
     for heading in ("values\nthat differ", "max\ncodes", "mean\ncodes"):

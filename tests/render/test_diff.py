@@ -11,7 +11,7 @@ import torch
 import fpx
 from fpx.render.diff import diff_tables
 from fpx.report.diff import DiffReport
-from tests.helpers import drawn
+from tests.helpers import cells, drawn
 
 LONG = "encoder.layers.10.self_attention.query_key_value.weight"
 
@@ -92,3 +92,11 @@ def test_shares(part: int, share: str) -> None:
     y = x.clone()
     y[:part] = 1
     assert f"{part:,} ({share})" in drawn(fpx.diff(x, y), 120)
+
+
+def test_names_that_differ_look_different() -> None:
+    a = {f"encoder.layer.{n}.attention.output.weight": torch.ones(2) for n in range(3)}
+    b = {name: value.bfloat16() for name, value in a.items()}
+    for other in (b, {f"model.{name}": value for name, value in a.items()}):
+        rows = [row[0] for row in cells(drawn(fpx.diff(a, other), 80)) if row[0][:4] == "enco"]
+        assert len(set(rows)) == len(rows) == 3
