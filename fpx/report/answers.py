@@ -19,6 +19,7 @@ from fpx.report.verdicts import USUAL, Tolerance, Verdict
 from fpx.words import escape, listed
 
 _MOST_NAMES = 3
+_LARGEST_SHIFT = 126  # float32, in which scales are held, has no normal 2^-127
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,8 @@ def helpful_shift(row: CastRow, tolerance: Tolerance) -> int | None:
         return None
     shift = -_binades_above(Fraction(largest), target.max_finite.fraction)
     helps = shift < 0 if row.number("overflow_count") else shift > 0
-    return shift if helps and _keeps(row.exponent_histogram, shift, target, tolerance) else None
+    usable = helps and abs(shift) <= _LARGEST_SHIFT
+    return shift if usable and _keeps(row.exponent_histogram, shift, target, tolerance) else None
 
 
 def _binades_above(value: Fraction, top: Fraction) -> int:

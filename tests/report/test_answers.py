@@ -118,6 +118,11 @@ def test_a_scale_that_is_recommended_helps(to: str, factor: float) -> None:
         assert less.max_abs > top
 
 
+def test_no_scale_is_recommended_that_float32_lacks() -> None:
+    assert "scale it by 2^-126" in answer_to({"x": [65504.0 * 2.0**126]}).text
+    assert "scale" not in answer_to({"x": [65504.0 * 2.0**127]}).text
+
+
 def test_no_scale_helps_what_spans_too_much() -> None:
     assert "scale" not in answer_to({"x": [1e9, 1e-9] * 50}).text
     assert "scale" not in answer_to({"x": [60000.0] + [1e-9] * 50}).text
