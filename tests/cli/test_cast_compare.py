@@ -117,6 +117,12 @@ def test_the_seed_alone_tells_what_is_drawn() -> None:
     assert numbers("--seed", "1") == numbers("--seed", "1") != numbers("--seed", "2")
 
 
+@pytest.mark.parametrize("size", [7, 500])
+def test_so_many_values_are_drawn_as_were_asked_for(size: int) -> None:
+    rows = results("cast-compare", "normal", "uniform", "--to", "fp16", "--size", str(size))
+    assert [row["count"] for row in rows] == [size, size]
+
+
 @pytest.mark.parametrize("name", ["float64", "bfloat16"])
 def test_distributions_are_drawn_in_the_format_that_was_asked_for(name: str) -> None:
     args = ("cast-compare", "normal", "--to", "fp16", "--size", "500")

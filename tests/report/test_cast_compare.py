@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 import fpx
@@ -38,7 +39,7 @@ def test_shares_tell_which_is_worse() -> None:
     """Of all elements, not numbers of them: ten of a thousand are fewer than one of one."""
     many, one = [1e9] * 10 + [1.0] * 990, [1e9]
     assert worst_of(many, one) == [1, 0]
-    many, one = [1e-9] * 10 + [1.0] * 990, [1e-9, 1.0]
+    many, one = [1e-9] * 30 + [1.0] * 970, [1e-9, 1.0]  # neither fits
     assert worst_of(many, one) == [1, 0]
     unexpected = 65519.999999999  # float16 by way of float32 is infinity
     many, one = [unexpected] * 10 + [1.0] * 990, [unexpected, 1.0]
@@ -61,6 +62,19 @@ def test_what_does_not_fit_comes_before_what_does() -> None:
     assert [row.tensor for row in report.worst_first()] == ["over", "under"]
     report = fpx.cast_compare(tensors, to="fp16", tolerate_overflow=0.5)
     assert [row.tensor for row in report.worst_first()] == ["under", "over"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(7e4, "70000 -> inf"), (-7e4, "-70000 -> -inf"), (-1e-9, "-9.99999972e-10 -> -0")],
+)
+def test_a_location_shows_what_json_has_no_number_for(value: float, shown: str) -> None:
+    (row,) = fpx.cast_compare(torch.tensor([1.0, value]), to="fp16").rows
+    at = row.max_abs_error_location
+    assert (at.index, at.shown) == ((1,), shown)
+    entry = row.to_dict()["max_abs_error_location"]
+    assert entry["shown"] == shown
+    assert entry["result"] == (None if shown.endswith("inf") else 0)
 
 
 FINE = Judgement(Verdict.FITS)

@@ -87,3 +87,19 @@ def test_the_sign_of_an_infinity_is_not_read_from_its_text() -> None:
             Infinity(negative, ""), FORMATS["float16"], overflow=Overflow.SATURATE
         )
         assert (report.rounding_error, report.error_ulp) == (error, error)
+
+
+@pytest.mark.parametrize(
+    ("literal", "ends"),
+    [
+        ("1", ("0.999755859375", "1.00048828125", True, True)),
+        ("inf", ("65520", "inf", True, True)),
+        ("-inf", ("-inf", "-65520", True, True)),
+        ("max", ("65488", "65520", False, False)),
+    ],
+)
+def test_the_interval_of_an_infinity_has_no_end(
+    literal: str, ends: tuple[str, str, bool, bool]
+) -> None:
+    (entry,) = results("decode", literal, "--dtype", "fp16")
+    assert tuple(entry["interval"].values()) == ends
