@@ -183,13 +183,9 @@ def _signal(pair: Pair) -> ScaledSquares:
     return source.squares(values, float(values.abs().amax()))
 
 
-def _noise(pair: Pair) -> ScaledSquares:
-    return pair.source.squares(pair.signed_error, pair.largest_error)
-
-
 def _normal_noise(pair: Pair) -> ScaledSquares:
     if pair.small is None:
-        return _noise(pair)
+        return pair.noise
     error = torch.where(pair.small, 0.0, pair.signed_error)
     return pair.source.squares(error, float(error.abs().amax()))
 
@@ -204,7 +200,7 @@ def _error_ulp(pair: Pair) -> float:
 SUMS: Mapping[str, Callable[[Pair], Sum]] = MappingProxyType(
     {
         "signal": _signal,
-        "noise": _noise,
+        "noise": lambda pair: pair.noise,
         "normal_noise": _normal_noise,
         "error_ulp": _error_ulp,
     }

@@ -19,6 +19,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
 from fpx.measure.block import NARROW, SourceBlock
+from fpx.measure.squares import ScaledSquares
 
 
 class Pair:
@@ -139,6 +140,11 @@ class Pair:
     def largest_error(self) -> float:
         """The largest |q - x|."""
         return float(self.error.amax())
+
+    @cached_property
+    def noise(self) -> ScaledSquares:
+        """The sum of the squares of q - x."""
+        return self.source.squares(self.signed_error, self.largest_error)
 
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
