@@ -126,7 +126,7 @@ def _chosen(rows: Sequence[CastRow], view: View) -> list[CastRow]:
 
 
 def _needs_attention(row: CastRow) -> bool:
-    return row.verdict is not Verdict.FITS or row.number("device_mismatch_count") > 0
+    return not row.fits or row.number("device_mismatch_count") > 0
 
 
 def _rank(row: CastRow, metric: str, worse: int) -> tuple[bool, float]:
@@ -171,7 +171,7 @@ def _rest(answer: Answer, shown: Sequence[CastRow], total: CastRow) -> list[Rend
     lines: list[RenderableType] = []
     hidden = answer.tensors - len(shown)
     if hidden:
-        unfit = len(answer.unfit) - sum(row.verdict is not Verdict.FITS for row in shown)
+        unfit = len(answer.unfit) - sum(not row.fits for row in shown)
         more = " more" if shown else ""
         rest = f"{hidden:,}{more} tensor{'s' * (hidden > 1)}"
         what = f", {unfit:,} that {'does' if unfit == 1 else 'do'} not fit" if unfit else ""

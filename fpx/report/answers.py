@@ -56,13 +56,13 @@ class Answer:
     @once
     def unfit(self) -> tuple[CastRow, ...]:
         """The rows of tensors that do not fit, the worst first."""
-        found = [row for row in self.rows if row.verdict is not Verdict.FITS]
+        found = [row for row in self.rows if not row.fits]
         return tuple(sorted(found, key=CastRow.badness))
 
     @property
     def keep(self) -> tuple[str, ...]:
         """The names of the tensors that do not fit, in the order of the source."""
-        return tuple(row.tensor for row in self.rows if row.verdict is not Verdict.FITS)
+        return tuple(row.tensor for row in self.rows if not row.fits)
 
     @property
     def loses_range(self) -> int:
@@ -139,7 +139,7 @@ class Answer:
                 f"The worst {_ails(worst)}: {self._named(worst)}, "
             )
         sentences = [f"{head}{_how(worst)}.", self._remedy(worst, bad)]
-        others = [row for row in self.rows if row.verdict is Verdict.FITS]
+        others = [row for row in self.rows if row.fits]
         if others:
             of = "The other fits" if len(others) == 1 else "The others fit"
             sentences.append(f"{of}{self._remains(others)}.")
@@ -163,12 +163,12 @@ class Answer:
         else:
             name = f" ({self._named(worst)})" if len(rows) > 1 else ""
             parts.append(f"{'worst ' if name else ''}{decibels(worst.number('sqnr_db'))}{name}")
-        overflows = sum(int(row.number("overflow_count")) for row in rows)
+        overflows = _total(rows, "overflow_count")
         if overflows:
             parts.append(
                 f"{overflows:,} value{'s' * (overflows > 1)} overflow{'s' * (overflows == 1)}"
             )
-        lost = sum(int(row.number("underflow_count")) for row in rows)
+        lost = _total(rows, "underflow_count")
         if lost:
             parts.append(f"{lost:,} value{'s' * (lost > 1)} underflow{'s' * (lost == 1)}")
         return f"; {', '.join(parts)}"
@@ -182,8 +182,7 @@ class Answer:
         ]
         if not found:
             return []
-        nans = sum(int(row.number("nan_input_count")) for row in found)
-        infinities = sum(int(row.number("inf_input_count")) for row in found)
+        nans, infinities = _total(found, "nan_input_count"), _total(found, "inf_input_count")
         what = " and ".join(
             f"{count:,} {name}"
             for count, name in ((nans, "NaN"), (infinities, "infinite"))
@@ -191,6 +190,11 @@ class Answer:
         )
         where = listed((self._named(row) for row in found), _MOST_NAMES)
         return [f"Before the cast already: {what} ({where})."]
+
+
+def _total(rows: Iterable[CastRow], count: str) -> int:
+    """A count over several rows."""
+    return sum(int(row.number(count)) for row in rows)
 
 
 def _ails(row: CastRow) -> str:
@@ -316,7 +320,7 @@ def recommend(rows: Iterable[CastRow]) -> tuple[Recommendation, ...]:
 
 
 def _smallest(rows: Sequence[CastRow]) -> str | None:
-    fitting = [row for row in rows if row.verdict is Verdict.FITS]
+    fitting = [row for row in rows if row.fits]
     best = min(
         fitting,
         key=lambda row: (find_format(row.to).bits, -row.number("sqnr_db")),

@@ -99,6 +99,11 @@ class CastRow:
         return self.judgement.verdict
 
     @property
+    def fits(self) -> bool:
+        """Whether that verdict is `fits`."""
+        return self.verdict is Verdict.FITS
+
+    @property
     def decided_by(self) -> str | None:
         """The metric that is beyond what is tolerated; None where the tensor fits."""
         return self.judgement.decided_by
