@@ -13,7 +13,7 @@ class Packing(Enum):
     """Without gaps, the first code in the lowest bits of the first byte: of two 4-bit codes in a
     byte the low nibble comes first (torch's `float4_e2m1fn_x2`, ONNX's FLOAT4E2M1)."""
     HIGH_FIRST = "high-first"
-    """Without gaps, the first code in the highest bits of the first byte."""
+    """Without gaps, the first code in the highest bits of the first byte (bitsandbytes)."""
     BYTES = "bytes"
     """Each code in the low bits of bytes of its own, as ml_dtypes' arrays hold them."""
 

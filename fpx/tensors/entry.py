@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from fpx.tensors.quantised.model import Quantised
+
 COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
 
 
@@ -70,6 +72,8 @@ class TensorEntry:
             its own, without gaps.
         read_box: reads a part of it in storage order, without the rest; None where only all of it
             can be read.
+        quantised: how it is stored, if its numbers are made of codes and scales; `type` and `shape`
+            are then those of the numbers.
     """
 
     name: str
@@ -80,6 +84,7 @@ class TensorEntry:
     only_for: str | None = None
     layout: Layout | None = None
     read_box: ReadBox | None = field(default=None, repr=False)
+    quantised: Quantised | None = field(default=None, repr=False)
 
     def blocks(
         self, limit: int, *, row_major: bool = False, multiple_of: int = 1, slab: int = SLAB

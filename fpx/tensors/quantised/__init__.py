@@ -1,0 +1,1 @@
+"""Checkpoints whose weights are stored in few bits, seen as the numbers that they mean."""
