@@ -18,6 +18,8 @@ _DRAWN_BY = {
     "base.Reports": "tables:one_after_another",
     "decode.DecodeReport": "decode:decode_panel",
     "decode.Comparison": "decode:comparison",
+    "block.BlockReport": "block:block_tables",
+    "block.BlocksReport": "block:blocks_tables",
     "libraries.LibraryReport": "libraries:libraries_panel",
     "encode.EncodeReport": "encode:encode_line",
     "survey.Survey": "survey:survey_table",
