@@ -7,12 +7,21 @@ from enum import Enum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
-from fpx.core.blocks import Target, find_plain, find_targets, with_scales, without_scales
+from fpx.core.blocks import (
+    Target,
+    find_listed,
+    find_plain,
+    find_target,
+    find_targets,
+    with_scales,
+    without_scales,
+)
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL, find_format, find_formats
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
+from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.report.base import Report
@@ -31,10 +40,12 @@ if TYPE_CHECKING:
     from fpx.report.devices import DevicesReport
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
+    from fpx.report.element_table import ElementTable
     from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
-    from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
+    from fpx.report.ranges import FormatReport, RangeComparison
+    from fpx.report.scaled_range import RangeReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
 
@@ -57,6 +68,7 @@ __all__ = [
     "devices",
     "diff",
     "distance",
+    "element_table",
     "encode",
     "find_format",
     "format_info",
@@ -227,10 +239,10 @@ def format_info(dtype: str | FormatSpec) -> FormatReport:
     """
     from fpx.report.ranges import FormatReport
 
-    return FormatReport(find_format(dtype))
+    return FormatReport(find_plain(dtype))
 
 
-def ranges(dtype: _Formats = ALL) -> RangeReport:
+def ranges(dtype: _Targets = ALL) -> RangeReport:
     """The constants of several formats: what `fpx range` shows.
 
     Args:
@@ -239,9 +251,9 @@ def ranges(dtype: _Formats = ALL) -> RangeReport:
     Raises:
         FpxError: no such format.
     """
-    from fpx.report.ranges import RangeReport
+    from fpx.report.scaled_range import RangeReport
 
-    return RangeReport(tuple(format_info(spec) for spec in find_formats(dtype)))
+    return RangeReport.of(find_listed(dtype))
 
 
 def compare_ranges(old: str | FormatSpec, new: str | FormatSpec) -> RangeComparison:
@@ -255,7 +267,7 @@ def compare_ranges(old: str | FormatSpec, new: str | FormatSpec) -> RangeCompari
     return RangeComparison(find_plain(old), find_plain(new))
 
 
-def formats(names: _Formats = ALL) -> FormatsReport:
+def formats(names: _Targets = ALL) -> FormatsReport:
     """Formats with their layout, special values, other names, and the libraries that have them.
 
     Args:
@@ -264,9 +276,9 @@ def formats(names: _Formats = ALL) -> FormatsReport:
     Raises:
         FpxError: no such format.
     """
-    from fpx.report.formats import FormatsReport, NamesReport
+    from fpx.report.formats import FormatsReport
 
-    return FormatsReport(tuple(NamesReport(spec) for spec in find_formats(names)))
+    return FormatsReport.of(find_listed(names))
 
 
 def table(dtype: str | FormatSpec, *, around: object | None = None, count: int = 16) -> TableReport:
@@ -283,8 +295,24 @@ def table(dtype: str | FormatSpec, *, around: object | None = None, count: int =
     from fpx.report.table import TableReport
 
     if around is None:
-        return TableReport.whole(find_format(dtype))
+        return TableReport.whole(find_plain(dtype))
     return TableReport.around(decode(around, dtype), count)
+
+
+def element_table(dtype: str | ScaledFormat, *, scale_code: int | None = None) -> ElementTable:
+    """The elements of a format with scales, or a table of numbers: what `fpx table` shows of those.
+
+    Args:
+        dtype: such a format or its name (`mxfp4`), or `int8`.
+        scale_code: the code of a scale, which multiplies the elements.
+
+    Raises:
+        FpxError: no such format, or it has no such scale.
+    """
+    from fpx.report.element_table import ElementTable, find_codebook
+
+    found = find_codebook(dtype) if isinstance(dtype, str) else None
+    return ElementTable.of(found or with_scales([find_target(dtype)])[0], scale_code)
 
 
 @overload

@@ -273,9 +273,5 @@ def read_scale_codes(text: str) -> list[int]:
     Raises:
         InputError: one of them is none.
     """
-    found = []
-    for part in text.split(","):
-        code = parse_literal(part, ReadAs.CODE)
-        assert isinstance(code, Code)
-        found.append(code.code)
-    return found
+    codes = (parse_literal(part, ReadAs.CODE) for part in text.split(","))
+    return [code.code for code in codes if isinstance(code, Code)]
