@@ -157,7 +157,7 @@ class BlockRow:
     def error_ulp(self) -> str | None:
         """`error` in ulps of the element at that scale; None where there is no such spacing."""
         error, ulp = self.error, self.ulp
-        if error is None or error.endswith("inf"):
+        if error is None or error == "0" or error.endswith("inf"):
             return error
         return None if ulp is None else fraction_text(Fraction(error) / ulp)
 
