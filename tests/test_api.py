@@ -81,7 +81,7 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
          lambda: fpx.survey("0.1", ["fp16", "bf16"], rounding="all")),
         ("decode 257.00001 --dtype bf16 --libraries", lambda: fpx.libraries("257.00001", "bf16")),
         ("decode 6,-4,3 --dtype mxfp4 --as value".replace(",", " "),
-         lambda: fpx.decode_block(["6", -4, 3.0], read_as="value")),
+         lambda: fpx.decode_block(["6", -4, "3"], read_as="value")),
         ("decode 7 1e-3 -0 --dtype mxfp4,nvfp4 --scale-rule all",
          lambda: fpx.decode_block("7, 1e-3 -0", ["mxfp4", "nvfp4"], scale_rule="all")),
         ("decode 7 1 --dtype nvfp4 --like torchao --global-scale 0.01",

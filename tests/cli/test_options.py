@@ -52,7 +52,7 @@ CHANGES: dict[str, list[tuple[list[str], str]]] = {
         (["-", "--dtype", "bf16"], "--count 1"),
         (["-", "--dtype", "bf16"], "--big-endian"),
         (["-", "--dtype", "fp4"], "--packing high-first"),
-        (["-", "--dtype", "fp4", "--packing", "split-halves"], "--block 4"),
+        (["-", "--dtype", "fp4", "--packing", "split-halves", "--block", "8"], "--block 4"),
     ],
 }
 PLAIN: dict[str, list[str]] = {
