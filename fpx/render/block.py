@@ -82,7 +82,7 @@ class BlocksDrawing:
         if loss is not None:
             rows = [("encoded with", _choices(target))]
             if len(items) > 1:
-                rows.insert(0, (f"all {len(items):,} blocks", _told(loss)))
+                rows.insert(0, (f"{len(items):,} blocks", _told(loss)))
             yield Text()
             yield _labelled(*rows)
 
@@ -99,11 +99,12 @@ class BlocksDrawing:
         if item.loss is not None:
             rows.append(("lost", _told(item.loss)))
         rows += [(label, Text(text)) for label, text in _notes(item)]
-        if len(data) <= _ROWS_SHOWN:
-            rows.append(("packed", Pieces(data.hex(), 8, 16)))
         whole = "" if size in (None, count) else f"; {count} of {size} numbers of a block"
-        rows.append(("" if len(data) <= _ROWS_SHOWN else "packed",
-                     Text(f"{_PACKED[packing]}{whole}", LABEL_STYLE)))  # fmt: skip
+        told = f"{len(data):,} bytes (--json has them)"
+        rows += [
+            ("packed", Pieces(data.hex(), 8, 16) if len(data) <= _ROWS_SHOWN else Text(told)),
+            ("", Text(f"{_PACKED[packing]}{whole}", LABEL_STYLE)),
+        ]
         yield _labelled(*rows)
 
 
@@ -142,7 +143,7 @@ def _rows_table(item: BlockReport) -> Table:
     title = Text()
     table = plain_table(title, first_out=("bits", "in ulps", "element", "error"))
     names = ["number", "code", "bits", "element", "result"]
-    ulps = any(row.error_ulp is not None for row in item.rows)  # a table of numbers has none
+    ulps = any(row.ulp is not None for row in item.rows)  # a table of numbers has none
     names += ["error", *(["in ulps"] if ulps else []), ""] if given else []
     for name in names if given else ["index", *names[1:]]:
         justify = "left" if name in ("code", "bits", "") else "right"
