@@ -85,9 +85,10 @@ class Row:
         hint: Hint | None,
     ) -> Recipe | str:
         """The weight that these tensors are, or why they are none."""
-        element = self.element or codes.type
-        if not isinstance(element, FormatSpec) and self.element is None:
-            return f"{element.name} is no element"
+        element = self.element
+        if element is None:
+            assert isinstance(codes.type, FormatSpec)  # a row without an element is of formats
+            element = codes.type
         shape = self._shape(codes, element)
         if isinstance(shape, str):
             return shape
@@ -243,8 +244,7 @@ ROWS: tuple[Row, ...] = (
         )
     ),
 )  # fmt: skip
-"""Every layout whose weights are codes and scales alone; bitsandbytes' 4 bits are in a file of their
-own."""
+"""Every layout of codes and scales alone; bitsandbytes' 4 bits have a file of their own."""
 
 
 ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(

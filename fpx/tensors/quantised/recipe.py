@@ -104,7 +104,9 @@ class Scales:
 
     def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Scales along each axis of a tensor of that shape."""
-        return tuple(-(-length // max(block, 1)) for length, block in zip(shape, self.block))
+        return tuple(
+            -(-length // max(block, 1)) for length, block in zip(shape, self.block, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Recipe:
         scales: what multiplies and divides them, the global scale last.
         divisor: a constant that they are divided by.
         flat: whether all of it is one row of blocks, as bitsandbytes cuts it.
-        halves: elements of a block of which a byte has two that are half a block apart; 0 if none.
+        halves: of split halves, the elements of a block; else 0.
     """
 
     name: str
