@@ -119,9 +119,7 @@ def _float32_code(value: Fraction) -> int:
 
 
 def floats(values: Sequence[Fraction | float], shape: tuple[int, ...]) -> Raw:
-    data = b"".join(
-        struct.pack("<I", _float32_code(Fraction(each))) for each in values
-    )
+    data = b"".join(struct.pack("<I", _float32_code(Fraction(each))) for each in values)
     assert len(values) == prod(shape)
     return Raw("F32", shape, data)
 
@@ -249,9 +247,7 @@ def nvfp4(
     divides = writer == "compressed-tensors"
     if divides:
         global_ = float32(1 / global_)
-    values = numbers(
-        codes, FP4, shape, block, given, 1 / global_ if divides else global_
-    )
+    values = numbers(codes, FP4, shape, block, given, 1 / global_ if divides else global_)
     scale = Raw("F8_E4M3", grid, bytes(found))
     if writer in ("comfyui", "torchao-swizzled"):
         tiles, high, wide = tiled(found, prod(grid[:-1]), grid[-1])

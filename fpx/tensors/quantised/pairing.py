@@ -210,14 +210,12 @@ def _bitsandbytes(group: Group, number: int) -> None:
         found = group.look(name, number)
         return None if found is None else found[1]
 
-    for stored in list(group.stored(number)):
-        if not stored.name.endswith(bitsandbytes.ENDING):
-            continue
-        base = stored.name.removesuffix(bitsandbytes.ENDING)
+    bases = [bitsandbytes.base_of(stored.name) for stored in group.stored(number)]
+    for base in dict.fromkeys(each for each in bases if each):
         try:
             place = group.look(base, number)
             if place is None:
-                group.notes[number].append(f"{stored.name}: {_NOBODY}")
+                group.notes[number].append(f"{base}{bitsandbytes.ENDING}: {_NOBODY}")
                 continue
             if (place[0], base) in group.found:
                 continue
@@ -230,7 +228,7 @@ def _bitsandbytes(group: Group, number: int) -> None:
         entry = entry_of(
             recipe, f"bitsandbytes {name}", Evidence.METADATA, f"tensor {by}", beside=beside
         )
-        group.take(place[0], place[1], entry, (stored.name, *beside))
+        group.take(place[0], place[1], entry, (base + bitsandbytes.ENDING, *beside))
 
 
 # -- candidates ------------------------------------------------------------------------------------
@@ -400,9 +398,10 @@ def _chosen(fits: _Fits, hint: Hint | None) -> Choice | _Fits:
                 f"{hint.where} says {hint.element}, which codes of its dtype are not"
             )
         named = same
-    pool = named or fits
-    if len({row.key for row, _ in pool}) > 1 and len({_reads(each) for _, each in pool}) > 1:
-        return pool
+    pool = named or [each for each in fits if not each[0].told] or fits
+    distinct = {_reads(recipe): (row, recipe) for row, recipe in reversed(pool)}
+    if len(distinct) > 1:
+        return list(reversed(distinct.values()))
     row, recipe = pool[0]
     if hint is not None and named:
         return Choice(row, recipe, row.methods[hint.method], Evidence.METADATA, hint.where)
@@ -546,7 +545,7 @@ def _replaced(group: Group, number: int) -> Source:
         notes = [*notes[:_MOST_NOTES], f"and {more:,} {_MORE}"]
     found = {name: entry for (place, name), entry in group.found.items() if place == number}
     used = {name for place, name in group.used if place == number}
-    if not (found or notes):
+    if not (found or used or notes):
         return source
     entries = [found.get(each.name, each) for each in source.entries if each.name not in used]
     raw = [found[each.name] for each in source.unread if each.name in found]

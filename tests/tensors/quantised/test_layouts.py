@@ -102,9 +102,7 @@ def opened(made: Made, folder: Path) -> Opened:
 
 
 def weight(found: Opened, name: str) -> tuple[TensorEntry, Quantised]:
-    (entry,) = (
-        each for source in found.sources for each in source.entries if each.name == name
-    )
+    (entry,) = (each for source in found.sources for each in source.entries if each.name == name)
     assert entry.quantised is not None
     return entry, entry.quantised
 
@@ -119,9 +117,7 @@ def same(found: list[float], values: list[Fraction | None]) -> bool:
 
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("limit", [1 << 15, 77])
-def test_the_numbers_are_those_that_the_writer_meant(
-    name: str, limit: int, tmp_path: Path
-) -> None:
+def test_the_numbers_are_those_that_the_writer_meant(name: str, limit: int, tmp_path: Path) -> None:
     made, layout = LAYOUTS[name]
     found = opened(made, tmp_path)
     entry, quantised = weight(found, made.name)
