@@ -104,6 +104,7 @@ class Quantised:
         doubts: what is suspicious, a line each: dead blocks, NaN scales, a global scale of 0, a
             divisor where a multiplier is expected. Found without reading the weight's codes.
         follow: one element by its logical index (row-major axes of `TensorEntry.shape`).
+        stored_bytes: of `stored`, where its dtype and shape do not tell (GGUF's blocks).
     """
 
     layout: str
@@ -122,3 +123,4 @@ class Quantised:
     follow: Callable[[tuple[int, ...]], Followed] | None = field(
         default=None, repr=False, compare=False
     )
+    stored_bytes: int | None = None

@@ -1,0 +1,144 @@
+"""Quantised weights in `fpx inspect`: what a checkpoint is, how a weight is stored, what is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fpx.core.scaling import Reach
+from fpx.render.inspect_values import numbers_text
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, counted
+from fpx.report.inspect import TensorInfo
+from fpx.report.quantised import EVIDENCE, QuantisedInfo, QuantisedTotal, ScaleInfo
+from fpx.words import escape
+
+_SUSPECTS = 20  # lines of what is suspicious, unless all are asked for
+
+
+def told(totals: Sequence[QuantisedTotal]) -> list[RenderableType]:
+    """What a checkpoint is, a line for each layout and format."""
+    found: list[RenderableType] = []
+    for total in totals:
+        guess = total.evidence == "likely"
+        found.append(
+            Text.assemble(
+                (f"{escape(total.layout)}: ", "bold"),
+                f"{counted('weight', total.tensors)} in {escape(total.dtype)}, ",
+                (_recognised(total.evidence, total.recognised_by), WARNING_STYLE if guess else ""),
+            )
+        )
+    return found
+
+
+def _recognised(evidence: str, by: str) -> str:
+    return f"recognised by {escape(by)} ({EVIDENCE[evidence]})"
+
+
+def suspicions(tensors: Sequence[TensorInfo], *, every: bool) -> list[RenderableType]:
+    """What is suspicious of quantised weights, a line each, and whether that was looked for."""
+    weights = [(item.tensor, item.quantised) for item in tensors if item.quantised is not None]
+    lines = [(name, line) for name, how in weights for line in how.suspicions]
+    shown = lines if every else lines[:_SUSPECTS]
+    found: list[RenderableType] = []
+    if lines:
+        found.append(Text(f"\n{counted('suspicion', len(lines))}", WARNING_STYLE))
+    for name, line in shown:
+        found.append(Text.assemble((f" {escape(name)}: ", "bold"), escape(line)))
+    if len(shown) < len(lines):
+        found.append(Text(f" and {len(lines) - len(shown):,} more: --all", LABEL_STYLE))
+    unread = sum(how.doubts is None for _, how in weights)
+    if unread:
+        found.append(
+            Text(
+                f"scales of {counted('weight', unread)} not read: --stats does, --tensor NAME "
+                "shows how one is stored",
+                LABEL_STYLE,
+            )
+        )
+    elif weights and not lines:
+        found.append(Text("nothing suspicious in their scales", GOOD_STYLE))
+    return found
+
+
+def bits_text(bits: float | None) -> str:
+    """Bits per element, as many digits as say something."""
+    return "?" if bits is None else f"{bits:.5g}"
+
+
+# -- one weight ------------------------------------------------------------------------------------
+
+
+def stored_panel(info: TensorInfo) -> RenderableType:
+    """How a quantised weight is stored: where codes and scales are, and whether they fit."""
+    how = info.quantised
+    assert how is not None
+    rows: list[tuple[str, Text | str]] = [
+        ("layout", escape(how.layout)),
+        ("", Text(_recognised(how.evidence, how.recognised_by), _evidence_style(how))),
+        ("element", _element(how)),
+        ("codes", f"{escape(how.stored)}  {_stored(how.stored_dtype, how.stored_shape)}"),
+        *((item.role, _scales(item, how)) for item in how.scales),
+    ]
+    rows += [("beside", escape(name)) for name in how.beside]
+    rows.append(("takes", _size(info, how)))
+    rows += [
+        ("fits" if not at else "", Text(escape(fit.says), GOOD_STYLE if fit.holds else BAD_STYLE))
+        for at, fit in enumerate(how.fits)
+    ]
+    for at, line in enumerate(how.doubts or ()):
+        rows.append(("suspicious" if not at else "", Text(escape(line), BAD_STYLE)))
+    if how.doubts == ():
+        rows.append(("suspicious", Text("nothing", GOOD_STYLE)))
+    return labelled(rows)
+
+
+def labelled(rows: Sequence[tuple[str, Text | str]]) -> Table:
+    """Names and what they are, of which what is too long folds."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(style=LABEL_STYLE, no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row()
+    for name, cell in rows:
+        table.add_row(f" {name}", cell)
+    return table
+
+
+def _evidence_style(how: QuantisedInfo) -> str:
+    return WARNING_STYLE if how.is_guess else ""
+
+
+def _stored(dtype: str, shape: Sequence[int]) -> str:
+    return f"{escape(dtype)} {numbers_text(shape)}"
+
+
+_FIRST = {"low-first": "low", "high-first": "high"}
+
+
+def _element(how: QuantisedInfo) -> str:
+    text = escape(how.element)
+    first = _FIRST.get(how.packing or "")
+    if first is not None:
+        what = "nibble" if how.element_bits == 4 else "bits"
+        text += f", {first} {what} first"
+    if how.reach is not None:
+        text += f", {Reach.parse(how.reach).says}"
+    return text
+
+
+def _scales(item: ScaleInfo, how: QuantisedInfo) -> Text:
+    value = "" if item.value is None else f" = {item.value}"
+    swizzled = ", swizzled in tiles of 128 x 4" if item.swizzled else ""
+    text = Text(f"{escape(item.tensor)}  {_stored(item.format, item.shape)}{value}, ")
+    text.append(item.direction, WARNING_STYLE if item.direction == "divides" else "")
+    return text.append(swizzled)
+
+
+def _size(info: TensorInfo, how: QuantisedInfo) -> str:
+    if info.bytes is None:
+        return "an unknown number of bytes"
+    scales = sum(item.bytes or 0 for item in how.scales)
+    of = f" ({how.stored_bytes:,} of codes, {scales:,} of scales)" if scales else ""
+    return f"{counted('byte', info.bytes)}{of}: {bits_text(info.bits_per_element)} bits per element"
