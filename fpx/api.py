@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fpx.report.devices import DevicesReport
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
-    from fpx.report.formats import FormatsReport
     from fpx.report.followed import ElementReport
+    from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison, RangeReport

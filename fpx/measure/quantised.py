@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ from fpx.core.codec import decode
 from fpx.core.elements import CODEBOOKS, Element, element_values
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
-from fpx.core.packing import Packing, group_bytes
+from fpx.core.packing import Packing
 from fpx.core.scaling import Scope
 from fpx.core.shortest import value_text
 from fpx.errors import InputError
@@ -47,7 +48,6 @@ def described(entry: TensorEntry) -> QuantisedInfo | None:
         return None
     stored_bytes = _stored_bytes(found)
     scales = tuple(_scale(item, at, found.scales) for at, item in enumerate(found.scales))
-    size = together([stored_bytes, *(item.bytes for item in scales)])
     return QuantisedInfo(
         layout=found.layout,
         format=None if found.format is None else found.format.name,
@@ -60,7 +60,6 @@ def described(entry: TensorEntry) -> QuantisedInfo | None:
         packing=None if found.packing is None else found.packing.value,
         reach=None if found.reach is None else str(found.reach),
         scales=scales,
-        bits_per_element=None if size is None or not entry.count else 8 * size / entry.count,
         evidence=found.evidence.value,
         recognised_by=found.recognised_by,
         beside=found.beside,
@@ -216,7 +215,8 @@ def _flat_fit(count: int, rows: int, width: int, block: int) -> Fit:
 
 def _calculation(left: str, makes: Fraction | int, wanted: int, what: str, holds: bool) -> str:
     """`32 scales x 16 = 512, the width`; of the last block of a row some may be no elements."""
-    shown = fraction_text(Fraction(makes)) if Fraction(makes).denominator > 1 else f"{makes:,}"
+    whole = Fraction(makes)
+    shown = f"{whole.numerator:,}" if whole.denominator == 1 else fraction_text(whole)
     if makes == wanted:
         return f"{left} = {shown}, {what}"
     if holds:
@@ -238,6 +238,7 @@ def followed(source: Source, entry: TensorEntry, index: tuple[int, ...]) -> Elem
     if found.follow is None:
         raise InputError(f"{quoted(entry.name)} is {found.layout}, of which no element is followed")
     at = entry.within(index)
+    place = entry.position(at, row_major=True)
     steps = found.follow(at)
     lower, upper = _next_to(steps, found)
     return ElementReport(
@@ -248,7 +249,7 @@ def followed(source: Source, entry: TensorEntry, index: tuple[int, ...]) -> Elem
         layout=found.layout,
         evidence=found.evidence.value,
         recognised_by=found.recognised_by,
-        terms=tuple(_part(part, at, found) for part in steps.parts),
+        terms=tuple(_part(part, place, found) for part in steps.parts),
         formula=steps.formula,
         exact=steps.value,
         special="" if steps.value is not None else _special(steps, found),
@@ -258,54 +259,46 @@ def followed(source: Source, entry: TensorEntry, index: tuple[int, ...]) -> Elem
     )
 
 
-def _part(part: Part, index: tuple[int, ...], found: Quantised) -> PartInfo:
+def _part(part: Part, place: int, found: Quantised) -> PartInfo:
+    """A part; `place` is that of the element in row-major order."""
     stored = first_bit = None
     if part.stored is not None:
-        width = _unit_bits(part, found)
-        stored = f"{part.stored:#0{2 + width // 4}x}"
+        width = max(_bits_of(found.stored_type) or 8, -(-part.stored.bit_length() // 8) * 8)
+        stored = _hex(part.stored, width)
         if part.code is not None and part.role == "element":
-            first_bit = _first_bit(part, part.stored, index, found, width)
+            first_bit = _first_bit(part.code, part.bits, part.stored, width, place, found.packing)
     return PartInfo(
         role=part.role,
         tensor=part.tensor,
         index=part.index,
         stored=stored,
         first_bit=first_bit,
-        code=None if part.code is None else f"{part.code:#0{2 + -(-part.bits // 4)}x}",
+        code=None if part.code is None else _hex(part.code, part.bits),
         bits=part.bits,
         format=part.format,
         value=_value_of(part),
     )
 
 
-def _unit_bits(part: Part, found: Quantised) -> int:
-    """Width of the byte, word or group of bytes that holds a code."""
-    assert part.stored is not None
-    width = _bits_of(found.stored_type) or 8
-    if width % part.bits and found.packing is not None:
-        width = 8 * group_bytes(part.bits, found.packing)
-    return max(width, -(-part.stored.bit_length() // 8) * 8)
+def _hex(code: int, bits: int) -> str:
+    return f"0x{code:0{-(-bits // 4)}x}"
 
 
 def _first_bit(
-    part: Part, stored: int, index: tuple[int, ...], found: Quantised, width: int
+    code: int, bits: int, stored: int, width: int, place: int, packing: Packing | None
 ) -> int | None:
-    """Where in a byte or word the code begins: where the packing says, or the one place that fits.
+    """Where in a byte or word a code begins: where the packing says, or the one place that fits.
 
-    None where neither tells.
+    None where neither tells. A code may go on in the next byte.
     """
-    mask = (1 << part.bits) - 1
-    places = [
-        low
-        for low in range(0, width - part.bits + 1, part.bits)
-        if stored >> low & mask == part.code
-    ]
-    last = index[-1] if index else 0
-    if found.packing in (Packing.LOW_FIRST, Packing.HIGH_FIRST):
-        low = last * part.bits % width
-        if found.packing is Packing.HIGH_FIRST:
-            low = width - part.bits - low
-        return low if low in places else None
+    if packing in (Packing.LOW_FIRST, Packing.HIGH_FIRST):
+        low = place * bits % width
+        if packing is Packing.HIGH_FIRST:
+            low = width - bits - low
+        here = (1 << min(bits, width - low)) - 1  # what of the code this byte has
+        return low if low >= 0 and stored >> low & here == code & here else None
+    mask = (1 << bits) - 1
+    places = [low for low in range(0, width - bits + 1, bits) if stored >> low & mask == code]
     return places[0] if len(places) == 1 else None
 
 
@@ -321,22 +314,20 @@ def _value_of(part: Part) -> str:
     return "nan" if part.value is None else fraction_text(part.value)
 
 
+_FACTOR = re.compile(r" [x/] (global )?scale")
+
+
 def _factor(steps: Followed, found: Quantised) -> Fraction | None:
     """What the element is multiplied by; None where that is no finite number or not so simple."""
+    if _FACTOR.sub("", steps.formula) != "element":
+        return None
     dividing = {item.tensor for item in found.scales if item.divides}
     factor = Fraction(1)
     for part in steps.parts[1:]:
-        if part.role not in ("scale", "global scale") or part.value is None:
+        if part.value is None or (part.tensor in dividing and not part.value):
             return None
-        if part.tensor in dividing:
-            if not part.value:
-                return None
-            factor /= part.value
-        else:
-            factor *= part.value
-    element = steps.parts[0].value
-    agrees = element is None or steps.value is None or element * factor == steps.value
-    return factor if agrees else None
+        factor *= 1 / part.value if part.tensor in dividing else part.value
+    return factor
 
 
 def _special(steps: Followed, found: Quantised) -> str:
@@ -383,7 +374,7 @@ def _beside(index: tuple[int, ...], found: Quantised) -> Beside:
     scale = next((part for part in steps.parts if part.role == "scale"), None)
     return Beside(
         index=index,
-        code=None if first.code is None else f"{first.code:#0{2 + -(-first.bits // 4)}x}",
+        code=None if first.code is None else _hex(first.code, first.bits),
         element=_value_of(first),
         scale=None if scale is None else _value_of(scale),
         value=_special(steps, found) if steps.value is None else fraction_text(steps.value),

@@ -67,8 +67,11 @@ def _place(part: PartInfo) -> str:
         marked = f"{part.stored[:digit]}[{part.stored[digit]}]{part.stored[digit + 1 :]}"
         nibble = {0: "low nibble", 4: "high nibble"}.get(part.first_bit) if what == "byte" else None
         return f"{nibble or f'nibble {part.first_bit // 4}'} of {what} {marked} at {place}"
+    width = 4 * (len(part.stored) - 2)
     last = part.first_bit + part.bits - 1
-    return f"bits {part.first_bit} to {last} of {part.stored} at {place}"
+    if last >= width:
+        return f"from bit {part.first_bit} of {what} {part.stored} at {place} on into the next"
+    return f"bits {part.first_bit} to {last} of {what} {part.stored} at {place}"
 
 
 def _substituted(report: ElementReport, formula: str) -> str:

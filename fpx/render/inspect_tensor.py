@@ -26,7 +26,7 @@ def tensor_values(report: TensorReport) -> RenderableType:
     parts: list[RenderableType] = [_heading(info)]
     if info.quantised is not None:  # its values are products, of up to 17 digits
         values = {index: legible(text, _DIGITS) for index, text in values.items()}
-        parts += [stored_panel(info), Text("\nvalues, of codes and scales", LABEL_STYLE)]
+        parts += [stored_panel(info), Text("\nDequantised", LABEL_STYLE)]
     if not values:
         parts.append(Text("\nno elements"))
     parts += _grids(info.shape, report.indexes, values)

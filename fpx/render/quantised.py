@@ -11,7 +11,7 @@ from rich.text import Text
 from fpx.core.scaling import Reach
 from fpx.render.inspect_values import numbers_text
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, counted
-from fpx.report.inspect import TensorInfo
+from fpx.report.inspect import TensorGroup, TensorInfo, groups
 from fpx.report.quantised import EVIDENCE, QuantisedInfo, QuantisedTotal, ScaleInfo
 from fpx.words import escape
 
@@ -38,29 +38,45 @@ def _recognised(evidence: str, by: str) -> str:
 
 
 def suspicions(tensors: Sequence[TensorInfo], *, every: bool) -> list[RenderableType]:
-    """What is suspicious of quantised weights, a line each, and whether that was looked for."""
-    weights = [(item.tensor, item.quantised) for item in tensors if item.quantised is not None]
-    lines = [(name, line) for name, how in weights for line in how.suspicions]
+    """What is suspicious of quantised weights, and whether that was looked for.
+
+    Weights whose names differ in numbers only, and of which the same is said, have one line.
+    """
+    weights = [(item, item.quantised) for item in tensors if item.quantised is not None]
+    said: dict[str, list[TensorInfo]] = {}
+    for item, how in weights:
+        for line in how.suspicions:
+            said.setdefault(line, []).append(item)
+    lines = [
+        (group.name, line)
+        for line, items in said.items()
+        for group in (_each(items) if every else groups(items))
+    ]
     shown = lines if every else lines[:_SUSPECTS]
     found: list[RenderableType] = []
     if lines:
-        found.append(Text(f"\n{counted('suspicion', len(lines))}", WARNING_STYLE))
+        count = len({item.tensor for items in said.values() for item in items})
+        found.append(Text(f"\nSuspicious: {counted('weight', count)}", BAD_STYLE))
     for name, line in shown:
         found.append(Text.assemble((f" {escape(name)}: ", "bold"), escape(line)))
     if len(shown) < len(lines):
-        found.append(Text(f" and {len(lines) - len(shown):,} more: --all", LABEL_STYLE))
+        found.append(Text(f" and {counted('line', len(lines) - len(shown))} more: --all"))
     unread = sum(how.doubts is None for _, how in weights)
     if unread:
         found.append(
             Text(
-                f"scales of {counted('weight', unread)} not read: --stats does, --tensor NAME "
-                "shows how one is stored",
+                f"The scales of {counted('weight', unread)} were not read: --stats looks for what "
+                "is wrong with them. --tensor NAME shows how one is stored.",
                 LABEL_STYLE,
             )
         )
     elif weights and not lines:
-        found.append(Text("nothing suspicious in their scales", GOOD_STYLE))
+        found.append(Text("Nothing suspicious in their scales.", GOOD_STYLE))
     return found
+
+
+def _each(items: Sequence[TensorInfo]) -> list[TensorGroup]:
+    return [TensorGroup(item.tensor, (item,)) for item in items]
 
 
 def bits_text(bits: float | None) -> str:
@@ -79,9 +95,11 @@ def stored_panel(info: TensorInfo) -> RenderableType:
         ("layout", escape(how.layout)),
         ("", Text(_recognised(how.evidence, how.recognised_by), _evidence_style(how))),
         ("element", _element(how)),
-        ("codes", f"{escape(how.stored)}  {_stored(how.stored_dtype, how.stored_shape)}"),
-        *((item.role, _scales(item, how)) for item in how.scales),
+        ("codes", f"{escape(how.stored_dtype)} {numbers_text(how.stored_shape)}"),
+        ("", Text(escape(how.stored), LABEL_STYLE)),
     ]
+    for item in how.scales:
+        rows += [(item.role, _scales(item)), ("", Text(escape(item.tensor), LABEL_STYLE))]
     rows += [("beside", escape(name)) for name in how.beside]
     rows.append(("takes", _size(info, how)))
     rows += [
@@ -110,10 +128,6 @@ def _evidence_style(how: QuantisedInfo) -> str:
     return WARNING_STYLE if how.is_guess else ""
 
 
-def _stored(dtype: str, shape: Sequence[int]) -> str:
-    return f"{escape(dtype)} {numbers_text(shape)}"
-
-
 _FIRST = {"low-first": "low", "high-first": "high"}
 
 
@@ -128,12 +142,11 @@ def _element(how: QuantisedInfo) -> str:
     return text
 
 
-def _scales(item: ScaleInfo, how: QuantisedInfo) -> Text:
+def _scales(item: ScaleInfo) -> Text:
     value = "" if item.value is None else f" = {item.value}"
-    swizzled = ", swizzled in tiles of 128 x 4" if item.swizzled else ""
-    text = Text(f"{escape(item.tensor)}  {_stored(item.format, item.shape)}{value}, ")
+    text = Text(f"{escape(item.format)} {numbers_text(item.shape)}{value}, ")
     text.append(item.direction, WARNING_STYLE if item.direction == "divides" else "")
-    return text.append(swizzled)
+    return text.append(", swizzled in tiles of 128 x 4" if item.swizzled else "")
 
 
 def _size(info: TensorInfo, how: QuantisedInfo) -> str:

@@ -157,6 +157,7 @@ class TensorInfo:
         found = {name: getattr(self, name) for name in _KEYS}
         for name in ("shape", "stride", "shares_with"):
             found[name] = list(found[name])
+        found["bits_per_element"] = self.bits_per_element
         found["stats"] = to_json(self.stats)
         found["quantised"] = to_json(self.quantised)
         return found

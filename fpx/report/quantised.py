@@ -73,7 +73,6 @@ class QuantisedInfo:
         packing: how codes lie in bytes; None where that has no name.
         reach: what shares a scale; None where that has no name.
         scales: the scales; none where they lie between the codes.
-        bits_per_element: that it takes in the file, scales included; None where that is not known.
         evidence: what it was recognised by, a key of EVIDENCE.
         recognised_by: where that was, in words.
         beside: other tensors that belong to it.
@@ -92,7 +91,6 @@ class QuantisedInfo:
     packing: str | None
     reach: str | None
     scales: tuple[ScaleInfo, ...]
-    bits_per_element: float | None
     evidence: str
     recognised_by: str
     beside: tuple[str, ...] = ()

@@ -255,8 +255,8 @@ def test_the_document_says_what_the_file_holds(tmp_path: Path) -> None:
     assert found["schema"] == "fpx.inspect/2"
     assert [row["tensor"] for row in found["results"]] == ["a.0", "a.1", "n", "y"]
     assert found["dtypes"] == [
-        {"dtype": "float32", "tensors": 3, "elements": 19, "bytes": 76},
-        {"dtype": "int64", "tensors": 1, "elements": 5, "bytes": 40},
+        {"dtype": "float32", "tensors": 3, "elements": 19, "bytes": 76, "bits_per_element": 32},
+        {"dtype": "int64", "tensors": 1, "elements": 5, "bytes": 40, "bits_per_element": 64},
     ]
     assert (found["elements"], found["bytes"]) == (24, 116)
     assert found["metadata"] == {str(tmp_path / "x.safetensors"): {"format": "pt", "<b>": "=1"}}
