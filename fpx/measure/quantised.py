@@ -145,6 +145,9 @@ def _element(found: Quantised) -> Element | None:
     return FORMATS.get(found.element) or CODEBOOKS.get(found.element)
 
 
+_WIDTH = "the width"
+
+
 # -- whether the parts fit -------------------------------------------------------------------------
 
 
@@ -157,7 +160,7 @@ def _codes_fit(entry: TensorEntry, found: Quantised) -> list[Fit]:
     each = Fraction(unit, element.bits) if packed else Fraction(1)
     units = prod(found.stored_shape)
     rows = prod(entry.shape[:-1])
-    width, what = (entry.shape[-1] if entry.shape else 1), "the width"
+    width, what = (entry.shape[-1] if entry.shape else 1), _WIDTH
     if rows and units % rows == 0 and units // rows == ceil(width / each):
         units //= rows
     else:
@@ -203,7 +206,7 @@ def _scales_fit(entry: TensorEntry, found: Quantised) -> list[Fit]:
 
 def _flat_fit(count: int, rows: int, width: int, block: int) -> Fit:
     """Blocks along the last axis, or through all elements where rows share blocks."""
-    what = "the width"
+    what = _WIDTH
     if rows and count % rows == 0 and count // rows == ceil(width / block):
         count //= rows
     else:
@@ -221,7 +224,7 @@ def _calculation(left: str, makes: Fraction | int, wanted: int, what: str, holds
         return f"{left} = {shown}, {what}"
     if holds:
         return f"{left} = {shown}, {what} of {wanted:,} and what fills it up"
-    return f"{left} = {shown}, but {what} is {wanted:,}"
+    return f"{left} = {shown}, but {what} {'is' if what == _WIDTH else 'are'} {wanted:,}"
 
 
 # -- one element -----------------------------------------------------------------------------------

@@ -153,5 +153,6 @@ def _size(info: TensorInfo, how: QuantisedInfo) -> str:
     if info.bytes is None:
         return "an unknown number of bytes"
     scales = sum(item.bytes or 0 for item in how.scales)
-    of = f" ({how.stored_bytes:,} of codes, {scales:,} of scales)" if scales else ""
+    codes = how.stored_bytes
+    of = f" ({codes:,} of codes, {scales:,} of scales)" if scales and codes is not None else ""
     return f"{counted('byte', info.bytes)}{of}: {bits_text(info.bits_per_element)} bits per element"
