@@ -212,12 +212,14 @@ class Unread:
         type: what the file calls its type, such as `Q4_K`.
         shape: its shape.
         nbytes: bytes that it takes in the file; None where that is not known.
+        raw: its bytes, as uint8, where its numbers could be made of them (`tensors.quantised`).
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
     nbytes: int | None
+    raw: TensorEntry | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

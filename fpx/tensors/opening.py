@@ -16,6 +16,7 @@ from fpx.tensors.files import sharded
 from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
 from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.late import load
+from fpx.tensors.quantised.pairing import paired
 from fpx.tensors.select import select
 from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
 
@@ -58,6 +59,8 @@ def open_all(
     exclude: Sequence[str] = (),
     *,
     sample: Sample | None = None,
+    stored: bool = False,
+    as_: Sequence[str] = (),
 ) -> Opened:
     """Opens sources, of which a user chose some tensors, for their values.
 
@@ -69,24 +72,32 @@ def open_all(
             what `fpx.tensors.memory.source_of` takes: tensors, arrays, dicts of them, modules.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
         sample: how distributions are drawn; without it, their names mean nothing.
+        stored: whether quantised weights stay the tensors of codes and scales that they are stored
+            as; else those that are recognised are read as the numbers that they mean.
+        as_: how quantised weights are stored, see `fpx.tensors.quantised.told`.
 
     Raises:
         InputError: the only source cannot be read, or no tensor is left. Of several, one that
             cannot be read becomes a line of `errors`.
         UnavailableError: a kind of file needs a package that is not installed.
     """
-    return _open_all(sources, include, exclude, sample, _readable)
+    return _open_all(sources, include, exclude, sample, _readable, stored, as_)
 
 
 def list_all(
-    sources: Sequence[object], include: Sequence[str] = (), exclude: Sequence[str] = ()
+    sources: Sequence[object],
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    *,
+    stored: bool = False,
+    as_: Sequence[str] = (),
 ) -> Opened:
     """Opens sources to list what is in them, `Source.unread` too; else as `open_all`.
 
     Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz
     and GGUF.
     """
-    return _open_all(sources, include, exclude, None, lambda source: source)
+    return _open_all(sources, include, exclude, None, lambda source: source, stored, as_)
 
 
 def _open_all(
@@ -95,6 +106,8 @@ def _open_all(
     exclude: Sequence[str],
     sample: Sample | None,
     take: Callable[[Source], Source],
+    stored: bool,
+    as_: Sequence[str],
 ) -> Opened:
     opened: list[Source] = []
     refused: list[InputError] = []
@@ -107,6 +120,8 @@ def _open_all(
             refused.append(error)
             continue
         refused += bad
+        if not stored:
+            found = paired(found)
         for each in found:
             try:
                 opened.append(take(each))
@@ -129,7 +144,7 @@ def open_files(name: str) -> tuple[Source, ...]:
     opened, refused = _open_path(name, f"{quoted_path(name)}: no such file")
     if refused:
         raise refused[0]
-    return tuple(map(_readable, opened))
+    return tuple(map(_readable, paired(opened)))
 
 
 _Found = tuple[list[Source], list[InputError]]  # what can be read of a source, and what cannot
@@ -219,6 +234,9 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
             f"{_EXPANSION} times a file's size"
         )
     safe = tuple(_safe(entry, shown) for entry in entries)
+    unread = tuple(
+        item if item.raw is None else replace(item, raw=_safe(item.raw, shown)) for item in unread
+    )
     return replace(source, entries=safe, unread=unread, kind=kind.name)
 
 
@@ -253,8 +271,9 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
     return TensorEntry(
-        entry.name, entry.type, entry.shape, ahead, entry.order, entry.only_for, entry.layout, parts
-    )
+        entry.name, entry.type, entry.shape, ahead, entry.order, entry.only_for, entry.layout,
+        parts, entry.quantised,
+    )  # fmt: skip
 
 
 _Arguments = ParamSpec("_Arguments")

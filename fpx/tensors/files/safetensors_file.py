@@ -17,7 +17,7 @@ from fpx.errors import InputError
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry, Unread
 from fpx.tensors.files.headers import unique
 from fpx.tensors.files.plain import plain_entry
-from fpx.tensors.types import itemsize, type_named
+from fpx.tensors.types import INTEGERS, itemsize, type_named
 from fpx.words import quoted, quoted_path, reason
 
 _COMPLEX = {"C64": "F32"}  # what the two numbers of an element are
@@ -66,8 +66,11 @@ def open_safetensors(path: Path) -> Source:
             notes.append(f"{name}: {COMPLEX_NOTE}")
         type_ = type_named("safetensors", _COMPLEX.get(stored, stored))
         if type_ is None or itemsize(type_) is None:
-            called = stored if type_ is None else type_.name
-            unread.append(Unread(name, called, shape, end - begin))
+            called, at = stored if type_ is None else type_.name, 8 + length + begin
+            raw = plain_entry(path, at, name, INTEGERS["uint8"], (end - begin,))
+            unread.append(
+                Unread(name, called, shape, end - begin, raw=None if type_ is None else raw)
+            )
         else:
             entries.append(plain_entry(path, 8 + length + begin, name, type_, shape))
     return Source(str(path), tuple(entries), tuple(notes), metadata=metadata, unread=tuple(unread))
