@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import ceil, prod
 
 from fpx.core.codec import decode
-from fpx.core.elements import CODEBOOKS, Element, element_values
+from fpx.core.elements import CODEBOOKS, Element, element_value, element_values
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
 from fpx.core.packing import Packing
@@ -266,7 +266,8 @@ def _part(part: Part, place: int, found: Quantised) -> PartInfo:
     """A part; `place` is that of the element in row-major order."""
     stored = first_bit = None
     if part.stored is not None:
-        width = max(_bits_of(found.stored_type) or 8, -(-part.stored.bit_length() // 8) * 8)
+        least = max(_bits_of(found.stored_type) or 8, part.stored.bit_length(), 8)
+        width = -(-least // 8) * 8
         stored = _hex(part.stored, width)
         if part.code is not None and part.role == "element":
             first_bit = _first_bit(part.code, part.bits, part.stored, width, place, found.packing)
@@ -352,8 +353,11 @@ def _special(steps: Followed, found: Quantised) -> str:
 
 def _next_to(steps: Followed, found: Quantised) -> tuple[str | None, str | None]:
     """The next lower and next upper value of the element's format at the same scale."""
-    element, factor, own = _element(found), _factor(steps, found), steps.parts[0].value
-    if element is None or element.bits > 16 or own is None or not factor:
+    element, factor, first = _element(found), _factor(steps, found), steps.parts[0]
+    own = first.value
+    if element is None or element.bits > 16 or own is None or first.code is None or not factor:
+        return None, None
+    if element_value(first.code, element) != own:  # int8 as whole numbers, where MX has 64ths
         return None, None
     values = {value for value in element_values(element) if value is not None}
     low = max((value for value in values if value < own), default=None)

@@ -44,7 +44,9 @@ def described_as(
     """A weight in a scaled format, of which nothing can be read."""
     found = find_target(target)
     assert isinstance(found, ScaledFormat)
-    held = (ScaleTensor("s", found.scale.name, scales, swizzled=more.pop("swizzled", False)),)
+    held: tuple[ScaleTensor, ...] = (
+        ScaleTensor("s", found.scale.name, scales, swizzled=more.pop("swizzled", False)),
+    )
     if found.global_scale is not None:
         held += (ScaleTensor("g", "float32", (1,), divides=True),)
     kinds: dict[str, Any] = {"scales": held, "doubts": never, "follow": never, **more}
@@ -362,7 +364,10 @@ def test_the_role_of_scales_is_what_their_reader_calls_it() -> None:
                  Part("mean of scales", "n", (0,), "float32", None, 32, Fraction(3))]  # fmt: skip
         return Followed(tuple(parts), "element x (scale + mean of scales)", Fraction(5))
 
-    held = (ScaleTensor("s", "uint8", (1,)), ScaleTensor("n", "float32", (1,)))
+    held: tuple[ScaleTensor, ...] = (
+        ScaleTensor("s", "uint8", (1,)),
+        ScaleTensor("n", "float32", (1,)),
+    )
     weight = described_as((2,), ("U8", (1,)), "nf4", (1,), follow=follow, doubts=lambda: ())
     entry = entry_of(replace(weight, scales=held), (2,))
     info = described(entry)

@@ -76,13 +76,13 @@ def elements(entry: TensorEntry, start: int, stop: int, limit: int) -> Tensor:
     Raises:
         InputError: damage that shows only here.
     """
-    found = [
-        entry.part(box, limit).reshape(-1) for box in boxes_between(entry.shape, start, stop)
-    ]
+    found = [entry.part(box, limit).reshape(-1) for box in boxes_between(entry.shape, start, stop)]
     if not found:
         return torch.empty(0, dtype=entry.dtype)
-    return found[0] if len(found) == 1 else torch.cat([as_bytes(part) for part in found]).view(
-        entry.dtype
+    return (
+        found[0]
+        if len(found) == 1
+        else torch.cat([as_bytes(part) for part in found]).view(entry.dtype)
     )
 
 

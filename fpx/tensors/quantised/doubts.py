@@ -7,8 +7,8 @@ from math import prod
 
 import torch
 
-from fpx.tensors.quantised.recipe import E4M3, E8M0, Recipe, Scales
 from fpx.tensors.quantised.bytes import all_bytes, elements
+from fpx.tensors.quantised.recipe import E4M3, E8M0, Recipe, Scales
 
 _BLOCK = 1 << 18  # bytes of scales that are looked at at once
 _LEAST_TOP = 256  # the smallest that any encoder makes of the largest scale of a block

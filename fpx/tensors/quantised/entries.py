@@ -62,6 +62,4 @@ def entry_of(
 
 def _scales(scales: Scales) -> ScaleTensor:
     entry = scales.entry
-    return ScaleTensor(
-        entry.name, scales.format.name, entry.shape, scales.divides, scales.swizzled
-    )
+    return ScaleTensor(entry.name, scales.format.name, entry.shape, scales.divides, scales.swizzled)

@@ -19,9 +19,7 @@ from fpx.tensors.quantised.geometry import block_of, in_blocks
 from fpx.tensors.quantised.hints import Hint
 from fpx.tensors.quantised.recipe import E4M3, E8M0, WHOLE, Recipe, Scales, Stored
 
-_FP4, _E2M3, _E3M2 = (
-    FORMATS[name] for name in ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
-)
+_FP4, _E2M3, _E3M2 = (FORMATS[name] for name in ("float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn"))
 _F8 = frozenset(("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"))
 _BYTES = frozenset(("uint8", "int8"))
 _PLAIN = frozenset(("float32", "bfloat16", "float16"))
@@ -132,7 +130,7 @@ class Row:
         if self.merged:
             stored = (*stored[:-2], prod(stored[-2:]))
         width = stored[-1] * codes.type.bits
-        if self.packing is Packing.BYTES or bits == 8 and width == 8 * stored[-1]:
+        if self.packing is Packing.BYTES or (bits == 8 and width == 8 * stored[-1]):
             return stored
         if width % bits or (bits == 6 and stored[-1] % 3):
             return f"rows of {stored[-1]} bytes are no whole number of codes of {bits} bits"

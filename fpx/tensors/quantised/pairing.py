@@ -224,9 +224,7 @@ def _is_worth(candidate: Candidate) -> bool:
 # -- one weight ------------------------------------------------------------------------------------
 
 
-def _settle(
-    group: Group, place: _Place, candidates: Sequence[Candidate], hints: _Late
-) -> None:
+def _settle(group: Group, place: _Place, candidates: Sequence[Candidate], hints: _Late) -> None:
     """What one weight is; or a note that says why it is left as it is stored."""
     number, name = place
     try:
@@ -332,9 +330,7 @@ def _keep(group: Group, number: int, candidate: Candidate, choice: Choice) -> No
     beside = [f"{module}{each}" for each in BESIDE]
     beside.append(f"{candidate.base}_act_per_tensor_scale")
     beside = [each for each in beside if group.has(each)]
-    entry = entry_of(
-        choice.recipe, choice.layout, choice.evidence, choice.by, beside=tuple(beside)
-    )
+    entry = entry_of(choice.recipe, choice.layout, choice.evidence, choice.by, beside=tuple(beside))
     parts = [each.entry.name for each in choice.recipe.scales]
     group.take(number, codes, entry, (*parts, *beside))
 
