@@ -12,7 +12,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil, prod
 
-from fpx.core.codec import decode
+from fpx.core.codec import Classification, classify, decode
 from fpx.core.elements import CODEBOOKS, Element, element_value, element_values
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
@@ -21,7 +21,7 @@ from fpx.core.scaling import Scope
 from fpx.core.shortest import value_text
 from fpx.errors import InputError
 from fpx.report.followed import Beside, ElementReport, PartInfo
-from fpx.report.quantised import Fit, QuantisedInfo, ScaleInfo, together
+from fpx.report.quantised import Fit, QuantisedInfo, ScaleCounts, ScaleInfo, together
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.quantised.model import Followed, Part, Quantised, ScaleTensor
 from fpx.tensors.types import type_named
@@ -94,7 +94,34 @@ def examined(entry: TensorEntry, info: QuantisedInfo) -> QuantisedInfo:
             else item
             for item in scales
         )
-    return replace(info, scales=scales, doubts=tuple(found.doubts()))
+    doubts = tuple(found.doubts())
+    return replace(info, scales=scales, doubts=doubts, scale_counts=_scale_counts(found))
+
+
+def _scale_counts(found: Quantised) -> ScaleCounts | None:
+    """How often each scale comes, where scales are codes of a format."""
+    if found.scale_codes is None or not found.scales or found.scales[0].format not in FORMATS:
+        return None
+    spec = FORMATS[found.scales[0].format]
+    codes = sorted(found.scale_codes().items())
+    values = [(decode(code, spec), count) for code, count in codes]
+    exponents: dict[int, int] = {}
+    for value, count in values:
+        if value is not None and value.significand:
+            exponents[value.log2_floor] = exponents.get(value.log2_floor, 0) + count
+    classes = [(classify(code, spec), count) for code, count in codes]
+
+    def of(kind: Classification) -> int:
+        return sum(count for each, count in classes if each is kind)
+
+    return ScaleCounts(
+        count=sum(count for _, count in codes),
+        zero_count=of(Classification.ZERO),
+        subnormal_count=of(Classification.SUBNORMAL),
+        nan_count=sum(count for value, count in values if value is None),
+        codes={_hex(code, spec.bits): count for code, count in codes},
+        exponent_histogram=dict(sorted(exponents.items())),
+    )
 
 
 def _scale(item: ScaleTensor, at: int, scales: Sequence[ScaleTensor]) -> ScaleInfo:

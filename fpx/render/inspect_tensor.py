@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
-from fpx.render.inspect_values import numbers_text, stats_tables
+from fpx.render.inspect_values import exponent_bars, numbers_text, stats_tables
 from fpx.render.listing import Listing
 from fpx.render.quantised import stored_panel
 from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible, counted
@@ -40,9 +40,7 @@ def tensor_values(report: TensorReport) -> RenderableType:
         )
     if legible.rounds:
         parts.append(Text(ROUNDED_HERE, LABEL_STYLE))
-    if info.stats is not None:
-        parts += stats_tables([info])
-    return Group(*parts)
+    return Group(*parts, *_stats(info))
 
 
 def layout_drawing(report: LayoutReport) -> RenderableType:
@@ -53,7 +51,7 @@ def layout_drawing(report: LayoutReport) -> RenderableType:
     info = report.info
     if info.quantised is not None:
         drawn: list[RenderableType] = [_heading(info), stored_panel(info)]
-        return Group(*drawn, *(stats_tables([info]) if info.stats else []))
+        return Group(*drawn, *_stats(info))
     steps = " + ".join(f"i{axis} × {stride}" for axis, stride in enumerate(info.stride))
     parts: list[RenderableType] = [
         _heading(info),
@@ -80,9 +78,16 @@ def layout_drawing(report: LayoutReport) -> RenderableType:
         ]
         places = {index: f"{report.place(index):,}" for index in _all(indexes)}
         parts += _grids(info.shape, indexes, places)
-    if info.stats is not None:
-        parts += stats_tables([info])
-    return Group(*parts)
+    return Group(*parts, *_stats(info))
+
+
+def _stats(info: TensorInfo) -> list[RenderableType]:
+    """What values it has, and which scales, if those were asked for."""
+    if info.stats is None:
+        return []
+    counts = None if info.quantised is None else info.quantised.scale_counts
+    scales = {} if counts is None else counts.exponent_histogram
+    return [*stats_tables([info]), *exponent_bars("Scales", scales)]
 
 
 def _heading(info: TensorInfo) -> Text:

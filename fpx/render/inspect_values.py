@@ -100,10 +100,15 @@ def _histogram(tensors: Sequence[TensorInfo]) -> list[RenderableType]:
         histogram: Mapping[int, int] = item.stats.exponent_histogram if item.stats else {}
         for exponent, count in histogram.items():
             counts[exponent] = counts.get(exponent, 0) + count
+    return exponent_bars("Values", counts)
+
+
+def exponent_bars(what: str, counts: Mapping[int, int]) -> list[RenderableType]:
+    """How many numbers have each exponent, as bars; nothing of none."""
     if not counts:
         return []
     most = max(counts.values())
-    lines = Text("\nValues by exponent (|x| from 2^e to 2^(e+1))\n", LABEL_STYLE)
+    lines = Text(f"\n{what} by exponent (|x| from 2^e to 2^(e+1))\n", LABEL_STYLE)
     last = min(counts)
     for exponent in sorted(counts):
         if exponent > last + _GAP:

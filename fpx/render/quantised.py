@@ -12,7 +12,13 @@ from fpx.core.scaling import Reach
 from fpx.render.inspect_values import numbers_text
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, counted
 from fpx.report.inspect import TensorGroup, TensorInfo, groups
-from fpx.report.quantised import EVIDENCE, QuantisedInfo, QuantisedTotal, ScaleInfo
+from fpx.report.quantised import (
+    EVIDENCE,
+    QuantisedInfo,
+    QuantisedTotal,
+    ScaleCounts,
+    ScaleInfo,
+)
 from fpx.words import escape
 
 _SUSPECTS = 20  # lines of what is suspicious, unless all are asked for
@@ -100,6 +106,8 @@ def stored_panel(info: TensorInfo) -> RenderableType:
     ]
     for item in how.scales:
         rows += [(item.role, _scales(item)), ("", Text(escape(item.tensor), LABEL_STYLE))]
+    if how.scale_counts is not None:
+        rows.append(("scales are", _counts(how.scale_counts)))
     rows += [("beside", escape(name)) for name in how.beside]
     rows.append(("takes", _size(info, how)))
     rows += [
@@ -147,6 +155,21 @@ def _scales(item: ScaleInfo) -> Text:
     text = Text(f"{escape(item.format)} {numbers_text(item.shape)}{value}, ")
     text.append(item.direction, WARNING_STYLE if item.direction == "divides" else "")
     return text.append(", swizzled in tiles of 128 x 4" if item.swizzled else "")
+
+
+def _counts(counts: ScaleCounts) -> Text:
+    """`256 scales, 2^-3 and up to 2^9: 1 zero, no subnormals, no NaN`."""
+    text = Text(counted("scale", counts.count))
+    if counts.exponent_histogram:
+        low, high = min(counts.exponent_histogram), max(counts.exponent_histogram)
+        text.append(f" from 2^{low} to below 2^{high + 1}")
+    kinds = {"zero": counts.zero_count, "subnormal": counts.subnormal_count,
+             "NaN": counts.nan_count}  # fmt: skip
+    for at, (name, count) in enumerate(kinds.items()):
+        text.append(", " if at else ": ")
+        style = (BAD_STYLE if name != "subnormal" else WARNING_STYLE) if count else ""
+        text.append(f"{count:,} {name}" if count else f"no {name}", style)
+    return text
 
 
 def _size(info: TensorInfo, how: QuantisedInfo) -> str:

@@ -16,7 +16,8 @@ from fpx.report.gates.changes import OldRow
 from fpx.report.quantised import QuantisedInfo, QuantisedTotal, together
 from fpx.words import escape
 
-_NO_COLUMNS = ("stats.exponent_histogram",)
+_NO_COLUMNS = ("stats.exponent_histogram", "quantised.scale_counts.codes",
+               "quantised.scale_counts.exponent_histogram")  # fmt: skip
 
 
 @dataclass(frozen=True)

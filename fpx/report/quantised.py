@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 EVIDENCE = {
     "told": "you said so",
     "metadata": "metadata",
-    "names": "names and shapes",
+    "names": "no metadata",
     "likely": "a guess: other layouts fit too",
 }
 """What a layout was recognised by -> how sure that is, in words."""
@@ -41,6 +41,26 @@ class ScaleInfo:
 
     def __post_init__(self) -> None:
         assert self.direction in ("multiplies", "divides")
+
+
+@dataclass(frozen=True)
+class ScaleCounts:
+    """Which scales the blocks of a weight have, of scales that are codes of a byte.
+
+    Attributes:
+        count: how many there are, without what fills up tiles.
+        zero_count, subnormal_count, nan_count: such scales; those of a block of which a scale is
+            zero are all zero.
+        codes: how often each code comes, by its hexadecimal, in ascending order.
+        exponent_histogram: finite non-zero scales by unbiased exponent.
+    """
+
+    count: int
+    zero_count: int
+    subnormal_count: int
+    nan_count: int
+    codes: Mapping[str, int]
+    exponent_histogram: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -78,6 +98,7 @@ class QuantisedInfo:
         beside: other tensors that belong to it.
         fits: whether codes, scales and shape agree.
         doubts: what is suspicious of its scales, a line each; None where they were not read.
+        scale_counts: which scales its blocks have; None where they were not read, or are no codes.
     """
 
     layout: str
@@ -96,6 +117,7 @@ class QuantisedInfo:
     beside: tuple[str, ...] = ()
     fits: tuple[Fit, ...] = ()
     doubts: tuple[str, ...] | None = None
+    scale_counts: ScaleCounts | None = None
 
     @property
     def is_guess(self) -> bool:
