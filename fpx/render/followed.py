@@ -36,7 +36,7 @@ def element_steps(report: ElementReport) -> RenderableType:
     if report.hex_float is not None:
         rows.append(("hex float", report.hex_float))
     if report.lower is not None or report.upper is not None:
-        rows.append(("next at scale", _next(report)))
+        rows.append(("neighbours", _next(report)))
     parts: list[RenderableType] = [
         title,
         Text(told.format(EVIDENCE[report.evidence]), LABEL_STYLE),
@@ -91,7 +91,7 @@ def _next(report: ElementReport) -> str:
     lower, upper = (
         "none" if exact is None else _short(exact) for exact in (report.lower, report.upper)
     )
-    return f"{lower} below, {upper} above"
+    return f"{lower} below, {upper} above, at the same scales"
 
 
 def _row(report: ElementReport) -> Listing:

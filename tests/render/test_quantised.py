@@ -160,10 +160,11 @@ def terms(**more: object) -> list[PartInfo]:
 
 def test_an_element_step_by_step() -> None:
     assert lines(followed()) == [
-        "w[3, 5] mxfp4", "l, recognised by its names (names and shapes)", "",
+        "w[3, 5] mxfp4", "l, recognised by its names (no metadata)", "",
         "element 0xa of float4_e2m1fn = -1", "high nibble of byte 0x[a]7 at w.codes[3, 2]",
         "scale 0x44 of float8_e4m3fn = 3", "at w.scale[3, 0]", "value element × scale",
-        "= (-1) × 3", "= -3", "hex float -0x1.8p+1", "next at scale -4.5 below, -1.5 above",
+        "= (-1) × 3", "= -3", "hex float -0x1.8p+1",
+        "neighbours -4.5 below, -1.5 above, at the same scales",
     ]  # fmt: skip
 
 
@@ -194,7 +195,7 @@ def test_long_numbers_end_with_a_mark() -> None:
     )  # fmt: skip
     assert "= (-1) × 2 / 0.00037202381645329296…" in shown
     assert f"= {first_digits(Fraction(-2) / Fraction(over_all))}" in shown
-    assert "next at scale none below, 0.33333333333333333… above" in shown
+    assert "neighbours none below, 0.33333333333333333… above, at the same scales" in shown
 
 
 def test_what_is_beside_it_is_a_table() -> None:
