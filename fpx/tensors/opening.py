@@ -17,6 +17,7 @@ from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
 from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.late import load
 from fpx.tensors.quantised.pairing import paired
+from fpx.tensors.quantised.told import parse
 from fpx.tensors.select import select
 from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
 
@@ -33,10 +34,12 @@ class Opened:
     Attributes:
         sources: those that are tensor files or tensors, in the order in which they were named.
         errors: a line for each that is not.
+        strange: what was said of tensors (`as_`) that none of the sources has.
     """
 
     sources: tuple[Source, ...]
     errors: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -61,6 +64,7 @@ def open_all(
     sample: Sample | None = None,
     stored: bool = False,
     as_: Sequence[str] = (),
+    elsewhere: bool = False,
 ) -> Opened:
     """Opens sources, of which a user chose some tensors, for their values.
 
@@ -75,13 +79,14 @@ def open_all(
         stored: whether quantised weights stay the tensors of codes and scales that they are stored
             as; else those that are recognised are read as the numbers that they mean.
         as_: how quantised weights are stored, see `fpx.tensors.quantised.told`.
+        elsewhere: whether `as_` may speak of tensors that are not in these sources.
 
     Raises:
-        InputError: the only source cannot be read, or no tensor is left. Of several, one that
-            cannot be read becomes a line of `errors`.
+        InputError: the only source cannot be read, no tensor is left, or one is not what `as_`
+            says. Of several, one that cannot be read becomes a line of `errors`.
         UnavailableError: a kind of file needs a package that is not installed.
     """
-    return _open_all(sources, include, exclude, sample, _readable, stored, as_)
+    return _open_all(sources, include, exclude, sample, _readable, stored, as_, elsewhere)
 
 
 def list_all(
@@ -108,7 +113,13 @@ def _open_all(
     take: Callable[[Source], Source],
     stored: bool,
     as_: Sequence[str],
+    elsewhere: bool = False,
 ) -> Opened:
+    if stored and as_:
+        raise InputError("`stored` leaves tensors as they are, and `as_` says what they mean: "
+                         "choose one")  # fmt: skip
+    told = [parse(text) for text in as_]
+    met: set[str] = set()
     opened: list[Source] = []
     refused: list[InputError] = []
     for number, source in enumerate(sources):
@@ -121,7 +132,7 @@ def _open_all(
             continue
         refused += bad
         if not stored:
-            found = paired(found)
+            found = paired(found, told, met)
         for each in found:
             try:
                 opened.append(take(each))
@@ -131,7 +142,15 @@ def _open_all(
                 refused.append(error)
     if include or exclude:
         opened = select(opened, include, exclude)
-    return Opened(tuple(opened), tuple(map(str, refused)))
+    strange = tuple(text for text in as_ if text not in met)
+    if strange and not elsewhere:
+        raise of_nobody(strange)
+    return Opened(tuple(opened), tuple(map(str, refused)), strange)
+
+
+def of_nobody(told: Sequence[str]) -> InputError:
+    """The error that something was said (`as_`) of tensors that nobody has."""
+    return InputError(f"`as_` {quoted(told[0], 120)}: no source has a tensor of that name")
 
 
 def open_files(name: str) -> tuple[Source, ...]:
@@ -144,7 +163,7 @@ def open_files(name: str) -> tuple[Source, ...]:
     opened, refused = _open_path(name, f"{quoted_path(name)}: no such file")
     if refused:
         raise refused[0]
-    return tuple(map(_readable, paired(opened)))
+    return tuple(map(_readable, opened))
 
 
 _Found = tuple[list[Source], list[InputError]]  # what can be read of a source, and what cannot

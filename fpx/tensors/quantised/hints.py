@@ -21,6 +21,9 @@ _LARGEST = 4 << 20  # bytes
 _MOST_BRACKETS = 1 << 16
 _MOST_TEXT = 1 << 16  # characters of what metadata say of one tensor
 
+NAMES_USED = "names are used"
+"""How notes end of metadata that do not count."""
+
 _CONFIGS = ("hf_quant_config.json", "config.json")
 
 
@@ -78,7 +81,7 @@ def _comfyui(source: Source, notes: list[str]) -> dict[str, Hint]:
             for name, layer in layers.items():
                 found[f"{name}.weight"] = Hint("comfyui", where, element=str(layer["format"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            notes.append(f"{where} is not understood ({reason(error)}): names are used")
+            notes.append(f"{where} is not understood ({reason(error)}): {NAMES_USED}")
     for entry in source.entries:
         if entry.name.endswith(".comfy_quant"):
             module = entry.name.removesuffix("comfy_quant")
@@ -111,7 +114,9 @@ def _torchao(source: Source, notes: list[str]) -> dict[str, Hint]:
                 swizzled=swizzled if isinstance(swizzled, bool) else None,
             )  # fmt: skip
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            notes.append(f"the metadata of {quoted(name)} are not understood ({reason(error)})")
+            notes.append(
+                f"the metadata of {quoted(name)} are not understood ({reason(error)}): {NAMES_USED}"
+            )
     return found
 
 
@@ -139,7 +144,7 @@ def _beside(source: Source, notes: list[str]) -> Hint | None:
             continue
         except (OSError, ValueError, RecursionError) as error:
             why = getattr(error, "strerror", None) or reason(error)
-            notes.append(f"{name} beside it is not read ({why}): names are used")
+            notes.append(f"{name} beside it is not read ({why}): {NAMES_USED}")
             continue
         hint = _configured(said, name)
         if hint is not None:

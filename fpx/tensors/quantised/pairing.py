@@ -11,17 +11,25 @@ from dataclasses import dataclass, field, replace
 from fpx.core.formats import FORMATS
 from fpx.core.packing import default_packing
 from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
 from fpx.tensors.entry import Source, TensorEntry
+from fpx.tensors.quantised import bitsandbytes
 from fpx.tensors.quantised.entries import entry_of
-from fpx.tensors.quantised.hints import Hint, Hints, hints_of
+from fpx.tensors.quantised.hints import NAMES_USED, Hint, Hints, hints_of
 from fpx.tensors.quantised.layouts import BESIDE, ENDINGS, ROWS, Row
 from fpx.tensors.quantised.model import Evidence
 from fpx.tensors.quantised.recipe import Recipe, Stored
+from fpx.tensors.quantised.told import Told, recipe_of
 from fpx.words import listed
 
 _OTHERS = ("gguf", "onnx")  # kinds whose own types say what is quantised
 _MOST_NOTES = 20
 _LEFT = "left as they are stored"
+_NOBODY = "scales of weights that nobody has"
+_TAKEN = "--as can say otherwise"
+_MORE = "more lines like these"
+REMARKS = (_LEFT, _NOBODY, _TAKEN, _MORE, NAMES_USED)
+"""How notes end that tell how tensors are read, and not that one is passed over."""
 _CODES = frozenset(
     ("uint8", "int8", "uint32", "int32", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz",
      "float8_e5m2fnuz", "float4_e2m1fn", "float6_e2m3fn", "float6_e3m2fn")
@@ -42,6 +50,7 @@ class Group:
         used: the tensors that are a part of them, by source and name.
         notes: what is to be said, by source.
         open: weights that fit several layouts.
+        mentioned: codes of which a note says why they are left, by source and name.
         likely: those of which one was chosen by their values: source, layout and why -> names.
     """
 
@@ -50,6 +59,7 @@ class Group:
     used: set[tuple[int, str]] = field(default_factory=set)
     notes: list[list[str]] = field(default_factory=list)
     open: list[tuple[int, Candidate, list[tuple[Row, Recipe]]]] = field(default_factory=list)
+    mentioned: set[tuple[int, str]] = field(default_factory=set)
     likely: dict[tuple[int, str, str], list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -65,6 +75,10 @@ class Group:
     def stored(self, number: int) -> Iterable[Stored]:
         """The tensors of a source."""
         return self._stored[number].values()
+
+    def own(self, number: int, name: str) -> Stored | None:
+        """The tensor of a name in a source."""
+        return self._stored[number].get(name)
 
     def look(self, name: str, number: int) -> tuple[int, Stored] | None:
         """The tensor of a name: of that source, else of the only other one; None if none has it.
@@ -83,6 +97,11 @@ class Group:
         """Whether any source has a tensor of that name."""
         return name in self._places
 
+    def leave(self, number: int, codes: str, why: object) -> None:
+        """Says why the weight of some codes is left as it is stored."""
+        self.mentioned.add((number, codes))
+        self.notes[number].append(f"{codes}: {why}; {_LEFT}")
+
     def take(self, number: int, codes: Stored, entry: TensorEntry, parts: Iterable[str]) -> None:
         """Keeps a weight that was recognised, and what it is made of."""
         places = [self.look(name, number) for name in parts]
@@ -94,19 +113,32 @@ class Group:
         return codes.name if wanted != codes.name and self.has(wanted) else wanted
 
 
-def paired(sources: Sequence[Source]) -> list[Source]:
+def paired(
+    sources: Sequence[Source], told: Sequence[Told] = (), met: set[str] | None = None
+) -> list[Source]:
     """The sources, which are one checkpoint, with weights in the place of their codes and scales.
 
     Args:
         sources: files, whose names are their paths, or tensors in memory.
+        told: what the user said of some of their tensors.
+        met: gets the texts of those that are of a tensor here.
+
+    Raises:
+        InputError: a tensor cannot be what the user said.
     """
     group = Group(sources)
     hints = _Late(sources)
+    for each in told:
+        if _as_told(group, each) and met is not None:
+            met.add(each.text)
+    for number, source in enumerate(sources):
+        if source.kind not in _OTHERS:
+            _bitsandbytes(group, number)
     for place, found in _candidates(group).items():
         _settle(group, place, found, hints)
     _close(group)
     for number in range(len(sources)):
-        _alone(group, number)
+        _alone(group, number, hints)
         group.notes[number] += hints.notes(number)
     return [_replaced(group, number) for number in range(len(sources))]
 
@@ -122,6 +154,11 @@ class _Late:
         if number not in self._found:
             self._found[number] = hints_of(self._sources[number])
         return self._found[number]
+
+    def has_own(self, number: int) -> bool:
+        """Whether a source says something of single tensors."""
+        said = self._sources[number].metadata
+        return "_quantization_metadata" in said or "tensor_names" in said
 
     def notes(self, number: int) -> tuple[str, ...]:
         """What is to be said of those that were looked for."""
@@ -139,6 +176,61 @@ def _stored(source: Source) -> Iterator[Stored]:
         spec = FORMATS.get(item.type)
         if item.raw is not None and spec is not None:
             yield Stored(item.raw, spec, item.shape, spec.safetensors or spec.name)
+
+
+def _as_told(group: Group, told: Told) -> bool:
+    """Takes the weights of that name as the user says; whether there are any."""
+    met = False
+    for number in range(len(group.sources)):
+        codes = group.own(number, told.weight)
+        if codes is None:
+            continue
+        if (number, codes.name) in group.found:
+            raise told.wrong("it was said before of the same tensor")
+
+        def look(name: str, number: int = number) -> Stored | None:
+            found = group.look(name, number)
+            return None if found is None else found[1]
+
+        try:
+            name = group.name_for(logical_name(codes.name), codes)
+            recipe = recipe_of(told, codes, name, look)
+            entry = entry_of(recipe, f"{told.target.name}, as told", Evidence.TOLD, told.text)
+            group.take(number, codes, entry, [each.entry.name for each in recipe.scales])
+        except Doubled as error:
+            raise told.wrong(str(error)) from None
+        met = True
+    return met
+
+
+def _bitsandbytes(group: Group, number: int) -> None:
+    """Takes bitsandbytes' weights of 4 bits, of which a state says what they are."""
+
+    def look(name: str) -> Stored | None:
+        found = group.look(name, number)
+        return None if found is None else found[1]
+
+    for stored in list(group.stored(number)):
+        if not stored.name.endswith(bitsandbytes.ENDING):
+            continue
+        base = stored.name.removesuffix(bitsandbytes.ENDING)
+        try:
+            place = group.look(base, number)
+            if place is None:
+                group.notes[number].append(f"{stored.name}: {_NOBODY}")
+                continue
+            if (place[0], base) in group.found:
+                continue
+            recipe, beside = bitsandbytes.recipe_of(base, look)
+        except (ValueError, Doubled, InputError) as error:
+            group.leave(number, base, error)
+            continue
+        name = recipe.element.name.removesuffix("_bnb")
+        by = next(each for each in beside if bitsandbytes.is_state(each))
+        entry = entry_of(
+            recipe, f"bitsandbytes {name}", Evidence.METADATA, f"tensor {by}", beside=beside
+        )
+        group.take(place[0], place[1], entry, (stored.name, *beside))
 
 
 # -- candidates ------------------------------------------------------------------------------------
@@ -175,6 +267,8 @@ def _candidates(group: Group) -> dict[_Place, list[Candidate]]:
         for scales in group.stored(number):
             if not scales.name.endswith(_ENDINGS) or scales.name.endswith(BESIDE):
                 continue
+            if (number, scales.name) in group.used:
+                continue
             try:
                 owner = _owner(group, number, scales)
             except Doubled as error:
@@ -185,10 +279,12 @@ def _candidates(group: Group) -> dict[_Place, list[Candidate]]:
                     orphans.append(scales.name)
                 continue
             place, candidate = owner
+            if (place, candidate.codes.name) in group.found:
+                continue
             if _is_worth(candidate):
                 found.setdefault((place, candidate.codes.name), []).append(candidate)
         if orphans:
-            group.notes[number].append(f"scales of weights that nobody has: {listed(orphans)}")
+            group.notes[number].append(f"{listed(orphans)}: {_NOBODY}")
     return found
 
 
@@ -239,7 +335,7 @@ def _settle(group: Group, place: _Place, candidates: Sequence[Candidate], hints:
         else:
             group.open.append((number, candidate, choice))
     except (_No, Doubled) as error:
-        group.notes[number].append(f"{name}: {error}; {_LEFT}")
+        group.leave(number, name, error)
 
 
 class _No(Exception):
@@ -353,9 +449,7 @@ def _close(group: Group) -> None:
         if not _differ_in_order(pool) or tiles is None:
             elements = listed(dict.fromkeys(recipe.element.name for _, recipe in pool))
             what = choices if _differ_in_order(pool) else elements
-            group.notes[number].append(
-                f"{name}: by names and shapes {what} are possible (--as can tell); {_LEFT}"
-            )
+            group.leave(number, name, f"names and shapes fit {what} (--as can say which)")
             continue
         row, recipe = next(each for each in pool if each[1].scales[0].swizzled is tiles)
         order = "in tiles of 128 x 4" if tiles else "row by row"
@@ -363,7 +457,7 @@ def _close(group: Group) -> None:
         _keep(group, number, candidate, Choice(row, recipe, row.name, Evidence.LIKELY, by))
         group.likely.setdefault((number, row.name, by), []).append(name)
     for (number, layout, by), names in group.likely.items():
-        group.notes[number].append(f"taken for {layout} ({by}): {listed(names, 3)}")
+        group.notes[number].append(f"{listed(names, 3)}: taken for {layout} ({by}); {_TAKEN}")
 
 
 def _differ_in_order(pool: _Fits) -> bool:
@@ -416,11 +510,12 @@ def logical_name(codes: str) -> str:
 _ALONE = ("weight_packed", "_blocks", ".blocks", "_qdata")
 
 
-def _alone(group: Group, number: int) -> None:
+def _alone(group: Group, number: int, hints: _Late) -> None:
     """Codes without scales: of formats that torch lacks they are read as such; else a note."""
-    mentioned = {
-        each.codes.name for place, each, _ in group.open if place == number
-    }  # fmt: skip
+    mentioned = {name for place, name in group.mentioned if place == number}
+    kinds = {entry.quantised.stored_type for entry in group.found.values() if entry.quantised}
+    said = hints(number).of if hints.has_own(number) else {}
+    lacking: list[str] = []
     for codes in group.stored(number):
         place = (number, codes.name)
         if place in group.found or place in group.used or codes.name in mentioned:
@@ -431,9 +526,14 @@ def _alone(group: Group, number: int) -> None:
             group.found[place] = entry_of(
                 recipe, f"{spec.name} without scales", Evidence.METADATA, f"dtype {codes.called}"
             )
-        elif codes.name.endswith(_ALONE) and spec.name in _CODES:
-            if not any(codes.name in note for note in group.notes[number]):
-                group.notes[number].append(f"{codes.name}: its scales are missing; {_LEFT}")
+        elif spec.name in _CODES and (
+            codes.name.endswith(_ALONE)
+            or (codes.called in kinds and codes.name.endswith("weight"))
+            or logical_name(codes.name) in said
+        ):
+            lacking.append(codes.name)
+    if lacking:
+        group.notes[number].append(f"{listed(lacking)}: codes without scales; {_LEFT}")
 
 
 def _replaced(group: Group, number: int) -> Source:
@@ -441,7 +541,7 @@ def _replaced(group: Group, number: int) -> Source:
     source, notes = group.sources[number], group.notes[number]
     more = len(notes) - _MOST_NOTES
     if more > 1:
-        notes = [*notes[:_MOST_NOTES], f"and {more:,} more lines like these"]
+        notes = [*notes[:_MOST_NOTES], f"and {more:,} {_MORE}"]
     found = {name: entry for (place, name), entry in group.found.items() if place == number}
     used = {name for place, name in group.used if place == number}
     if not (found or notes):
