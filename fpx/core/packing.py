@@ -14,6 +14,9 @@ class Packing(Enum):
     byte the low nibble comes first (torch's `float4_e2m1fn_x2`, ONNX's FLOAT4E2M1)."""
     HIGH_FIRST = "high-first"
     """Without gaps, the first code in the highest bits of the first byte (bitsandbytes)."""
+    SPLIT_HALVES = "split-halves"
+    """4-bit codes in blocks: each byte has a code of the first half in its low nibble, and the one
+    half a block later in its high nibble (GGUF, where blocks of 32 lie in 16 bytes)."""
     BYTES = "bytes"
     """Each code in the low bits of bytes of its own, as ml_dtypes' arrays hold them."""
 

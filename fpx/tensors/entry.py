@@ -195,12 +195,19 @@ class Unread:
         type: what the file calls its type, such as `Q4_K`.
         shape: its shape.
         nbytes: bytes that it takes in the file; None where that is not known.
+        why: why not, where there is more to say than its type, in a few words.
     """
 
     name: str
     type: str
     shape: tuple[int, ...]
     nbytes: int | None
+    why: str = ""
+
+    @property
+    def note(self) -> str:
+        """The line that is said of it."""
+        return f"{self.name}: {self.type} is not read{': ' if self.why else ''}{self.why}"
 
 
 @dataclass(frozen=True)
