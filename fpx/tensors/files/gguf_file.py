@@ -212,7 +212,7 @@ def _entries(
                 read.append(block_entry(path, tensor, type_, found))
                 continue
             why = found
-        unread.append(Unread(tensor.name, name, tensor.shape, _bytes(tensor), why))
+        unread.append(Unread(tensor.name, name, tensor.shape, _bytes(tensor), why=why))
     entries = [
         each if isinstance(each, TensorEntry) else _plain_entry(path, each)
         for each in read
