@@ -43,7 +43,7 @@ MAY_USE: Mapping[str, set[str]] = {
 }
 _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
-    "tensors": _NUMBERS | {"h5py"},
+    "tensors": _NUMBERS | {"gguf", "h5py"},
     "casts": _NUMBERS,
     "measure": _NUMBERS,
     "conformance": _NUMBERS,
@@ -198,13 +198,15 @@ def test_no_room_is_the_house() -> None:
 # that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
-    "fpx.tensors.files.gguf_file", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
+    "fpx.tensors.files.gguf_blocks",
+    "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow", "fpx.tensors.files.gguf_types",
+    "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
     "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.measure.inspect",
     "fpx.measure.quantised", "fpx.render.inspect",
 }  # fmt: skip
 
 
-HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors")
+HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf")
 
 
 def loaded(command: str) -> set[str]:

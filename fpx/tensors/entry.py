@@ -213,6 +213,7 @@ class Unread:
         shape: its shape.
         nbytes: bytes that it takes in the file; None where that is not known.
         raw: its bytes, as uint8, where its numbers could be made of them (`tensors.quantised`).
+        why: why not, where there is more to say than its type, in a few words.
     """
 
     name: str
@@ -220,6 +221,12 @@ class Unread:
     shape: tuple[int, ...]
     nbytes: int | None
     raw: TensorEntry | None = field(default=None, repr=False, compare=False)
+    why: str = ""
+
+    @property
+    def note(self) -> str:
+        """The line that is said of it."""
+        return f"{self.name}: {self.type} is not read{': ' if self.why else ''}{self.why}"
 
 
 @dataclass(frozen=True)
