@@ -179,7 +179,8 @@ def find_tensor(
         unread = (item for source in opened.sources for item in source.unread)
         for item in unread:
             if item.name == tensor:
-                raise InputError(f"{quoted(tensor)} is {item.type}, whose values are not read")
+                why = f": {item.why}" if item.why else ""
+                raise InputError(f"{quoted(tensor)} is {item.type}, whose values are not read{why}")
         names = [entry.name for source in opened.sources for entry in source.entries]
         hint = did_you_mean(tensor, names) or ": fpx inspect FILE lists the names"
         raise InputError(f"no tensor {quoted(tensor)} there{hint}")

@@ -35,10 +35,15 @@ _BEFORE = ("safetensors", "gguf", "numpy")  # whose names of dtypes are looked u
 
 
 def dtype_of(quantised: Quantised) -> str:
-    """What a list of tensors calls the dtype: the scaled format, or the file's own name."""
+    """What a list of tensors calls the dtype: the scaled format, or the file's name of blocks."""
     if quantised.format is not None:
         return quantised.format.name
-    return quantised.element
+    if quantised.stored_bytes is not None:  # of blocks that have their scales in them: GGUF's Q4_K
+        return quantised.stored_type
+    if not quantised.scales:
+        return quantised.element
+    reach = "scaled" if quantised.reach is None else quantised.reach.option
+    return f"{quantised.element}:{reach}"
 
 
 def described(entry: TensorEntry) -> QuantisedInfo | None:
@@ -202,6 +207,8 @@ def _scales_fit(entry: TensorEntry, found: Quantised) -> list[Fit]:
     """Scales x what shares one = what there is, the blocks at the ends of axes cut short."""
     reach = found.reach
     if reach is None or not found.scales or reach.scope is Scope.TENSOR:
+        return []
+    if found.stored_bytes is not None:  # scales lie between the codes; these are beside them
         return []
     scales = found.scales[0]
     count = prod(scales.shape)

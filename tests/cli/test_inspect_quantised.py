@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 import fpx
 from fpx.report.followed import ElementReport
 from tests.helpers import call, document, results
-from tests.writers import nvfp4
+from tests.writers import gguf, nvfp4
 
 WEIGHT = "layer.1.up.weight"
 
@@ -234,3 +234,18 @@ def test_neighbours_are_what_codes_beside_would_be(tmp_path: Path) -> None:
         for shown, beside in ((found.lower, place - 1), (found.upper, place + 1)):
             inside = 0 <= beside < len(values)
             assert shown is None if not inside else Fraction(shown) == values[beside] * factor  # type: ignore[arg-type]
+
+
+def test_ggufs_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    halves = bytes.fromhex("0038") + bytes(range(32))  # a scale of 0.5, and whole numbers
+    path.write_bytes(gguf({"w": (8, (2, 32), halves * 2), "q": (16, (256,), bytes(66))}))
+    rows = {row["tensor"]: row for row in results("inspect", path)}
+    weight = rows["w"]
+    assert (weight["dtype"], weight["bytes"], weight["bits_per_element"]) == ("Q8_0", 68, 8.5)
+    assert weight["quantised"]["layout"] == "GGUF Q8_0"
+    found = fpx.inspect(path, tensor="w", index=(1, 31))
+    assert isinstance(found, ElementReport)
+    assert (found.value, found.dtype) == ("15.5", "Q8_0")
+    (top,) = results("inspect", path, "--tensor", "w", "--top", "1")
+    assert (top["dtype"], top["largest"][0]["value"]) == ("Q8_0", 15.5)

@@ -15,7 +15,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach, ScaledFormat
 from fpx.errors import InputError
-from fpx.measure.quantised import described, examined, followed, size_of
+from fpx.measure.quantised import described, dtype_of, examined, followed, size_of
 from fpx.report.followed import ElementReport
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.quantised.model import Evidence, Followed, Part, Quantised, ScaleTensor
@@ -88,6 +88,28 @@ def test_sizes_that_are_not_known_stay_so() -> None:
     told = described(entry_of(replace(unknown, stored_bytes=99, scales=()), (4, 64)))
     assert told is not None
     assert (size_of(told), told.fits) == (99, ())
+
+
+@pytest.mark.parametrize(
+    ("more", "dtype"),
+    [({}, "nvfp4"), ({"format": None}, "float4_e2m1fn:block=16"),
+     ({"format": None, "reach": None}, "float4_e2m1fn:scaled"),
+     ({"format": None, "scales": ()}, "float4_e2m1fn"),
+     ({"format": None, "stored_type": "Q4_K", "stored_bytes": 9}, "Q4_K"),
+     ({"stored_type": "NVFP4", "stored_bytes": 9}, "nvfp4")],
+)  # fmt: skip
+def test_what_a_list_calls_the_dtype(more: dict[str, Any], dtype: str) -> None:
+    assert dtype_of(replace(NVFP4, **more)) == dtype
+
+
+def test_scales_between_codes_are_not_counted_beside_them() -> None:
+    """GGUF's blocks have their scales; a global one beside them is no scale of blocks."""
+    beside = (ScaleTensor("g", "float32", (1,)),)
+    weight = replace(NVFP4, stored_type="NVFP4", stored_bytes=144, scales=beside)
+    found = described(entry_of(weight, (4, 64)))
+    assert found is not None
+    assert found.fits == ()
+    assert size_of(found) == 148
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ def block_entry(path: Path, tensor: Described, type_: BlockType, found: Beside) 
         beside=found.others,
         doubts=blocks.doubts,
         follow=None if type_.by_library or type_.name == "TQ1_0" else blocks.follow,
+        stored_bytes=prod(tensor.shape[:-1]) * type_.row_bytes(tensor.shape[-1]),
     )
     return TensorEntry(
         tensor.name, FORMATS["float64"], tensor.shape, blocks.read, read_box=blocks.read_box,
