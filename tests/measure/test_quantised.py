@@ -242,7 +242,8 @@ CODES = [0x3, 0x7, 0xE, 0xA, 0x5, 0x5, 0x0, 0x8, *range(8)] + [0xF, 0x1] * 8
 def test_an_element_is_followed_through_its_parts() -> None:
     found = Weight(CODES, [0x38, 0x44]).at(17)
     assert (found.source, found.tensor, found.index) == ("file", "w", (0, 17))
-    assert (found.dtype, found.layout, found.evidence) == ("float4_e2m1fn", "someone's", "metadata")
+    assert (found.dtype, found.layout) == ("float4_e2m1fn:block=16", "someone's")
+    assert (found.evidence, found.recognised_by) == ("metadata", "config.json")
     element, scale, over_all = found.terms
     assert (element.role, element.tensor, element.index) == ("element", "w_packed", (0, 8))
     assert (element.stored, element.first_bit, element.code, element.bits) == ("0x1f", 4, "0x1", 4)
