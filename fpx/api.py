@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
     from fpx.report.element_table import ElementTable
+    from fpx.report.followed import ElementReport
     from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
@@ -420,7 +421,7 @@ def inspect(
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     baseline: str | PathLike[str] | None = None,
-) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport:
+) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport | ElementReport:
     """What is in a file or in memory: dtypes, sizes, metadata, shapes, strides, shared storages.
 
     Args:
@@ -428,7 +429,8 @@ def inspect(
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; or a list of
             all these.
         tensor: the name of one tensor: its values, or the corners of a large one.
-        index: of that tensor, one element down to its bits.
+        index: of that tensor, one element down to its bits; of a quantised weight, from its code
+            and scales to its value.
         top: of that tensor, so many of the largest, the smallest and the closest to zero.
         layout: how that tensor lies in its storage.
         stats: whether to read the values too, of all tensors or of that one.
@@ -439,7 +441,8 @@ def inspect(
 
     Returns:
         An `InspectReport`; with `tensor` a `TensorReport`, with `layout` a `LayoutReport`, with
-        `index` a `DecodeReport`, with `top` an `ExtremesReport`.
+        `index` a `DecodeReport` (of a quantised weight an `ElementReport`), with `top` an
+        `ExtremesReport`.
 
     Raises:
         FpxError: the source cannot be read, there is no such tensor, element or axis, or arguments

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 import fpx
 from fpx.cli.app import COMMANDS
 from tests.helpers import call
+from tests.writers import nvfp4
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -43,6 +44,8 @@ JSON = {
     "inspect-layout": "inspect views.pt --tensor t --layout",
     "inspect-tensor": "inspect model.safetensors --tensor a.weight --stats --axis 1",
     "inspect-element": "inspect x.npy --tensor x --index 1",
+    "inspect-quantised": "inspect nvfp4 --stats",
+    "inspect-quantised-element": "inspect nvfp4 --tensor layer.1.up.weight --index 1,18",
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
@@ -83,6 +86,10 @@ SCREENS = {
     "inspect-groups": "inspect layers.safetensors",
     "inspect-top": "inspect x.npy --tensor x --top 2",
     "inspect-layout": "inspect views.pt --tensor t --layout",
+    "inspect-quantised": "inspect nvfp4",
+    "inspect-quantised-stats": "inspect nvfp4 --stats",
+    "inspect-quantised-tensor": "inspect nvfp4 --tensor layer.1.up.weight --stats",
+    "inspect-quantised-element": "inspect nvfp4 --tensor layer.1.up.weight --index 1,18",
     "cast-compare": "cast-compare x.npy model.safetensors",
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
@@ -112,6 +119,7 @@ def write_files(folder: Path) -> None:
     np.savez(folder / "changed.npz", **arrays)
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
+    nvfp4(folder / "nvfp4")
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
 
 

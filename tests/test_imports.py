@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.writers import gguf
+from tests.writers import gguf, nvfp4
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
@@ -43,7 +43,7 @@ MAY_USE: Mapping[str, set[str]] = {
 }
 _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
-    "tensors": _NUMBERS | {"h5py"},
+    "tensors": _NUMBERS | {"gguf", "h5py"},
     "casts": _NUMBERS,
     "measure": _NUMBERS,
     "conformance": _NUMBERS,
@@ -198,13 +198,15 @@ def test_no_room_is_the_house() -> None:
 # that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
-    "fpx.tensors.files.gguf_file", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
+    "fpx.tensors.files.gguf_blocks",
+    "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow", "fpx.tensors.files.gguf_types",
+    "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
     "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.measure.inspect",
-    "fpx.render.inspect",
+    "fpx.measure.quantised", "fpx.render.inspect",
 }  # fmt: skip
 
 
-HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors")
+HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf")
 
 
 def loaded(command: str) -> set[str]:
@@ -240,12 +242,12 @@ def files(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("more", [[], ["--json"], ["--csv", "--include", "x"]], ids=str)
-@pytest.mark.parametrize("kind", ["safetensors", "npy", "npz", "gguf", "folder"])
+@pytest.mark.parametrize("kind", ["safetensors", "npy", "npz", "gguf", "folder", "quantised"])
 def test_headers_are_listed_without_a_tensor_library(
     kind: str, more: list[str], tmp_path: Path
 ) -> None:
     made = files(tmp_path)
-    path = made.get(kind, tmp_path)
+    path = nvfp4(tmp_path / "nvfp4") if kind == "quantised" else made.get(kind, tmp_path)
     assert loaded(_run("inspect", str(path), *more)) == set()
 
 

@@ -57,6 +57,27 @@ def gguf(
     return head + b"\0" * (-len(head) % alignment) + data
 
 
+def nvfp4(folder: Path, *, spoiled: bool = True) -> Path:
+    """A checkpoint in NVFP4, as compressed-tensors writes it; one weight may be spoiled."""
+    folder.mkdir()
+    held = {"embed.weight": (torch.arange(160.0).view(5, 32) / 7).bfloat16()}
+    for number in range(2):
+        for name in ("up", "down"):
+            weight = f"layer.{number}.{name}.weight"
+            codes = torch.arange(4 * 32).view(4, 32) * 37 + 11 * number + len(name)
+            held[f"{weight}_packed"] = (codes % 256).to(torch.uint8)
+            scales = torch.arange(16.0).view(4, 4) * 27 + 40
+            held[f"{weight}_scale"] = scales.to(torch.float8_e4m3fn)
+            held[f"{weight}_global_scale"] = torch.tensor([1234.5])
+    if spoiled:  # a scale of 0, a NaN, and a subnormal one
+        scales = held["layer.1.up.weight_scale"].view(torch.uint8)
+        scales[0, 2], scales[3, 1], scales[2, 2] = 0, 0x7F, 3
+    save_file(held, folder / "model.safetensors")
+    method = {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}
+    (folder / "config.json").write_text(json.dumps({"quantization_config": method}))
+    return folder
+
+
 def sharded(folder: Path) -> Path:
     save_file({"a.weight": X, "a.bias": X[0].clone()}, folder / "m-1.safetensors")
     save_file({"b.weight": X * 100, "stray": X}, folder / "m-2.safetensors")

@@ -34,7 +34,7 @@ def inspect(
         typer.Option(
             "--stats",
             help="Read the values too: range, smallest non-zero magnitude, mean, standard "
-            "deviation, zeros, subnormals, exponents.",
+            "deviation, zeros, subnormals, exponents; of quantised weights, what is wrong with scales.",
         ),
     ] = False,
     axis: Annotated[
@@ -52,8 +52,8 @@ def inspect(
         typer.Option(
             "--tensor",
             metavar="NAME",
-            help="One tensor: its values, or the corners of a large one; with --stats, its "
-            "statistics.",
+            help="One tensor: its values, or the corners of a large one, and how it is stored if it "
+            "is quantised; with --stats, its statistics.",
             show_default=False,
         ),
     ] = None,
@@ -62,7 +62,8 @@ def inspect(
         typer.Option(
             "--index",
             metavar="I,J,...",
-            help="With --tensor: one element, down to its bits.",
+            help="With --tensor: one element, down to its bits; of a quantised weight, from its code "
+            "and scales to its value.",
             show_default=False,
         ),
     ] = None,
@@ -79,7 +80,8 @@ def inspect(
         bool,
         typer.Option(
             "--layout",
-            help="With --tensor: how size, offset and stride map to its storage.",
+            help="With --tensor: how size, offset and stride map to its storage; of a quantised "
+            "weight, where codes and scales are.",
         ),
     ] = False,
     every: Annotated[
@@ -94,7 +96,8 @@ def inspect(
     """Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.
 
     Headers alone are read, where the format allows that. Tensors whose names differ in numbers only
-    have one line; --json and --csv have each.
+    have one line; --json and --csv have each. Codes of quantised weights are shown with their scales,
+    as the numbers that they mean.
 
     [bold]Examples[/bold]
 

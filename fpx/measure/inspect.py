@@ -11,8 +11,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fpx.errors import InputError
+from fpx.measure.quantised import described, dtype_of, examined, followed, size_of
 from fpx.report.base import JsonValue
 from fpx.report.decode import DecodeReport
+from fpx.report.followed import ElementReport
 from fpx.report.inspect import (
     ExtremesReport,
     InspectReport,
@@ -42,13 +44,14 @@ def inspect(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     progress: Progress | None = None,
-) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport:
+) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport | ElementReport:
     """What is in sources, or what one tensor of them is.
 
     Args:
         sources: what `fpx.tensors.opening.open_all` takes, distributions aside.
         tensor: the name of one tensor: its values, or the corners of a large one.
-        index: of that tensor, one element down to its bits.
+        index: of that tensor, one element down to its bits; of a quantised weight, from its code
+            and scales to its value.
         top: of that tensor, so many of the largest, the smallest and the closest to zero.
         layout: how that tensor lies in its storage.
         stats: whether to read the values, of all tensors or of that one.
@@ -59,7 +62,8 @@ def inspect(
 
     Returns:
         An `InspectReport`; with `tensor` a `TensorReport`, with `layout` a `LayoutReport`, with
-        `index` a `DecodeReport`, with `top` an `ExtremesReport`.
+        `index` a `DecodeReport` (of a quantised weight an `ElementReport`), with `top` an
+        `ExtremesReport`.
 
     Raises:
         InputError: a source cannot be read and is the only one or asked for one tensor, there is no
@@ -83,6 +87,8 @@ def inspect(
         )
     source, entry = find_tensor(sources, tensor, include, exclude)
     if index is not None:
+        if entry.quantised is not None and entry.quantised.follow is not None:
+            return followed(source, entry, index)
         from fpx.measure.values import element
 
         return element(entry, index)
@@ -90,8 +96,10 @@ def inspect(
         from fpx.measure.values import extremes
 
         largest, smallest, closest = extremes(entry, top)
-        return ExtremesReport(source.name, tensor, entry.type.name, largest, smallest, closest)
+        dtype = _dtype(entry)
+        return ExtremesReport(source.name, tensor, dtype, largest, smallest, closest)
     (info,) = (info for info in _described(source) if info.tensor == tensor)
+    info = _examined(entry, info)
     if layout:
         if stats:
             progress.start(entry.count)
@@ -132,6 +140,7 @@ def inspect_all(
             continue
         for info, entry in zip(described, source.entries, strict=False):  # the rest is unread
             try:
+                info = _examined(entry, info)
                 found = _stats(entry, axis, progress)
             except InputError as error:  # damage that only its values show
                 if alone:
@@ -170,7 +179,8 @@ def find_tensor(
         unread = (item for source in opened.sources for item in source.unread)
         for item in unread:
             if item.name == tensor:
-                raise InputError(f"{quoted(tensor)} is {item.type}, whose values are not read")
+                why = f": {item.why}" if item.why else ""
+                raise InputError(f"{quoted(tensor)} is {item.type}, whose values are not read{why}")
         names = [entry.name for source in opened.sources for entry in source.entries]
         hint = did_you_mean(tensor, names) or ": fpx inspect FILE lists the names"
         raise InputError(f"no tensor {quoted(tensor)} there{hint}")
@@ -221,6 +231,17 @@ def _stats(
     return tensor_stats(entry, progress, axis=axis, watch=watch)
 
 
+def _dtype(entry: TensorEntry) -> str:
+    return entry.type.name if entry.quantised is None else dtype_of(entry.quantised)
+
+
+def _examined(entry: TensorEntry, info: TensorInfo) -> TensorInfo:
+    """A tensor with what the scales of a quantised weight show."""
+    if info.quantised is None:
+        return info
+    return replace(info, quantised=examined(entry, info.quantised))
+
+
 def _has_axis(entry: TensorEntry, axis: int) -> bool:
     return -len(entry.shape) <= axis < len(entry.shape)
 
@@ -240,21 +261,24 @@ def _described(source: Source) -> list[TensorInfo]:
         place = entry.layout
         stride = entry.stride
         shared = sharing.get(place.storage, []) if place and place.storage_bytes else []
+        stored = described(entry)
+        size = entry.nbytes if stored is None else size_of(stored)
         infos.append(
             TensorInfo(
                 source=source.name,
                 kind=source.kind,
                 tensor=entry.name,
-                dtype=entry.type.name,
+                dtype=_dtype(entry),
                 shape=entry.shape,
                 stride=stride,
                 storage_offset=place.offset if place else 0,
                 contiguous=_is_contiguous(entry.shape, stride),
                 count=entry.count,
-                bytes=entry.nbytes,
+                bytes=size,
                 storage=names[place.storage] if place and shared else entry.name,
-                storage_bytes=place.storage_bytes if place else entry.nbytes,
+                storage_bytes=place.storage_bytes if place else size,
                 shares_with=tuple(name for name in shared if name != entry.name),
+                quantised=stored,
             )
         )
     infos += [

@@ -262,14 +262,7 @@ def element(entry: TensorEntry, index: tuple[int, ...]) -> DecodeReport:
     spec = entry.type
     if not isinstance(spec, FormatSpec):
         raise InputError(f"{quoted(entry.name)} is {spec.name}, no floating-point format")
-    if len(index) != len(entry.shape):
-        raise InputError(
-            f"{quoted(entry.name)} has shape {list(entry.shape)}: give {len(entry.shape)} indexes, "
-            f"not {len(index)}"
-        )
-    wrapped = tuple(at + n if at < 0 else at for at, n in zip(index, entry.shape, strict=True))
-    if not all(0 <= at < n for at, n in zip(wrapped, entry.shape, strict=True)):
-        raise InputError(f"{list(index)} is outside of {quoted(entry.name)}: {list(entry.shape)}")
+    wrapped = entry.within(index)
     value = entry.part(tuple(range(at, at + 1) for at in wrapped), _BLOCK)
     code = int(codes_of(value.reshape(1)).item()) % (1 << spec.bits)
     text = f"{entry.name}[{', '.join(map(str, wrapped))}]"

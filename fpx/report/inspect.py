@@ -13,9 +13,11 @@ from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
 from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
 from fpx.report.gates.changes import OldRow
+from fpx.report.quantised import QuantisedInfo, QuantisedTotal, together
 from fpx.words import escape
 
-_NO_COLUMNS = ("stats.exponent_histogram",)
+_NO_COLUMNS = ("stats.exponent_histogram", "quantised.scale_counts.codes",
+               "quantised.scale_counts.exponent_histogram")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,19 +94,22 @@ class TensorInfo:
         source: where it is: a file, or what reports call something in memory.
         kind: what kind of source that is.
         tensor: the tensor's name.
-        dtype: torch's name of its dtype, or the file's own where fpx cannot read such.
-        shape: elements along each axis.
+        dtype: torch's name of its dtype, or the file's own where fpx cannot read such; of a
+            quantised weight its scaled format.
+        shape: elements along each axis; of a quantised weight those that its codes stand for.
         stride: elements of the storage between neighbours along each axis.
         storage_offset: where in the storage the first element is.
         contiguous: whether the elements lie one after the other in row-major order.
         count: elements.
-        bytes: of its elements; None where fpx does not know the dtype.
+        bytes: of its elements, codes and scales of a quantised weight; None where fpx does not know
+            the dtype.
         storage: the storage's name in its source, the same for the tensors that share it: `#1`,
             `#2`, … in the order of their first use, where tensors can share one; else the tensor's.
         storage_bytes: of the whole storage.
         readable: whether fpx can read its values.
         shares_with: names of the other tensors in that storage.
         stats: its values; None where they were not asked for, or cannot be read.
+        quantised: how it is stored, if its values are made of codes and scales.
     """
 
     source: str
@@ -122,6 +127,7 @@ class TensorInfo:
     readable: bool = True
     shares_with: tuple[str, ...] = ()
     stats: TensorStats | None = None
+    quantised: QuantisedInfo | None = None
 
     @property
     def title(self) -> str:
@@ -131,6 +137,11 @@ class TensorInfo:
     def identity(self) -> dict[str, JsonValue]:
         """The keys of its JSON entry that tell which tensor it is."""
         return {"source": self.source, "tensor": self.tensor}
+
+    @property
+    def bits_per_element(self) -> float | None:
+        """Bits that an element takes, its share of scales included; None where that is unknown."""
+        return None if self.bytes is None or not self.count else 8 * self.bytes / self.count
 
     @property
     def is_plain(self) -> bool:
@@ -147,7 +158,9 @@ class TensorInfo:
         found = {name: getattr(self, name) for name in _KEYS}
         for name in ("shape", "stride", "shares_with"):
             found[name] = list(found[name])
+        found["bits_per_element"] = self.bits_per_element
         found["stats"] = to_json(self.stats)
+        found["quantised"] = to_json(self.quantised)
         return found
 
 
@@ -177,12 +190,14 @@ class DtypeTotal:
         tensors: how many there are.
         elements: of all of them.
         bytes: of their elements; None where fpx does not know.
+        bits_per_element: that they take, scales included; None without elements too.
     """
 
     dtype: str
     tensors: int
     elements: int
     bytes: int | None
+    bits_per_element: float | None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -254,13 +269,14 @@ class InspectReport(Report):
         return f"{self.bytes:,} bytes"
 
     def beside(self) -> dict[str, JsonValue]:
-        """Sizes, `dtypes`, `metadata`, `errors`, `notes`, and what got worse since the baseline."""
+        """Sizes, `dtypes`, `quantised`, `metadata`, `errors`, `notes`, what got worse."""
         return {
             "elements": self.elements,
             "bytes": self.bytes,
             "storage_bytes": self.storage_bytes,
             "storage_count": self.storage_count,
             "dtypes": to_json(self.dtypes()),
+            "quantised": to_json(quantised_totals(self.tensors)),
             "metadata": to_json(self.metadata),
             "errors": list(self.errors),
             "notes": list(self.notes),
@@ -289,18 +305,28 @@ def dtype_totals(tensors: Sequence[TensorInfo]) -> tuple[DtypeTotal, ...]:
     found: dict[str, list[TensorInfo]] = {}
     for tensor in tensors:
         found.setdefault(tensor.dtype, []).append(tensor)
-    totals = [
-        DtypeTotal(
-            dtype,
-            len(items),
-            sum(item.count for item in items),
-            None
-            if any(item.bytes is None for item in items)
-            else sum(item.bytes or 0 for item in items),
-        )
-        for dtype, items in found.items()
-    ]
+    totals = []
+    for dtype, items in found.items():
+        elements, size = sum(item.count for item in items), together([t.bytes for t in items])
+        bits = None if size is None or not elements else 8 * size / elements
+        totals.append(DtypeTotal(dtype, len(items), elements, size, bits))
     return tuple(sorted(totals, key=lambda total: (-(total.bytes or 0), total.dtype)))
+
+
+def quantised_totals(tensors: Sequence[TensorInfo]) -> tuple[QuantisedTotal, ...]:
+    """The quantised weights of each layout together, in the order of their first one."""
+    found: dict[tuple[str, str, str, str], list[TensorInfo]] = {}
+    for tensor in tensors:
+        how = tensor.quantised
+        if how is not None:
+            key = (how.layout, tensor.dtype, how.evidence, how.recognised_by)
+            found.setdefault(key, []).append(tensor)
+    return tuple(
+        QuantisedTotal(
+            *key, len(items), sum(t.count for t in items), together([t.bytes for t in items])
+        )
+        for key, items in found.items()
+    )
 
 
 # -- groups ----------------------------------------------------------------------------------------
@@ -319,7 +345,8 @@ def groups(tensors: Sequence[TensorInfo]) -> tuple[TensorGroup, ...]:
     found: dict[tuple[tuple[str, ...], object], list[tuple[int, tuple[str, ...]]]] = {}
     for at, tensor in enumerate(tensors):
         pieces = _NUMBER.split(tensor.tensor)
-        alike: object = (tensor.dtype, tensor.shape) if tensor.is_plain else at
+        stored = None if tensor.quantised is None else tensor.quantised.alike
+        alike: object = (tensor.dtype, tensor.shape, stored) if tensor.is_plain else at
         found.setdefault((tuple(pieces[::2]), alike), []).append((at, tuple(pieces[1::2])))
     made: list[tuple[int, TensorGroup]] = []
     for (around, _), members in found.items():

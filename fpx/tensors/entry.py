@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fpx.errors import InputError
 from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
 from fpx.tensors.types import Origin, itemsize
+from fpx.words import quoted
 
 if TYPE_CHECKING:
     import torch
@@ -178,6 +179,22 @@ class TensorEntry:
             position, index[axis] = divmod(position, self.shape[axis])
         return tuple(index)
 
+    def within(self, index: tuple[int, ...]) -> tuple[int, ...]:
+        """An index, of which what is negative counts from the end, as one from the beginning.
+
+        Raises:
+            InputError: there is no such element.
+        """
+        if len(index) != len(self.shape):
+            raise InputError(
+                f"{quoted(self.name)} has shape {list(self.shape)}: give {len(self.shape)} "
+                f"indexes, not {len(index)}"
+            )
+        wrapped = tuple(at + n if at < 0 else at for at, n in zip(index, self.shape, strict=True))
+        if not all(0 <= at < n for at, n in zip(wrapped, self.shape, strict=True)):
+            raise InputError(f"{list(index)} is outside of {quoted(self.name)}: {list(self.shape)}")
+        return wrapped
+
     def position(self, index: tuple[int, ...], *, row_major: bool = False) -> int:
         """The inverse of `index`."""
         position = 0
@@ -196,6 +213,7 @@ class Unread:
         shape: its shape.
         nbytes: bytes that it takes in the file; None where that is not known.
         raw: its bytes, as uint8, where its numbers could be made of them (`tensors.quantised`).
+        why: why not, where there is more to say than its type, in a few words.
     """
 
     name: str
@@ -203,6 +221,12 @@ class Unread:
     shape: tuple[int, ...]
     nbytes: int | None
     raw: TensorEntry | None = field(default=None, repr=False, compare=False)
+    why: str = ""
+
+    @property
+    def note(self) -> str:
+        """The line that is said of it."""
+        return f"{self.name}: {self.type} is not read{': ' if self.why else ''}{self.why}"
 
 
 @dataclass(frozen=True)

@@ -272,7 +272,7 @@ def _readable(source: Source) -> Source:
     """
     if not source.unread:
         return source
-    notes = (*source.notes, *(f"{item.name}: {item.type} is not read" for item in source.unread))
+    notes = (*source.notes, *(item.note for item in source.unread))
     if not source.entries:
         raise _without_tensors(quoted_path(source.name), notes)
     return replace(source, notes=notes, unread=())
@@ -289,10 +289,7 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
         return blocks
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    return TensorEntry(
-        entry.name, entry.type, entry.shape, ahead, entry.order, entry.only_for, entry.layout,
-        parts, entry.quantised,
-    )  # fmt: skip
+    return replace(entry, read=ahead, read_box=parts)
 
 
 _Arguments = ParamSpec("_Arguments")

@@ -255,8 +255,8 @@ def test_the_document_says_what_the_file_holds(tmp_path: Path) -> None:
     assert found["schema"] == "fpx.inspect/2"
     assert [row["tensor"] for row in found["results"]] == ["a.0", "a.1", "n", "y"]
     assert found["dtypes"] == [
-        {"dtype": "float32", "tensors": 3, "elements": 19, "bytes": 76},
-        {"dtype": "int64", "tensors": 1, "elements": 5, "bytes": 40},
+        {"dtype": "float32", "tensors": 3, "elements": 19, "bytes": 76, "bits_per_element": 32},
+        {"dtype": "int64", "tensors": 1, "elements": 5, "bytes": 40, "bits_per_element": 64},
     ]
     assert (found["elements"], found["bytes"]) == (24, 116)
     assert found["metadata"] == {str(tmp_path / "x.safetensors"): {"format": "pt", "<b>": "=1"}}
@@ -283,21 +283,22 @@ def test_metadata_of_keras_and_gguf(tmp_path: Path) -> None:
     assert found["metadata"] == {str(tmp_path / "y.keras"): {"keras_version": "3.9"}}
     assert document(path)["metadata"] == {}
     words = [b"word %d" % n for n in range(100)]
-    data = gguf({"q": (12, (256,), bytes(144)), "x": (0, (2,), bytes(8))}, tokens=words)
+    data = gguf({"q": (15, (256,), bytes(292)), "x": (0, (2,), bytes(8))}, tokens=words)
     (tmp_path / "x.gguf").write_bytes(data)
     code, out, err = call("inspect", tmp_path / "x.gguf")
     assert (code, err) == (0, "")
     rows = cells(out)
-    assert ["Q4_K", "1", "256", "144"] in rows
+    assert ["Q8_K", "1", "256", "292"] in rows
     assert ["general.architecture", "test"] in rows
     shown = ", ".join(f"word {n}" for n in range(8))
     assert ["tokens", f"100 items: {shown}, …"] in rows
     found = document(tmp_path / "x.gguf")["metadata"][str(tmp_path / "x.gguf")]
     assert found["tokens"] == {"items": 100, "first": [f"word {n}" for n in range(8)]}
     (q,) = (row for row in document(tmp_path / "x.gguf")["results"] if not row["readable"])
-    assert (q["tensor"], q["dtype"], q["bytes"], q["stats"]) == ("q", "Q4_K", 144, None)
+    assert (q["tensor"], q["dtype"], q["bytes"], q["stats"]) == ("q", "Q8_K", 292, None)
     code, _, err = call("inspect", tmp_path / "x.gguf", "--tensor", "q")
-    assert (code, err) == (2, "fpx: 'q' is Q4_K, whose values are not read\n")
+    why = "it is made while a model runs, and no file should have it"
+    assert (code, err) == (2, f"fpx: 'q' is Q8_K, whose values are not read: {why}\n")
     code, out, _ = call("inspect", tmp_path / "x.gguf", "--stats", "--json")
     assert code == 0
     assert [row["stats"] is None for row in json.loads(out)["results"]] == [False, True]

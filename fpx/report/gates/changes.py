@@ -231,6 +231,12 @@ def _verify_changes(old: OldRow, new: Any) -> Iterator[Change]:
 _COUNTS = ("nan_count", "inf_count", "subnormal_count", "zero_count")
 
 
+def _is_lines(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list) and all(isinstance(line, str) for line in value)
+    )
+
+
 def _inspect_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
     if not isinstance(entry.get("dtype"), str):
         raise damaged("dtype", entry.get("dtype"))
@@ -241,7 +247,18 @@ def _inspect_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
         not isinstance(stats, dict) or not all(type(stats.get(name)) is int for name in _COUNTS)
     ):
         raise damaged("stats", stats)
+    stored = entry.get("quantised")
+    if stored is not None and (
+        not isinstance(stored, dict) or not _is_lines(stored.get("doubts", []))
+    ):
+        raise damaged("quantised", stored)
     return OldRow("inspect", entry, own)
+
+
+def _doubts(entry: Entry) -> list[str] | None:
+    """What an older report said of the scales of a quantised weight; None if they were not read."""
+    found = (entry.get("quantised") or {}).get("doubts")
+    return None if found is None else list(found)
 
 
 def _inspect_changes(old: OldRow, new: Any) -> Iterator[Change]:
@@ -249,13 +266,18 @@ def _inspect_changes(old: OldRow, new: Any) -> Iterator[Change]:
         yield Change("dtype", old.entry["dtype"], new.dtype, worse=True)
     if old.entry["shape"] != list(new.shape):
         yield Change("shape", old.entry["shape"], list(new.shape), worse=True)
-    before = old.entry.get("stats")
-    if before is None or new.stats is None:
+    was = _doubts(old.entry)
+    now = None if new.quantised is None else new.quantised.doubts
+    if was is not None and now is not None and was != list(now):
+        before, after = (", ".join(lines) or "none" for lines in (was, now))
+        yield Change("doubts", before, after, worse=bool(set(now) - set(was)))
+    stats = old.entry.get("stats")
+    if stats is None or new.stats is None:
         return
     for name in _COUNTS:
-        was, now = before[name], getattr(new.stats, name)
-        if was != now:
-            yield Change(name, was, now, now > was)
+        then, count = stats[name], getattr(new.stats, name)
+        if then != count:
+            yield Change(name, then, count, count > then)
 
 
 def _no_stats(old: Iterable[OldRow], new: Mapping[Key, Any]) -> Iterator[str]:

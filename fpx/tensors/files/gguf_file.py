@@ -7,32 +7,22 @@ Layout: ggml's docs/gguf.md. Little-endian; versions 2 and 3.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 from fpx.errors import InputError
 from fpx.tensors.entry import Long, Source, TensorEntry, Unread
+from fpx.tensors.files.gguf_blocks import Beside, Described, beside, block_entry, unread_because
+from fpx.tensors.files.gguf_types import BLOCK_TYPES
 from fpx.tensors.files.plain import plain_entry
 from fpx.tensors.types import itemsize, type_named
 from fpx.words import quoted, quoted_path
 
-_TYPES = {  # ggml_type -> its name; some are plain numbers, which FORMATS knows by that name
-    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1",
-    10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS",
-    17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
-    24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", 30: "BF16", 34: "TQ1_0",
-    35: "TQ2_0", 39: "MXFP4",
-}  # fmt: skip
-
-
-_BLOCKS = {  # name -> (elements, bytes) of a block: GGML_QUANT_SIZES of gguf-py's constants.py
-    "Q4_0": (32, 18), "Q4_1": (32, 20), "Q5_0": (32, 22), "Q5_1": (32, 24), "Q8_0": (32, 34),
-    "Q2_K": (256, 84), "Q3_K": (256, 110), "Q4_K": (256, 144), "Q5_K": (256, 176),
-    "Q6_K": (256, 210), "Q8_K": (256, 292), "IQ2_XXS": (256, 66), "IQ2_XS": (256, 74),
-    "IQ3_XXS": (256, 98), "IQ1_S": (256, 50), "IQ4_NL": (32, 18), "IQ3_S": (256, 110),
-    "IQ2_S": (256, 82), "IQ4_XS": (256, 136), "IQ1_M": (256, 56), "TQ1_0": (256, 54),
-    "TQ2_0": (256, 66), "MXFP4": (32, 17),
+_PLAIN = {  # ggml_type -> its name, of plain numbers, which FORMATS and INTEGERS know by it
+    0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16",
 }  # fmt: skip
 
 
@@ -61,11 +51,11 @@ class _Header:
     def __init__(self, file: IO[bytes], size: int, shown: str) -> None:
         self._file = file
         self._size = size
-        self._shown = shown
+        self.shown = shown
         self._nested = 0
 
     def damaged(self, why: str) -> InputError:
-        return InputError(f"{self._shown} is a damaged GGUF file: {why}")
+        return InputError(f"{self.shown} is a damaged GGUF file: {why}")
 
     def number(self, code: str) -> Any:
         size = struct.calcsize(f"<{code}")
@@ -144,67 +134,106 @@ class _Header:
 
 
 def open_gguf(path: Path) -> Source:
-    """The tensors of a GGUF file; those that are plain numbers can be read.
+    """The tensors of a GGUF file; those in blocks as the numbers that the blocks mean.
 
     Raises:
         InputError: damaged, or of another version.
     """
-    shown, size = quoted_path(path), path.stat().st_size
-    described: list[tuple[str, tuple[int, ...], int, int]] = []
-    metadata: dict[str, Any] = {}
+    size = path.stat().st_size
     with path.open("rb") as file:
-        header = _Header(file, size, shown)
-        file.seek(4)
-        version = header.number("I")
-        if version not in (2, 3):
-            raise InputError(f"{shown} is GGUF version {version}: fpx reads versions 2 and 3")
-        tensors, keys = header.count("tensors"), header.count("keys")
-        alignment = 32
-        for _ in range(keys):
-            key, kind = header.text(), header.number("I")
-            value = header.value(kind)
-            if key == "general.alignment" and kind == _UINT32:
-                alignment = value
-            if len(metadata) < _KEPT_KEYS and len(key) <= _KEPT_KEY:
-                metadata[key] = value
-        if not 1 <= alignment <= 1 << 20:
-            raise header.damaged(f"its alignment is {alignment}")
-        for _ in range(tensors):
-            name = header.text()
-            axes = header.number("I")
-            if axes > _MOST_AXES:
-                raise header.damaged(f"{quoted(name)} has {axes} axes")
-            shape = tuple(header.number("Q") for _ in range(axes))[::-1]  # fastest first there
-            described.append((name, shape, header.number("I"), header.number("Q")))
-        start = -(-file.tell() // alignment) * alignment
-    if len({name for name, *_ in described}) < len(described):
+        header = _Header(file, size, quoted_path(path))
+        metadata, tensors = _read(header, file)
+    by_name = {tensor.name: tensor for tensor in tensors}
+    if len(by_name) < len(tensors):
         raise header.damaged("it has two tensors of one name")
-    entries: list[TensorEntry] = []
-    unread: list[Unread] = []
+    in_order = sorted(tensors, key=lambda tensor: tensor.at)
     end = 0
-    for name, shape, kind, offset in sorted(described, key=lambda item: item[3]):
-        stored = _TYPES.get(kind, f"ggml type {kind}")
-        type_ = type_named("gguf", stored)
-        nbytes = _bytes(stored, prod(shape))
+    for tensor in in_order:
+        nbytes = _bytes(tensor)
         if nbytes is not None:
-            if offset + nbytes > size - start:
-                raise header.damaged(f"{quoted(name)} runs past its end")
-            if nbytes and offset < end:
-                raise header.damaged(f"{quoted(name)} overlaps the tensor before it")
-            end = max(end, offset + nbytes)
-        if type_ is None:
-            unread.append(Unread(name, stored, shape, nbytes))
-        else:
-            entries.append(plain_entry(path, start + offset, name, type_, shape))
+            if tensor.at + nbytes > size:
+                raise header.damaged(f"{quoted(tensor.name)} runs past its end")
+            if nbytes and tensor.at < end:
+                raise header.damaged(f"{quoted(tensor.name)} overlaps the tensor before it")
+            end = max(end, tensor.at + nbytes)
+    entries, unread = _entries(path, in_order, by_name)
     return Source(str(path), tuple(entries), metadata=metadata, unread=tuple(unread))
 
 
-def _bytes(stored: str, count: int) -> int | None:
-    """Bytes of so many elements of a type; None where fpx does not know the type's blocks."""
-    type_ = type_named("gguf", stored)
-    if type_ is not None:
-        return count * (itemsize(type_) or 1)
-    if stored not in _BLOCKS:
+def _read(header: _Header, file: IO[bytes]) -> tuple[dict[str, Any], list[Described]]:
+    """(What the file says of itself, its tensors)."""
+    file.seek(4)
+    version = header.number("I")
+    if version not in (2, 3):
+        raise InputError(f"{header.shown} is GGUF version {version}: fpx reads versions 2 and 3")
+    count, keys = header.count("tensors"), header.count("keys")
+    metadata: dict[str, Any] = {}
+    alignment = 32
+    for _ in range(keys):
+        key, kind = header.text(), header.number("I")
+        value = header.value(kind)
+        if key == "general.alignment" and kind == _UINT32:
+            alignment = value
+        if len(metadata) < _KEPT_KEYS and len(key) <= _KEPT_KEY:
+            metadata[key] = value
+    if not 1 <= alignment <= 1 << 20:
+        raise header.damaged(f"its alignment is {alignment}")
+    found: list[Described] = []
+    for _ in range(count):
+        name = header.text()
+        axes = header.number("I")
+        if axes > _MOST_AXES:
+            raise header.damaged(f"{quoted(name)} has {axes} axes")
+        shape = tuple(header.number("Q") for _ in range(axes))[::-1]  # fastest first there
+        found.append(Described(name, shape, header.number("I"), header.number("Q")))
+    start = -(-file.tell() // alignment) * alignment
+    return metadata, [replace(tensor, at=start + tensor.at) for tensor in found]
+
+
+def _entries(
+    path: Path, tensors: list[Described], by_name: Mapping[str, Described]
+) -> tuple[list[TensorEntry], list[Unread]]:
+    """(What can be read, what cannot); scales of other tensors are parts of those."""
+    read: list[TensorEntry | Described] = []
+    unread: list[Unread] = []
+    parts: set[str] = set()
+    for tensor in tensors:
+        plain = _PLAIN.get(tensor.kind)
+        if plain is not None:
+            read.append(tensor)
+            continue
+        type_ = BLOCK_TYPES.get(tensor.kind)
+        name = f"ggml type {tensor.kind}" if type_ is None else type_.name
+        why = "" if type_ is None else unread_because(tensor, type_)
+        if type_ is not None and not why:
+            found = beside(tensor, type_, by_name)
+            if isinstance(found, Beside):
+                parts |= {*found.others, *([found.scale.name] if found.scale else [])}
+                read.append(block_entry(path, tensor, type_, found))
+                continue
+            why = found
+        unread.append(Unread(tensor.name, name, tensor.shape, _bytes(tensor), why=why))
+    entries = [
+        each if isinstance(each, TensorEntry) else _plain_entry(path, each)
+        for each in read
+        if each.name not in parts
+    ]
+    return entries, unread
+
+
+def _plain_entry(path: Path, tensor: Described) -> TensorEntry:
+    type_ = type_named("gguf", _PLAIN[tensor.kind])
+    assert type_ is not None
+    return plain_entry(path, tensor.at, tensor.name, type_, tensor.shape)
+
+
+def _bytes(tensor: Described) -> int | None:
+    """Bytes of a tensor; None where fpx does not know its type."""
+    plain, block = _PLAIN.get(tensor.kind), BLOCK_TYPES.get(tensor.kind)
+    if plain is not None:
+        type_ = type_named("gguf", plain)
+        assert type_ is not None
+        return prod(tensor.shape) * (itemsize(type_) or 1)
+    if block is None:
         return None
-    elements, block = _BLOCKS[stored]
-    return -(-count // elements) * block
+    return -(-prod(tensor.shape) // block.elements) * block.nbytes

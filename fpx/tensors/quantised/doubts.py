@@ -34,6 +34,12 @@ def doubts(recipe: Recipe) -> tuple[str, ...]:
     return tuple(found)
 
 
+def scale_codes(recipe: Recipe) -> dict[int, int]:
+    """How often each code of the scales of blocks comes, of scales that are codes of a byte."""
+    block = next(each for each in recipe.scales if each.role == "scale" and each.is_coded)
+    return {code: count for code, count in enumerate(_histogram(block, recipe)) if count}
+
+
 def _of_codes(scales: Scales, recipe: Recipe, beside: bool) -> Iterator[str]:
     """Of scales that are codes in bytes: how often each comes."""
     counted = _histogram(scales, recipe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from fpx.core.formats import FORMATS
@@ -50,10 +50,17 @@ def entry_of(
 
         return follow(recipe, index)
 
+    def scale_codes() -> Mapping[int, int]:
+        from fpx.tensors.quantised.doubts import scale_codes
+
+        return scale_codes(recipe)
+
+    coded = any(each.role == "scale" and each.is_coded for each in recipe.scales)
     quantised = Quantised(
         layout, recipe.format, recipe.element.name, recipe.stored.name, recipe.stored.called,
         recipe.stored.shape, recipe.packing, recipe.reach, tuple(map(_scales, recipe.scales)),
         evidence, recognised_by, beside, doubts, follow,
+        scale_codes if coded else None,
     )  # fmt: skip
     return TensorEntry(
         recipe.name, FORMATS["float64"], recipe.shape, read, read_box=read_box, quantised=quantised

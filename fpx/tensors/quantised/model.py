@@ -5,7 +5,7 @@ Only descriptions: nothing here reads a file or loads a library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
@@ -104,6 +104,9 @@ class Quantised:
         doubts: what is suspicious, a line each: dead blocks, NaN scales, a global scale of 0, a
             divisor where a multiplier is expected. Found without reading the weight's codes.
         follow: one element by its logical index (row-major axes of `TensorEntry.shape`).
+        scale_codes: how often each code of the scales of blocks comes; None where scales are no
+            codes of a byte.
+        stored_bytes: of `stored`, where its dtype and shape do not tell (GGUF's blocks).
     """
 
     layout: str
@@ -122,3 +125,7 @@ class Quantised:
     follow: Callable[[tuple[int, ...]], Followed] | None = field(
         default=None, repr=False, compare=False
     )
+    scale_codes: Callable[[], Mapping[int, int]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    stored_bytes: int | None = None

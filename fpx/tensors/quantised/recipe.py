@@ -102,6 +102,11 @@ class Scales:
         found = element_values(self.format)
         return (*found[:-1], UP) if self.top_is_number else found
 
+    @property
+    def is_coded(self) -> bool:
+        """Whether they are codes of a byte, which have a value each."""
+        return self.format.bits == 8 and self.nested is None
+
     def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Scales along each axis of a tensor of that shape."""
         return tuple(
