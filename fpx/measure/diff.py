@@ -41,7 +41,7 @@ from fpx.report.diff import (
 )
 from fpx.tensors.dtypes import Origin, codes_of, dtype_name, origin_of
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
-from fpx.tensors.opening import of_nobody, open_all
+from fpx.tensors.opening import holds_nowhere, open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.tensors.quantised.pairing import REMARKS
 from fpx.words import listed, quoted
@@ -98,9 +98,9 @@ def diff(
         open_all([source], include, exclude, stored=stored, as_=as_, elsewhere=True)
         for source in (a, b)
     ]
-    strange = [text for text in sides[0].strange if text in sides[1].strange]
-    if strange:
-        raise of_nobody(strange)
+    strange = holds_nowhere(*sides)
+    if strange is not None:
+        raise InputError(strange)
     first, second = (by_name(side.sources, strip_prefix) for side in sides)
     if len(first) == len(second) == 1 and any(is_nameless(side.sources) for side in sides):
         second = dict(zip(first, second.values(), strict=True))

@@ -34,12 +34,12 @@ class Opened:
     Attributes:
         sources: those that are tensor files or tensors, in the order in which they were named.
         errors: a line for each that is not.
-        strange: what was said of tensors (`as_`) that none of the sources has.
+        strange: what was said (`as_`) and holds of no source, each with the reason why.
     """
 
     sources: tuple[Source, ...]
     errors: tuple[str, ...] = ()
-    strange: tuple[str, ...] = ()
+    strange: tuple[tuple[str, str], ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -119,6 +119,7 @@ def _open_all(
         raise InputError("`stored` leaves tensors as they are, and `as_` says what they mean: "
                          "choose one")  # fmt: skip
     told = [parse(text) for text in as_]
+    strange = {each.text: str(each.wrong(_NO_SUCH)) for each in told}
     met: set[str] = set()
     opened: list[Source] = []
     refused: list[InputError] = []
@@ -132,7 +133,7 @@ def _open_all(
             continue
         refused += bad
         if not stored:
-            found = paired(found, told, met)
+            found = paired(found, told, met, strange)
         for each in found:
             try:
                 opened.append(take(each))
@@ -142,15 +143,23 @@ def _open_all(
                 refused.append(error)
     if include or exclude:
         opened = select(opened, include, exclude)
-    strange = tuple(text for text in as_ if text not in met)
-    if strange and not elsewhere:
-        raise of_nobody(strange)
-    return Opened(tuple(opened), tuple(map(str, refused)), strange)
+    left = tuple((text, why) for text, why in strange.items() if text not in met)
+    if left and not elsewhere:
+        raise InputError(left[0][1])
+    return Opened(tuple(opened), tuple(map(str, refused)), left)
 
 
-def of_nobody(told: Sequence[str]) -> InputError:
-    """The error that something was said (`as_`) of tensors that nobody has."""
-    return InputError(f"`as_` {quoted(told[0], 120)}: no source has a tensor of that name")
+_NO_SUCH = "no source has a tensor of that name"
+
+
+def holds_nowhere(*sides: Opened) -> str | None:
+    """Why something that was said (`as_`) holds of none of them; None if all holds of some."""
+    others = [dict(side.strange) for side in sides]
+    for text, why in sides[0].strange:
+        if all(text in other for other in others):
+            every = [other[text] for other in others]
+            return next((each for each in every if not each.endswith(_NO_SUCH)), why)
+    return None
 
 
 def open_files(name: str) -> tuple[Source, ...]:

@@ -58,11 +58,12 @@ def runs(shape: Sequence[int], box: Box) -> Iterator[tuple[int, int]]:
 
 def _places(shape: Sequence[int], box: Box) -> Iterator[int]:
     """Where the rows of the last axis begin, for each index along the axes before it."""
-    places = [0]
-    for axis, along in enumerate(box):
-        places = [place * shape[axis] + index for place in places for index in along]
-    for place in places:
-        yield place * shape[-1]
+    if not box:
+        yield 0
+        return
+    for place in _places(shape[:-1], box[:-1]):
+        for index in box[-1]:
+            yield (place + index) * shape[-1]
 
 
 def elements(entry: TensorEntry, start: int, stop: int, limit: int) -> Tensor:

@@ -117,23 +117,28 @@ class Group:
 
 
 def paired(
-    sources: Sequence[Source], told: Sequence[Told] = (), met: set[str] | None = None
+    sources: Sequence[Source],
+    told: Sequence[Told] = (),
+    met: set[str] | None = None,
+    wrong: dict[str, str] | None = None,
 ) -> list[Source]:
     """The sources, which are one checkpoint, with weights in the place of their codes and scales.
 
     Args:
         sources: files, whose names are their paths, or tensors in memory.
         told: what the user said of some of their tensors.
-        met: gets the texts of those that are of a tensor here.
-
-    Raises:
-        InputError: a tensor cannot be what the user said.
+        met: gets the texts of those that hold here.
+        wrong: gets the texts of those that are of a tensor here, which cannot be that, and why.
     """
     group = Group(sources)
     hints = _Late(sources)
     for each in told:
-        if _as_told(group, each) and met is not None:
-            met.add(each.text)
+        try:
+            if _as_told(group, each) and met is not None:
+                met.add(each.text)
+        except InputError as error:
+            if wrong is not None:
+                wrong[each.text] = str(error)
     for number, source in enumerate(sources):
         if source.kind not in _OTHERS:
             _bitsandbytes(group, number)
