@@ -531,17 +531,19 @@ def _alone(group: Group, number: int, hints: _Late) -> None:
     lacking: list[str] = []
     for codes in group.stored(number):
         place = (number, codes.name)
-        if place in group.found or place in group.used or codes.name in mentioned:
+        if place in group.found or place in group.used:
             continue
         spec = codes.type
         unread = next((why for end, why in _UNREAD.items() if codes.name.endswith(end)), None)
-        if unread is not None:
-            group.leave(number, codes.name, unread)
-        elif isinstance(spec, FormatSpec) and codes.entry.type != spec:
+        if isinstance(spec, FormatSpec) and codes.entry.type != spec:
             recipe = Recipe(codes.name, codes.shape, codes, spec, default_packing(spec.bits))
             group.found[place] = entry_of(
                 recipe, f"{spec.name} without scales", Evidence.METADATA, f"dtype {codes.called}"
             )
+        elif codes.name in mentioned:
+            continue
+        elif unread is not None:
+            group.leave(number, codes.name, unread)
         elif spec.name in _CODES and (
             codes.name.endswith(_ALONE)
             or (codes.called in kinds and codes.name.endswith("weight"))
