@@ -391,7 +391,8 @@ def _next_to(steps: Followed, found: Quantised) -> tuple[str | None, str | None]
     own = first.value
     if element is None or element.bits > 16 or own is None or first.code is None or not factor:
         return None, None
-    if element_value(first.code, element) != own:  # int8 as whole numbers, where MX has 64ths
+    # int8 may be whole numbers, where MX's are 64ths: at 0 there is no telling
+    if element_value(first.code, element) != own or (element.name == "int8" and not own):
         return None, None
     values = {value for value in element_values(element) if value is not None}
     low = max((value for value in values if value < own), default=None)

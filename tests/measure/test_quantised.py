@@ -365,6 +365,26 @@ def test_a_code_may_mean_something_else_than_in_its_format() -> None:
     assert found.terms[1].value == str(2**128) == found.value
 
 
+@pytest.mark.parametrize(
+    ("code", "value", "beside"),
+    [(5, Fraction(5), (None, None)), (0, Fraction(0), (None, None)),
+     (5, Fraction(5, 64), ("0.125", "0.1875"))],
+)  # fmt: skip
+def test_int8_is_whole_numbers_or_64ths(
+    code: int, value: Fraction, beside: tuple[str | None, str | None]
+) -> None:
+    def follow(index: tuple[int, ...]) -> Followed:
+        scale = Part("scale", "s", (0,), "float32", 0x40000000, 32, Fraction(2))
+        return Followed(
+            (Part("element", "w", index, "int8", code, 8, value), scale), "element x scale",
+            value * 2,
+        )  # fmt: skip
+
+    weight = described_as((2,), ("I8", (2,)), "int8:channel", (2,), BYTES, follow=follow)
+    found = followed(Source("f", ()), entry_of(weight, (2,)), (0,))
+    assert (found.lower, found.upper) == beside
+
+
 def test_scales_that_are_read_are_told() -> None:
     weight = Weight(CODES, [0x38, 0x44], Fraction(5, 2))
     info = described(weight.entry)

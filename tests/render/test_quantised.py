@@ -204,3 +204,9 @@ def test_what_is_beside_it_is_a_table() -> None:
     assert shown[-4] == "beside it code element scale value"
     assert shown[-2:] == ["[3, 4] 0x2 1 3 3", "[3, 5] 0xa -1 - -0.33333333333333333…"]
     assert "beside it" not in " ".join(lines(followed()))
+    console = Console(width=100, highlight=False, force_terminal=True, color_system="standard")
+    with console.capture() as capture:
+        console.print(renderable(followed(around=beside)))
+    first, own = capture.get().splitlines()[-2:]
+    assert "\x1b" not in first
+    assert "\x1b" in own
