@@ -28,6 +28,13 @@ _FLOAT32 = FORMATS["float32"]
 Look = Callable[[str], "Stored | None"]
 
 
+def base_of(name: str) -> str:
+    """The name of the codes, of the name of their scales or of what is said of them; else ""."""
+    if name.endswith(ENDING):
+        return name.removesuffix(ENDING)
+    return name.partition(STATE)[0] if STATE in name else ""
+
+
 def is_state(name: str) -> bool:
     """Whether a tensor's name is that of what is said of a weight."""
     return STATE in name

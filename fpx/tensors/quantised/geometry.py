@@ -14,8 +14,8 @@ def block_of(
     """The block along each axis of a tensor that scales of that shape cut it into; None if none.
 
     A single scale is for all of it; of one axis alone, scales are one per index of the first axis.
-    Where several blocks would fit, that which was told is meant, else 128, else the only power of
-    two.
+    Where several blocks would fit, that which was told is meant, else 128, else a power of two that
+    cuts the axis without a rest.
 
     Args:
         shape: elements along each axis.
@@ -58,14 +58,10 @@ def _length(length: int, count: int) -> int | None:
         return 1
     if not 0 < count < length:
         return None
-    if length % count == 0:
-        exact = length // count
-        if exact & (exact - 1) == 0:
-            return exact
-    fits = [1 << bit for bit in range(1, 21) if -(-length // (1 << bit)) == count]
-    if fits:
-        return fits[0] if len(fits) == 1 else None
-    return length // count if length % count == 0 else None
+    exact = length // count
+    if length % count == 0 and exact & (exact - 1) == 0:
+        return exact
+    return _USUAL if -(-length // _USUAL) == count else None
 
 
 def in_blocks(

@@ -48,6 +48,7 @@ class Row:
         packing, swizzled: of codes and of scales.
         merged: whether the last two axes of the codes are one of the numbers'.
         top_is_number: see `Scales`.
+        told: whether it is meant only where metadata say so, or nothing else fits.
         methods: what metadata call it -> the name that it has then.
     """
 
@@ -68,13 +69,8 @@ class Row:
     swizzled: bool = False
     merged: bool = False
     top_is_number: bool = False
+    told: bool = False
     methods: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What it makes of tensors: rows with the same read the same numbers."""
-        return (self.element, self.block, self.powers, self.packing, self.swizzled,
-                self.top_is_number, self.divides, self.divisor)  # fmt: skip
 
     def fit(
         self,
@@ -85,9 +81,10 @@ class Row:
         hint: Hint | None,
     ) -> Recipe | str:
         """The weight that these tensors are, or why they are none."""
-        element = self.element or codes.type
-        if not isinstance(element, FormatSpec) and self.element is None:
-            return f"{element.name} is no element"
+        element = self.element
+        if element is None:
+            assert isinstance(codes.type, FormatSpec)  # a row without an element is of formats
+            element = codes.type
         shape = self._shape(codes, element)
         if isinstance(shape, str):
             return shape
@@ -181,7 +178,7 @@ ROWS: tuple[Row, ...] = (
         packing=Packing.HIGH_FIRST, swizzled=True, methods=_only(_COMFY, "ComfyUI nvfp4")),
     Row("MXFP8", "_scale", "", _F8, _POWERS, None, 32, powers=True, methods=_MX8_WRITERS),
     Row("ComfyUI mxfp8", "_scale", "", _F8, _POWERS, None, 32, powers=True, swizzled=True,
-        methods=_only(_COMFY, "ComfyUI mxfp8")),
+        told=True, methods=_only(_COMFY, "ComfyUI mxfp8")),
     # FP8 whose scales multiply, whatever they are called
     *(
         row
@@ -243,8 +240,7 @@ ROWS: tuple[Row, ...] = (
         )
     ),
 )  # fmt: skip
-"""Every layout whose weights are codes and scales alone; bitsandbytes' 4 bits are in a file of their
-own."""
+"""Every layout of codes and scales alone; bitsandbytes' 4 bits have a file of their own."""
 
 
 ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(

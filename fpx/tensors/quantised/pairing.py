@@ -36,7 +36,7 @@ _CODES = frozenset(
 )  # fmt: skip
 
 
-class Doubled(Exception):
+class DoubledError(Exception):
     """Several files have a tensor of the name."""
 
 
@@ -84,13 +84,13 @@ class Group:
         """The tensor of a name: of that source, else of the only other one; None if none has it.
 
         Raises:
-            Doubled: several others have it.
+            DoubledError: several others have it.
         """
         places = self._places.get(name, ())
         if number in places:
             return number, self._stored[number][name]
         if len(places) > 1:
-            raise Doubled(f"{len(places)} files have a tensor {name}")
+            raise DoubledError(f"{len(places)} files have a tensor {name}")
         return (places[0], self._stored[places[0]][name]) if places else None
 
     def has(self, name: str) -> bool:
@@ -197,7 +197,7 @@ def _as_told(group: Group, told: Told) -> bool:
             recipe = recipe_of(told, codes, name, look)
             entry = entry_of(recipe, f"{told.target.name}, as told", Evidence.TOLD, told.text)
             group.take(number, codes, entry, [each.entry.name for each in recipe.scales])
-        except Doubled as error:
+        except DoubledError as error:
             raise told.wrong(str(error)) from None
         met = True
     return met
@@ -210,19 +210,17 @@ def _bitsandbytes(group: Group, number: int) -> None:
         found = group.look(name, number)
         return None if found is None else found[1]
 
-    for stored in list(group.stored(number)):
-        if not stored.name.endswith(bitsandbytes.ENDING):
-            continue
-        base = stored.name.removesuffix(bitsandbytes.ENDING)
+    bases = [bitsandbytes.base_of(stored.name) for stored in group.stored(number)]
+    for base in dict.fromkeys(each for each in bases if each):
         try:
             place = group.look(base, number)
             if place is None:
-                group.notes[number].append(f"{stored.name}: {_NOBODY}")
+                group.notes[number].append(f"{base}{bitsandbytes.ENDING}: {_NOBODY}")
                 continue
             if (place[0], base) in group.found:
                 continue
             recipe, beside = bitsandbytes.recipe_of(base, look)
-        except (ValueError, Doubled, InputError) as error:
+        except (ValueError, DoubledError, InputError) as error:
             group.leave(number, base, error)
             continue
         name = recipe.element.name.removesuffix("_bnb")
@@ -230,7 +228,7 @@ def _bitsandbytes(group: Group, number: int) -> None:
         entry = entry_of(
             recipe, f"bitsandbytes {name}", Evidence.METADATA, f"tensor {by}", beside=beside
         )
-        group.take(place[0], place[1], entry, (stored.name, *beside))
+        group.take(place[0], place[1], entry, (base + bitsandbytes.ENDING, *beside))
 
 
 # -- candidates ------------------------------------------------------------------------------------
@@ -271,7 +269,7 @@ def _candidates(group: Group) -> dict[_Place, list[Candidate]]:
                 continue
             try:
                 owner = _owner(group, number, scales)
-            except Doubled as error:
+            except DoubledError as error:
                 group.notes[number].append(f"{scales.name}: {error}, {_LEFT}")
                 continue
             if owner is None:
@@ -326,7 +324,7 @@ def _settle(group: Group, place: _Place, candidates: Sequence[Candidate], hints:
     try:
         if len(candidates) > 1:
             several = listed(each.scales.name for each in candidates)
-            raise _No(f"it has several tensors of scales ({several})")
+            raise _NoLayoutError(f"it has several tensors of scales ({several})")
         (candidate,) = candidates
         fits, hint = _fits(group, number, candidate, hints(number))
         choice = _chosen(fits, hint)
@@ -334,11 +332,11 @@ def _settle(group: Group, place: _Place, candidates: Sequence[Candidate], hints:
             _keep(group, number, candidate, choice)
         else:
             group.open.append((number, candidate, choice))
-    except (_No, Doubled) as error:
+    except (_NoLayoutError, DoubledError) as error:
         group.leave(number, name, error)
 
 
-class _No(Exception):
+class _NoLayoutError(Exception):
     """Why tensors are no weight that fpx reads."""
 
 
@@ -351,7 +349,7 @@ def _fits(
     """The rows that the tensors fit, at least one; and what metadata say."""
     codes, base, (weight, ending) = candidate.codes, candidate.base, candidate.endings
     if group.has(f"{base}_zero_point"):
-        raise _No(f"it has zero points ({base}_zero_point), which fpx does not read")
+        raise _NoLayoutError(f"it has zero points ({base}_zero_point), which fpx does not read")
     name = logical_name(codes.name)
     hint = hints.get(name) or hints.get(codes.name)
     fits: _Fits = []
@@ -367,7 +365,7 @@ def _fits(
         else:
             fits.append((row, made))
     if not fits:
-        raise _No(_refusal(candidate, why))
+        raise _NoLayoutError(_refusal(candidate, why))
     return fits, hint
 
 
@@ -396,11 +394,14 @@ def _chosen(fits: _Fits, hint: Hint | None) -> Choice | _Fits:
     if hint is not None and named and wanted is not None:
         same = [each for each in named if each[1].element.name == wanted]
         if not same:
-            raise _No(f"{hint.where} says {hint.element}, which codes of its dtype are not")
+            raise _NoLayoutError(
+                f"{hint.where} says {hint.element}, which codes of its dtype are not"
+            )
         named = same
-    pool = named or fits
-    if len({row.key for row, _ in pool}) > 1 and len({_reads(each) for _, each in pool}) > 1:
-        return pool
+    pool = named or [each for each in fits if not each[0].told] or fits
+    distinct = {_reads(recipe): (row, recipe) for row, recipe in reversed(pool)}
+    if len(distinct) > 1:
+        return list(reversed(distinct.values()))
     row, recipe = pool[0]
     if hint is not None and named:
         return Choice(row, recipe, row.methods[hint.method], Evidence.METADATA, hint.where)
@@ -544,7 +545,7 @@ def _replaced(group: Group, number: int) -> Source:
         notes = [*notes[:_MOST_NOTES], f"and {more:,} {_MORE}"]
     found = {name: entry for (place, name), entry in group.found.items() if place == number}
     used = {name for place, name in group.used if place == number}
-    if not (found or notes):
+    if not (found or used or notes):
         return source
     entries = [found.get(each.name, each) for each in source.entries if each.name not in used]
     raw = [found[each.name] for each in source.unread if each.name in found]

@@ -135,8 +135,8 @@ def _lookup(values: list[float], bits: int, packing: Packing) -> Tensor:
     mask = (1 << bits) - 1
     low = [code & mask for code in range(1 << 2 * bits)]
     high = [code >> bits for code in range(1 << 2 * bits)]
-    pairs = zip(high, low, strict=True) if packing is Packing.HIGH_FIRST else zip(low, high)
-    found = [[values[first], values[second]] for first, second in pairs]
+    first, second = (high, low) if packing is Packing.HIGH_FIRST else (low, high)
+    found = [[values[a], values[b]] for a, b in zip(first, second, strict=True)]
     return torch.view_as_complex(torch.tensor(found, dtype=torch.float64))
 
 
@@ -190,7 +190,10 @@ class _Held:
         whole = self._columns // self._block
         cut = whole * self._block
         if whole:
-            self._into(values[:, :cut].unflatten(1, (whole, self._block)), found[:, :whole, None])
+            blocks = values.as_strided(
+                (len(values), whole, self._block), (self._columns, self._block, 1)
+            )
+            self._into(blocks, found[:, :whole, None])
         if cut < self._columns:
             self._into(values[:, cut:], found[:, whole:])
 

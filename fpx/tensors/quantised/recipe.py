@@ -109,7 +109,9 @@ class Scales:
 
     def grid(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Scales along each axis of a tensor of that shape."""
-        return tuple(-(-length // max(block, 1)) for length, block in zip(shape, self.block))
+        return tuple(
+            -(-length // max(block, 1)) for length, block in zip(shape, self.block, strict=True)
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Recipe:
         scales: what multiplies and divides them, the global scale last.
         divisor: a constant that they are divided by.
         flat: whether all of it is one row of blocks, as bitsandbytes cuts it.
-        halves: elements of a block of which a byte has two that are half a block apart; 0 if none.
+        halves: of split halves, the elements of a block; else 0.
     """
 
     name: str
@@ -166,21 +168,19 @@ def reach_of(block: tuple[int, ...], shape: tuple[int, ...]) -> Reach | None:
     if not cut:
         return Reach(Scope.TENSOR)
     last = len(shape) - 1
-    if len(cut) == 1 and block[cut[0]] == 1 and (cut[0] < last or last == 0):
+    if len(cut) == 1 and block[cut[0]] == 1:
         return Reach(Scope.CHANNEL, axis=cut[0])
     if all(block[axis] == 1 for axis in range(last - 1)):
         rows = block[-2] if last else 1
         return Reach(Scope.BLOCK, rows=rows, columns=block[-1])
-    if len(cut) == 1 and block[cut[0]] == 1:
-        return Reach(Scope.CHANNEL, axis=cut[0])
     return None
 
 
 def format_of(recipe: Recipe) -> ScaledFormat | None:
     """See `Recipe.format`."""
     reach = recipe.reach
-    if reach is None:
-        return None
+    if reach is None or (recipe.flat and recipe.shape and recipe.shape[-1] % reach.columns):
+        return None  # fpx cuts each row anew
     spec = recipe.scales[0].format
     beside = recipe.scales[1].format if len(recipe.scales) > 1 else None
     element = CODEBOOKS["int8"] if recipe.element is WHOLE else recipe.element
@@ -189,7 +189,10 @@ def format_of(recipe: Recipe) -> ScaledFormat | None:
             if row.global_scale == beside:
                 return row
             return named(replace(row, global_scale=beside))
+    own = BLOCK_FORMATS.get(element.name)  # of the tables, which nobody else encodes
     try:
+        if own is not None and own.scale == spec:
+            return named(replace(own, reach=reach))
         return named(replace(scaled(element, reach, spec), global_scale=beside))
     except InputError:
         return None  # such as scales of 64 bits

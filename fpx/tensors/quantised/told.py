@@ -1,6 +1,6 @@
 """`--as`: how a weight is stored, as the user says it.
 
-W=FORMAT[,scale=NAME][,global=NAME][,divides][,nibbles=low|high|bytes][,swizzled][,shape=AxB]
+W=FORMAT[,scale=NAME][,global=NAME][,divides][,nibbles=low|high|halves|bytes][,swizzled][,shape=AxB]
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from fpx.tensors.quantised.recipe import Recipe, Scales, Stored
 from fpx.words import did_you_mean, listed, quoted
 
 FORM = (
-    "W=FORMAT[,scale=NAME][,global=NAME][,divides][,nibbles=low|high|bytes][,swizzled][,shape=AxB]"
+    "W=FORMAT[,scale=NAME][,global=NAME][,divides][,nibbles=low|high|halves|bytes][,swizzled]"
+    "[,shape=AxB]"
 )
 _NIBBLES = {
     "low": Packing.LOW_FIRST,
     "high": Packing.HIGH_FIRST,
+    "halves": Packing.SPLIT_HALVES,
     "bytes": Packing.BYTES,
 }
 _FLAGS = ("divides", "swizzled")
@@ -156,6 +158,8 @@ def recipe_of(told: Told, codes: Stored, name: str, look: Look) -> Recipe:
         if told.scale or told.global_ or told.divides or told.swizzled:
             raise told.wrong(f"{target.name} has no scales: say what shares one ({target.name}"
                              ":block=32)")  # fmt: skip
+        if packing is Packing.SPLIT_HALVES:
+            raise told.wrong(f"halves are of blocks: say of how many ({target.name}:block=32)")
         return Recipe(name, shape, codes, element, packing)
     flat = element.name in _TABLES
     folded = (prod(shape),) if flat or not shape else shape
@@ -181,7 +185,17 @@ def recipe_of(told: Told, codes: Stored, name: str, look: Look) -> Recipe:
         scales.append(
             Scales(global_.entry, global_.type, whole, divides=told.divides, role="global scale")
         )
-    return Recipe(name, shape, codes, element, packing, tuple(scales), flat=flat)
+    halves = _halves(told, element, block, folded) if packing is Packing.SPLIT_HALVES else 0
+    return Recipe(name, shape, codes, element, packing, tuple(scales), flat=flat, halves=halves)
+
+
+def _halves(told: Told, element: Element, block: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """The elements of a block whose halves share bytes."""
+    if element.bits != 4:
+        raise told.wrong(f"halves are of codes of 4 bits, and {element.name} has {element.bits}")
+    if block[-1] % 2 or shape[-1] % block[-1]:
+        raise told.wrong(f"rows of {shape[-1]} are no whole blocks of two halves")
+    return block[-1]
 
 
 def _logical(told: Told, codes: Stored, element: Element, packing: Packing) -> tuple[int, ...]:

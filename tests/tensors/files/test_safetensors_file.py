@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from fpx.errors import InputError
 from fpx.tensors.files.safetensors_file import open_safetensors
-from fpx.tensors.opening import list_all, open_files
+from fpx.tensors.opening import list_all, open_all, open_files
 from fpx.tensors.types import itemsize, type_named
 from tests.tensors.reading import check_file, notes, read, refused
 from tests.writers import safetensors, tensors
@@ -140,12 +140,13 @@ def test_types_that_are_not_read_are_listed(tmp_path: Path) -> None:
         '"n":{"dtype":"NEW","shape":[3],"data_offsets":[2,9]}}'
     )
     path.write_bytes(safetensors(header, bytes(9)))
-    (source,) = list_all([path]).sources
+    (source,) = list_all([path], stored=True).sources
     assert [(item.name, item.type, item.shape, item.nbytes) for item in source.unread] == [
         ("a", "float4_e2m1fn", (4,), 2), ("n", "NEW", (3,), 7),
     ]  # fmt: skip
     assert (source.entries, source.notes) == ((), ())
-    refused(path, "holds no tensors that fpx reads (a: float4_e2m1fn is not read)")
+    with pytest.raises(InputError, match=r"fpx reads \(a: float4_e2m1fn is not read\)"):
+        open_all([path], stored=True)
     header = header.replace("F4", "I8").replace("[4]", "[2]")
     path.write_bytes(safetensors(header, bytes(9)))
     assert list(read(path)) == ["a"]
