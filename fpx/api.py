@@ -420,6 +420,8 @@ def inspect(
     axis: int | None = None,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    stored: bool = False,
+    as_: str | Iterable[str] = (),
     baseline: str | PathLike[str] | None = None,
 ) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport | ElementReport:
     """What is in a file or in memory: dtypes, sizes, metadata, shapes, strides, shared storages.
@@ -436,6 +438,10 @@ def inspect(
         stats: whether to read the values too, of all tensors or of that one.
         axis: with `stats`, the channel along this axis that sticks out; -1 is the last axis.
         include, exclude: patterns of tensor names: globs, or `re:` and a regular expression.
+        stored: whether quantised weights stay as they are stored, codes and scales; else they are
+            read as the numbers that they mean.
+        as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`; see
+            docs/quantised.md.
         baseline: the path of an older report, saved with --json: what got worse since then is among
             the report's `failures()`.
 
@@ -463,6 +469,8 @@ def inspect(
         axis=axis,
         include=_each(include),
         exclude=_each(exclude),
+        stored=stored,
+        as_=_each(as_),
     )
     if older is None:
         return report
@@ -624,6 +632,8 @@ def diff(
     strip_prefix: str | Iterable[str] = (),
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
+    stored: bool = False,
+    as_: str | Iterable[str] = (),
 ) -> DiffReport:
     """What two checkpoints differ in, tensor by tensor: see `fpx diff`.
 
@@ -634,6 +644,10 @@ def diff(
         allow_renamed: whether a tensor of the same content and another name is no failure.
         strip_prefix: beginnings of names that mean nothing, such as `module.`.
         include, exclude: patterns of tensor names.
+        stored: whether quantised weights stay as they are stored, codes and scales; else they are
+            read as the numbers that they mean.
+        as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`; see
+            docs/quantised.md.
 
     Returns:
         A report with a row per tensor; `failures()` are those that differ, `equal` says whether
@@ -652,6 +666,8 @@ def diff(
         strip_prefix=_each(strip_prefix),
         include=_each(include),
         exclude=_each(exclude),
+        stored=stored,
+        as_=_each(as_),
     )
 
 

@@ -161,7 +161,8 @@ def numbers(
     assert len(codes) == prod(shape)
     found: list[Fraction | None] = []
     for place, code in enumerate(codes):
-        rest, index = place, []
+        rest = place
+        index: list[int] = []
         for length in reversed(shape):
             rest, at = divmod(rest, length)
             index.insert(0, at)
@@ -198,7 +199,7 @@ GLOBAL = float32(Fraction(1, 2688) * 3)
 
 def deepseek(shape: tuple[int, ...] = (300, 200), scales: str = "F32") -> Made:
     """DeepSeek-V3: `weight_scale_inv`, which multiplies tiles of 128 x 128."""
-    codes = [code for code in codes_of(prod(shape), 8)]
+    codes = codes_of(prod(shape), 8)
     grid = (*shape[:-2], -(-shape[-2] // 128), -(-shape[-1] // 128))
     block = (*(1 for _ in shape[:-2]), 128, 128)
     if scales == "F32":

@@ -55,6 +55,8 @@ def diff(
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
+    stored: options.Stored = False,
+    as_: options.As = None,
     every: Annotated[
         bool, typer.Option("--all", help="Show all tensors that are not equal.")
     ] = False,
@@ -102,6 +104,8 @@ def diff(
             strip_prefix=strip_prefix or (),
             include=include or (),
             exclude=exclude or (),
+            stored=stored,
+            as_=as_ or (),
             progress=progress,
             keep_partial=True,
         )

@@ -90,6 +90,8 @@ def inspect(
     ] = False,
     include: options.Include = None,
     exclude: options.Exclude = None,
+    stored: options.Stored = False,
+    as_: options.As = None,
     baseline: options.Baseline = None,
     how: Output = SCREEN,
 ) -> None:
@@ -130,6 +132,8 @@ def inspect(
             axis=axis,
             include=include or (),
             exclude=exclude or (),
+            stored=stored,
+            as_=as_ or (),
             progress=progress,
         )
     if not isinstance(report, InspectReport):

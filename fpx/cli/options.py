@@ -101,6 +101,29 @@ Exclude = Annotated[
 ]
 
 
+Stored = Annotated[
+    bool,
+    typer.Option(
+        "--stored",
+        help="Leave quantised weights as they are stored: codes and scales are tensors of their "
+        "own. Without it they are read as the numbers that they mean.",
+    ),
+]
+
+
+As = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--as",
+        metavar="W=FORMAT[,...]",
+        help="How the weight with the codes W is stored: FORMAT (nvfp4, e4m3fn:block=128x128) and, "
+        "after commas, scale=NAME, global=NAME, divides, nibbles=low|high|halves|bytes, swizzled, "
+        "shape=AxB; repeat for several.",
+        show_default=False,
+    ),
+]
+
+
 Baseline = Annotated[
     str | None,
     typer.Option(

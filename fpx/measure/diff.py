@@ -41,8 +41,9 @@ from fpx.report.diff import (
 )
 from fpx.tensors.dtypes import Origin, codes_of, dtype_name, origin_of
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
-from fpx.tensors.opening import open_all
+from fpx.tensors.opening import of_nobody, open_all
 from fpx.tensors.progress import Progress, Silent
+from fpx.tensors.quantised.pairing import REMARKS
 from fpx.words import listed, quoted
 
 BLOCK = 1 << 17
@@ -61,6 +62,8 @@ def diff(
     strip_prefix: Sequence[str] = (),
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    stored: bool = False,
+    as_: Sequence[str] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
     block: int = BLOCK,
@@ -76,6 +79,8 @@ def diff(
         allow_renamed: whether tensors that have only got another name pass.
         strip_prefix: beginnings of names, such as `model.`, that mean nothing.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
+        stored: whether quantised weights stay as they are stored, codes and scales.
+        as_: how quantised weights are stored, see `fpx.tensors.quantised.told`.
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
             far, marked `partial`.
@@ -89,7 +94,13 @@ def diff(
     stdin = [isinstance(source, str) and source == _STDIN for source in (a, b)]
     if all(stdin):
         raise InputError("stdin holds one array: only one of the two can be -")
-    sides = [open_all([source], include, exclude) for source in (a, b)]
+    sides = [
+        open_all([source], include, exclude, stored=stored, as_=as_, elsewhere=True)
+        for source in (a, b)
+    ]
+    strange = [text for text in sides[0].strange if text in sides[1].strange]
+    if strange:
+        raise of_nobody(strange)
     first, second = (by_name(side.sources, strip_prefix) for side in sides)
     if len(first) == len(second) == 1 and any(is_nameless(side.sources) for side in sides):
         second = dict(zip(first, second.values(), strict=True))
@@ -121,7 +132,7 @@ def diff(
         details=environment([find_device("cpu")]),
         errors=tuple(work.errors),
         notes=notes,
-        passed_over=sum(not note.endswith(COMPLEX_NOTE) for note in notes),
+        passed_over=sum(not note.endswith((COMPLEX_NOTE, *REMARKS)) for note in notes),
         partial=partial,
     )
 

@@ -43,6 +43,8 @@ def inspect(
     axis: int | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    stored: bool = False,
+    as_: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> InspectReport | TensorReport | LayoutReport | ExtremesReport | DecodeReport | ElementReport:
     """What is in sources, or what one tensor of them is.
@@ -58,6 +60,8 @@ def inspect(
         axis: with `stats`, the channel along this axis that sticks out; negative ones count from
             the last.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
+        stored: whether quantised weights stay as they are stored, codes and scales.
+        as_: how quantised weights are stored, see `fpx.tensors.quantised.told`.
         progress: hears how far the reading of values is.
 
     Returns:
@@ -83,9 +87,16 @@ def inspect(
     progress = progress or Silent()
     if tensor is None:
         return inspect_all(
-            sources, include=include, exclude=exclude, stats=stats, axis=axis, progress=progress
+            sources,
+            include=include,
+            exclude=exclude,
+            stats=stats,
+            axis=axis,
+            progress=progress,
+            stored=stored,
+            as_=as_,
         )
-    source, entry = find_tensor(sources, tensor, include, exclude)
+    source, entry = find_tensor(sources, tensor, include, exclude, stored, as_)
     if index is not None:
         if entry.quantised is not None and entry.quantised.follow is not None:
             return followed(source, entry, index)
@@ -113,6 +124,8 @@ def inspect_all(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    stored: bool = False,
+    as_: Sequence[str] = (),
     stats: bool = False,
     axis: int | None = None,
     progress: Progress | None = None,
@@ -123,7 +136,7 @@ def inspect_all(
         InputError: the only source, or the only tensor's values, cannot be read. Of several, a bad
             one becomes a line of `errors`.
     """
-    opened = list_all(sources, include, exclude)
+    opened = list_all(sources, include, exclude, stored=stored, as_=as_)
     progress = progress or Silent()
     entries = [entry for source in opened.sources for entry in source.entries]
     if stats:
@@ -160,13 +173,15 @@ def find_tensor(
     tensor: str,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    stored: bool = False,
+    as_: Sequence[str] = (),
 ) -> tuple[Source, TensorEntry]:
     """The tensor of that name in the sources.
 
     Raises:
         InputError: none has it, several have, it cannot be read, or one of the sources cannot.
     """
-    opened = list_all(sources, include, exclude)
+    opened = list_all(sources, include, exclude, stored=stored, as_=as_)
     if opened.errors:  # who knows what is in that one
         raise InputError(opened.errors[0])
     found = [

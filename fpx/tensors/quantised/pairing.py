@@ -51,6 +51,7 @@ class Group:
         notes: what is to be said, by source.
         open: weights that fit several layouts.
         mentioned: codes of which a note says why they are left, by source and name.
+        left: by source, why weights are left as they are stored -> the names of their codes.
         likely: those of which one was chosen by their values: source, layout and why -> names.
     """
 
@@ -59,11 +60,13 @@ class Group:
     used: set[tuple[int, str]] = field(default_factory=set)
     notes: list[list[str]] = field(default_factory=list)
     open: list[tuple[int, Candidate, list[tuple[Row, Recipe]]]] = field(default_factory=list)
+    left: list[dict[str, list[str]]] = field(default_factory=list)
     mentioned: set[tuple[int, str]] = field(default_factory=set)
     likely: dict[tuple[int, str, str], list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.notes = [[] for _ in self.sources]
+        self.left = [{} for _ in self.sources]
         self._places: dict[str, list[int]] = {}
         self._stored: list[dict[str, Stored]] = []
         for number, source in enumerate(self.sources):
@@ -100,7 +103,7 @@ class Group:
     def leave(self, number: int, codes: str, why: object) -> None:
         """Says why the weight of some codes is left as it is stored."""
         self.mentioned.add((number, codes))
-        self.notes[number].append(f"{codes}: {why}; {_LEFT}")
+        self.left[number].setdefault(str(why), []).append(codes)
 
     def take(self, number: int, codes: Stored, entry: TensorEntry, parts: Iterable[str]) -> None:
         """Keeps a weight that was recognised, and what it is made of."""
@@ -486,8 +489,8 @@ def _refusal(candidate: Candidate, why: Sequence[str]) -> str:
         return why[0]
     codes, scales = candidate.codes, candidate.scales
     return (
-        f"codes of {codes.called} and scales {scales.name} of {scales.called} are no layout that "
-        "fpx knows"
+        f"codes of {codes.called} and scales of {scales.called} under such names are no layout "
+        "that fpx knows"
     )
 
 
@@ -508,6 +511,10 @@ def logical_name(codes: str) -> str:
 # -- what is left ----------------------------------------------------------------------------------
 
 
+_UNREAD = {
+    ".qweight": "integers of GPTQ or AWQ, which fpx does not read",
+    "quantized_weight_values": "fouroversix's layout, which fpx does not read",
+}
 _ALONE = ("weight_packed", "_blocks", ".blocks", "_qdata")
 
 
@@ -522,7 +529,10 @@ def _alone(group: Group, number: int, hints: _Late) -> None:
         if place in group.found or place in group.used or codes.name in mentioned:
             continue
         spec = codes.type
-        if isinstance(spec, FormatSpec) and codes.entry.type != spec:
+        unread = next((why for end, why in _UNREAD.items() if codes.name.endswith(end)), None)
+        if unread is not None:
+            group.leave(number, codes.name, unread)
+        elif isinstance(spec, FormatSpec) and codes.entry.type != spec:
             recipe = Recipe(codes.name, codes.shape, codes, spec, default_packing(spec.bits))
             group.found[place] = entry_of(
                 recipe, f"{spec.name} without scales", Evidence.METADATA, f"dtype {codes.called}"
@@ -537,9 +547,14 @@ def _alone(group: Group, number: int, hints: _Late) -> None:
         group.notes[number].append(f"{listed(lacking)}: codes without scales; {_LEFT}")
 
 
+def _left(group: Group, number: int) -> list[str]:
+    """A line for each reason why weights are left as they are stored."""
+    return [f"{listed(names, 3)}: {why}; {_LEFT}" for why, names in group.left[number].items()]
+
+
 def _replaced(group: Group, number: int) -> Source:
     """The source with weights where their codes were, and without their scales."""
-    source, notes = group.sources[number], group.notes[number]
+    source, notes = group.sources[number], [*group.notes[number], *_left(group, number)]
     more = len(notes) - _MOST_NOTES
     if more > 1:
         notes = [*notes[:_MOST_NOTES], f"and {more:,} {_MORE}"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fpx.core.formats import FORMATS
 from fpx.core.packing import Packing
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.opening import Opened, list_all, open_all
@@ -248,7 +249,7 @@ def test_infinities_of_elements_stay_infinities(tmp_path: Path) -> None:
 
 def test_codes_without_scales_that_torch_lacks_are_read(tmp_path: Path) -> None:
     raw = writers.Raw("F6_E3M2", (4, 8), writers.packed(writers.codes_of(32, 6), 6))
-    spec = writers.FORMATS["float6_e3m2fn"]
+    spec = FORMATS["float6_e3m2fn"]
     values = [writers.value_of(code, spec) for code in writers.codes_of(32, 6)]
     made = Made({"w": raw}, "w", (4, 8), values)
     entry, quantised = weight(opened(made, tmp_path), "w")

@@ -265,7 +265,7 @@ def raw(dtype: str, *shape: int) -> Raw:
         (NV.with_("a.weight_scale", raw("F8_E4M3", 6, 5)), "of shape [6, 5] do not fit codes"),
         (NV.with_("a.weight_scale", raw("F8_E4M3", 4, 6)), "of shape [4, 6] do not fit codes"),
         (NV.with_("a.weight_scale", raw("F8_E4M3", 24)), "of shape [24] do not fit codes"),
-        (NV.with_("a.weight_scale", raw("I64", 6, 4)), "codes of U8 and scales a.weight_scale"),
+        (NV.with_("a.weight_scale", raw("I64", 6, 4)), "codes of U8 and scales of I64"),
         (NV.with_("a.weight_scale_2", raw("F32", 2)), "its global scale a.weight_scale_2 is"),
         (NV.with_("a.weight_scale_2", raw("I64")), "its global scale a.weight_scale_2 is int64"),
         (NV.without("a.weight_scale_2"), "its global scale a.weight_scale_2 is missing"),
@@ -335,11 +335,24 @@ def test_a_bad_pair_does_not_harm_the_others(tmp_path: Path) -> None:
     assert "b.weight_packed" in line
 
 
+def test_what_many_weights_have_wrong_is_one_line(tmp_path: Path) -> None:
+    made = CT
+    for number in range(50):
+        made = made.with_(f"b{number}.weight_packed", raw("I32", 6, 32))
+        made = made.with_(f"b{number}.weight_scale", raw("BF16", 6, 9))
+        made = made.with_(f"c{number}.qweight", raw("I32", 6, 32))
+    unknown, unread = opened(made, tmp_path).notes
+    assert "b0.weight_packed, b1.weight_packed, b10.weight_packed, … (47 more)" in unknown
+    assert "codes of I32 and scales of BF16 under such names are no layout" in unknown
+    assert "GPTQ or AWQ" in unread
+
+
 def test_many_bad_pairs_have_few_lines(tmp_path: Path) -> None:
     made = CT
     for number in range(50):
         made = made.with_(f"b{number}.weight_packed", raw("U8", 6, 32))
-        made = made.with_(f"b{number}.weight_scale", raw("F8_E4M3", 6, 9))
+        made = made.with_(f"b{number}.weight_scale", raw("F8_E4M3", 6, 9 + number))
+        made = made.with_(f"b{number}.weight_global_scale", raw("F32", 1))
     notes = opened(made, tmp_path).notes
     assert len(notes) == 21
     assert "and 30 more lines like these" in notes[-1]
