@@ -34,7 +34,8 @@ def inspect(
         typer.Option(
             "--stats",
             help="Read the values too: range, smallest non-zero magnitude, mean, standard "
-            "deviation, zeros, subnormals, exponents; of quantised weights, what is wrong with scales.",
+            "deviation, zeros, subnormals, exponents; of quantised weights, what is suspicious of "
+            "their scales.",
         ),
     ] = False,
     axis: Annotated[
@@ -52,8 +53,8 @@ def inspect(
         typer.Option(
             "--tensor",
             metavar="NAME",
-            help="One tensor: its values, or the corners of a large one, and how it is stored if it "
-            "is quantised; with --stats, its statistics.",
+            help="One tensor: its values, or the corners of a large one, and how a quantised one "
+            "is stored; with --stats, its statistics.",
             show_default=False,
         ),
     ] = None,
@@ -62,8 +63,8 @@ def inspect(
         typer.Option(
             "--index",
             metavar="I,J,...",
-            help="With --tensor: one element, down to its bits; of a quantised weight, from its code "
-            "and scales to its value.",
+            help="With --tensor: one element, down to its bits; of a quantised weight, from its "
+            "code and scales to its value.",
             show_default=False,
         ),
     ] = None,
@@ -98,8 +99,8 @@ def inspect(
     """Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.
 
     Headers alone are read, where the format allows that. Tensors whose names differ in numbers only
-    have one line; --json and --csv have each. Codes of quantised weights are shown with their scales,
-    as the numbers that they mean.
+    have one line; --json and --csv have each. Codes of quantised weights are shown with their
+    scales, as the numbers that they mean.
 
     [bold]Examples[/bold]
 

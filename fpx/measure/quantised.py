@@ -17,7 +17,7 @@ from fpx.core.elements import CODEBOOKS, Element, element_value, element_values
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
 from fpx.core.packing import Packing
-from fpx.core.scaling import Scope
+from fpx.core.scaling import Reach, Scope
 from fpx.core.shortest import value_text
 from fpx.errors import InputError
 from fpx.report.followed import Beside, ElementReport, PartInfo
@@ -88,7 +88,7 @@ def examined(entry: TensorEntry, info: QuantisedInfo) -> QuantisedInfo:
     scales = info.scales
     if found.follow is not None and entry.count:
         first = found.follow((0,) * len(entry.shape))
-        parts = {part.tensor: part for part in first.parts[1:]}
+        parts = {part.tensor: part for part in reversed(first.parts[1:])}  # of equals the first
         scales = tuple(
             replace(
                 item,
@@ -188,8 +188,8 @@ def _codes_fit(entry: TensorEntry, found: Quantised) -> list[Fit]:
     element, unit = _element(found), _bits_of(found.stored_type)
     if element is None or unit is None or found.packing is None:
         return []
-    packed = found.packing is not Packing.BYTES
-    each = Fraction(unit, element.bits) if packed else Fraction(1)
+    own = -(-element.bits // 8) * 8 if found.packing is Packing.BYTES else element.bits
+    each = max(Fraction(unit, own), Fraction(1)) if unit >= element.bits else Fraction(unit, own)
     units = prod(found.stored_shape)
     rows = prod(entry.shape[:-1])
     width, what = (entry.shape[-1] if entry.shape else 1), _WIDTH
@@ -219,23 +219,34 @@ def _scales_fit(entry: TensorEntry, found: Quantised) -> list[Fit]:
         return [Fit("scales", _calculation(says, count, along, "the channels", holds), holds)]
     rows = prod(entry.shape[:-1])
     width = entry.shape[-1] if entry.shape else 1
-    if reach.rows == 1 and not scales.swizzled:
-        return [_flat_fit(count, rows, width, reach.columns)]
-    high = entry.shape[-2] if len(entry.shape) > 1 else 1
-    down, across = ceil(high / reach.rows), ceil(width / reach.columns)
-    wanted = rows // high * down * across if high else 0
     if scales.swizzled:
-        down, across = (-(-n // of) * of for n, of in zip((down, across), _SWIZZLE, strict=True))
-        wanted = rows // high * down * across if high else 0
-    tile = f"{reach.rows} x {reach.columns}"
-    padded = " in whole tiles of 128 x 4" if scales.swizzled else ""
-    holds = count == wanted
-    says = f"{count:,} scales for blocks of {tile}{padded}"
-    if not holds:
-        says += f", where {list(entry.shape)} has {wanted:,}"
+        return [_swizzled_fit(count, rows, ceil(width / reach.columns))]
+    if reach.rows == 1:
+        return [_flat_fit(count, rows, width, reach.columns)]
+    return [_tiled_fit(count, entry.shape, reach)]
+
+
+def _swizzled_fit(count: int, rows: int, across: int) -> Fit:
+    """Scales in tiles of 128 x 4, of which the last ones may be filled up."""
+    high, wide = (-(-n // of) * of for n, of in zip((rows, across), _SWIZZLE, strict=True))
+    holds = count == high * wide
+    what = f"{rows:,} x {across:,} in whole tiles of 128 x 4"
+    if holds:
+        return Fit("scales", f"{count:,} scales = {high:,} x {wide:,}, {what}", holds)
+    return Fit("scales", f"{count:,} scales, but {what} are {high * wide:,}", holds)
+
+
+def _tiled_fit(count: int, shape: tuple[int, ...], reach: Reach) -> Fit:
+    """Blocks along the last two axes, cut short at their ends."""
+    high, width = (1, *shape)[-2:]
+    grid = (*shape[:-2], ceil(high / reach.rows), ceil(width / reach.columns))
+    holds = count == prod(grid)
+    what = f"blocks of {reach.rows} x {reach.columns}"
+    if holds:
+        text = f"{count:,} scales = {' x '.join(map(str, grid))} {what}, all of {list(shape)}"
     else:
-        says += f" = {down:,} x {across:,}, all of {list(entry.shape)}"
-    return [Fit("scales", says, holds)]
+        text = f"{count:,} scales, but {list(shape)} has {prod(grid):,} {what}"
+    return Fit("scales", text, holds)
 
 
 def _flat_fit(count: int, rows: int, width: int, block: int) -> Fit:
@@ -246,7 +257,8 @@ def _flat_fit(count: int, rows: int, width: int, block: int) -> Fit:
     else:
         width, what = rows * width, "all elements"
     holds = count == ceil(width / block)
-    text = _calculation(f"{count:,} scales x {block}", count * block, width, what, holds)
+    scales = f"{count:,} scale{'' if count == 1 else 's'}"
+    text = _calculation(f"{scales} x {block}", count * block, width, what, holds)
     return Fit("scales", text, holds)
 
 
@@ -329,6 +341,8 @@ def _first_bit(
 
     None where neither tells. A code may go on in the next byte.
     """
+    if packing is Packing.BYTES:
+        return place * -(-bits // 8) * 8 % width
     if packing in (Packing.LOW_FIRST, Packing.HIGH_FIRST):
         low = place * bits % width
         if packing is Packing.HIGH_FIRST:
@@ -391,7 +405,8 @@ def _next_to(steps: Followed, found: Quantised) -> tuple[str | None, str | None]
     own = first.value
     if element is None or element.bits > 16 or own is None or first.code is None or not factor:
         return None, None
-    if element_value(first.code, element) != own:  # int8 as whole numbers, where MX has 64ths
+    # int8 may be whole numbers, where MX's are 64ths: at 0 there is no telling
+    if element_value(first.code, element) != own or (element.name == "int8" and not own):
         return None, None
     values = {value for value in element_values(element) if value is not None}
     low = max((value for value in values if value < own), default=None)
@@ -412,7 +427,8 @@ def _beside(index: tuple[int, ...], found: Quantised) -> Beside:
     assert found.follow is not None
     steps = found.follow(index)
     first = steps.parts[0]
-    scale = next((part for part in steps.parts if part.role == "scale"), None)
+    direct = re.search(r"[x/] scale\b(?! of)", steps.formula)  # not one that is looked up in a map
+    scale = next((part for part in steps.parts if direct and part.role == "scale"), None)
     return Beside(
         index=index,
         code=None if first.code is None else _hex(first.code, first.bits),

@@ -22,7 +22,8 @@ _RATIO = 60  # of one that is written p/q
 def element_steps(report: ElementReport) -> RenderableType:
     """The code, its scales, the formula with their values, the result, and what is beside it."""
     title = Text.assemble(
-        (f"{escape(report.tensor)}{numbers_text(report.index)}", "bold"), f"  {report.dtype}"
+        (f"{escape(report.tensor)}{numbers_text(report.index)}", "bold"),
+        f"  {escape(report.dtype)}",
     )
     told = f"{escape(report.layout)}, recognised by {escape(report.recognised_by)} ({{}})"
     rows: list[tuple[str, Text | str]] = []
@@ -56,7 +57,7 @@ def _value_of(part: PartInfo) -> Text:
 
 def _place(part: PartInfo) -> str:
     """Where a code lies: the tensor, the index there, and the bits of the byte or word."""
-    place = f"{escape(part.tensor)}{numbers_text(part.index)}"
+    place = f"{escape(part.tensor)}{numbers_text(part.index) if part.index else ''}"
     if part.stored is None:
         return f"at {place}"
     what = "byte" if len(part.stored) == 4 else "word"

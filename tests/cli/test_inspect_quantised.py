@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 import fpx
 from fpx.report.followed import ElementReport
 from tests.helpers import call, document, results
+from tests.tensors.quantised.test_layouts import LAYOUTS as WRITTEN
 from tests.writers import gguf, nvfp4
 
 WEIGHT = "layer.1.up.weight"
@@ -219,6 +221,45 @@ def test_what_is_followed_is_what_is_read(layout: str, tmp_path: Path) -> None:
         word = int.from_bytes(codes[at * size : (at + 2) * size], "little")
         assert word & (1 << 8 * size) - 1 == int(first.stored, 16)
         assert word >> first.first_bit & (1 << first.bits) - 1 == int(first.code, 16)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_layout_adds_up(name: str, tmp_path: Path) -> None:
+    made, layout = WRITTEN[name]
+    path = made.write(tmp_path)
+    (info,) = results("inspect", path, "--tensor", made.name)
+    stored = info["quantised"]
+    assert (stored["layout"], tuple(info["shape"])) == (layout, made.shape)
+    assert [fit["says"] for fit in stored["fits"] if not fit["holds"]] == []
+    assert stored["fits"]
+    named = [stored["stored"], *(scale["tensor"] for scale in stored["scales"]), *stored["beside"]]
+    assert sorted(named) == sorted(made.tensors)
+    counted = (key for key in made.tensors if key not in stored["beside"])
+    assert info["bytes"] == sum(len(made.tensors[key].data) for key in counted)
+    for place in (0, 1, len(made.values) // 2, len(made.values) - 1):
+        index = tuple(int(at) for at in np.unravel_index(place, made.shape))
+        found = fpx.inspect(path, tensor=made.name, index=index)
+        assert isinstance(found, ElementReport)
+        assert found.exact == made.values[place]
+        element = found.terms[0]
+        assert element.stored is None or element.first_bit is not None
+
+
+def test_scales_that_have_scales(tmp_path: Path) -> None:
+    made, _ = WRITTEN["nf4-nested"]
+    (info,) = results("inspect", made.write(tmp_path), "--tensor", made.name)
+    roles = [(scale["role"], scale["format"]) for scale in info["quantised"]["scales"]]
+    assert roles == [("scale", "uint8"), ("scale of scales", "float32")]
+    (entry,) = results("inspect", tmp_path, "--tensor", made.name, "--index", "0,0")
+    assert {item["scale"] for item in entry["around"]} == {None}  # what is looked up is none
+    _, out, _ = call("inspect", tmp_path, "--tensor", made.name, "--index", "0,0")
+    assert f"map[{entry['terms'][1]['value']}]" in out
+
+
+def test_a_global_scale_over_a_divisor_is_not_suspicious(tmp_path: Path) -> None:
+    made, _ = WRITTEN["mlx-nvfp4-global"]
+    (info,) = results("inspect", made.write(tmp_path), "--tensor", made.name)
+    assert info["quantised"]["doubts"] == []
 
 
 def test_neighbours_are_what_codes_beside_would_be(tmp_path: Path) -> None:

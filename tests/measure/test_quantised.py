@@ -133,7 +133,14 @@ def test_scales_between_codes_are_not_counted_beside_them() -> None:
          "2 scales x 32 = 64, the width of 40 and what fills it up"),
         ((200, 300), ("F8_E4M3", (200, 300)), "e4m3fn:block=128x128", (2, 3), BYTES,
          "300 F8_E4M3 x 1 code = 300, the width",
-         "6 scales for blocks of 128 x 128 = 2 x 3, all of [200, 300]"),
+         "6 scales = 2 x 3 blocks of 128 x 128, all of [200, 300]"),
+        ((3, 130, 140), ("F8_E4M3", (3, 130, 140)), "e4m3fn:block=128x128", (3, 2, 2), BYTES,
+         "140 F8_E4M3 x 1 code = 140, the width",
+         "12 scales = 3 x 2 x 2 blocks of 128 x 128, all of [3, 130, 140]"),
+        ((2, 64), ("U32", (2, 16)), "mxfp8_e4m3", (2, 2), BYTES,
+         "16 U32 x 4 codes = 64, the width", "2 scales x 32 = 64, the width"),
+        ((2, 64), ("U8", (2, 64)), "mxfp6_e2m3", (2, 2), BYTES,
+         "64 U8 x 1 code = 64, the width", "2 scales x 32 = 64, the width"),
         ((5, 3), ("F8_E4M3", (5, 3)), "e4m3fn:channel", (5, 1), BYTES,
          "3 F8_E4M3 x 1 code = 3, the width", "5 scales, one for each channel = 5, the channels"),
         # and what does not fit
@@ -143,7 +150,7 @@ def test_scales_between_codes_are_not_counted_beside_them() -> None:
          "32 U8 x 2 codes = 64, the width", "!12 scales x 16 = 192, but all elements are 256"),
         ((200, 300), ("F8_E4M3", (200, 300)), "e4m3fn:block=128x128", (2, 2), BYTES,
          "300 F8_E4M3 x 1 code = 300, the width",
-         "!4 scales for blocks of 128 x 128, where [200, 300] has 6"),
+         "!4 scales, but [200, 300] has 6 blocks of 128 x 128"),
         ((5, 3), ("F8_E4M3", (5, 3)), "e4m3fn:channel", (3,), BYTES,
          "3 F8_E4M3 x 1 code = 3, the width",
          "!3 scales, one for each channel = 3, but the channels are 5"),
@@ -166,14 +173,27 @@ def test_whether_codes_scales_and_shape_fit(
     assert list(found.suspicions) == [line[1:] for line in said if line.startswith("!")]
 
 
-@pytest.mark.parametrize(("scales", "holds"), [((128, 8), True), ((4, 5), False), ((4, 8), False)])
-def test_swizzled_scales_fill_whole_tiles(scales: tuple[int, ...], holds: bool) -> None:
+@pytest.mark.parametrize(
+    ("scales", "says"),
+    [((128, 8), "1,024 scales = 128 x 8, 4 x 5 in whole tiles of 128 x 4"),
+     ((4, 5), "20 scales, but 4 x 5 in whole tiles of 128 x 4 are 1,024"),
+     ((4, 8), "32 scales, but 4 x 5 in whole tiles of 128 x 4 are 1,024")],
+)  # fmt: skip
+def test_swizzled_scales_fill_whole_tiles(scales: tuple[int, ...], says: str) -> None:
     weight = described_as((4, 80), ("U8", (4, 40)), "nvfp4", scales, swizzled=True)
     found = described(entry_of(weight, (4, 80)))
     assert found is not None
     assert found.scales[0].swizzled
-    assert [fit.holds for fit in found.fits] == [True, holds]
-    assert "in whole tiles of 128 x 4" in found.fits[1].says
+    assert [fit.holds for fit in found.fits] == [True, scales == (128, 8)]
+    assert found.fits[1].says == says
+
+
+def test_swizzled_tiles_go_through_all_rows() -> None:
+    weight = described_as((2, 70, 80), ("U8", (2, 70, 40)), "nvfp4", (256, 8), swizzled=True)
+    found = described(entry_of(weight, (2, 70, 80)))
+    assert found is not None
+    assert found.fits[1].says == "2,048 scales = 256 x 8, 140 x 5 in whole tiles of 128 x 4"
+    assert found.fits[1].holds
 
 
 def test_one_scale_for_all_has_nothing_to_fit() -> None:
@@ -363,6 +383,26 @@ def test_a_code_may_mean_something_else_than_in_its_format() -> None:
     weight = described_as((2,), ("U8", (1,)), "mxfp4", (1,), follow=follow)
     found = followed(Source("f", ()), entry_of(weight, (2,)), (0,))
     assert found.terms[1].value == str(2**128) == found.value
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "beside"),
+    [(5, Fraction(5), (None, None)), (0, Fraction(0), (None, None)),
+     (5, Fraction(5, 64), ("0.125", "0.1875"))],
+)  # fmt: skip
+def test_int8_is_whole_numbers_or_64ths(
+    code: int, value: Fraction, beside: tuple[str | None, str | None]
+) -> None:
+    def follow(index: tuple[int, ...]) -> Followed:
+        scale = Part("scale", "s", (0,), "float32", 0x40000000, 32, Fraction(2))
+        return Followed(
+            (Part("element", "w", index, "int8", code, 8, value), scale), "element x scale",
+            value * 2,
+        )  # fmt: skip
+
+    weight = described_as((2,), ("I8", (2,)), "int8:channel", (2,), BYTES, follow=follow)
+    found = followed(Source("f", ()), entry_of(weight, (2,)), (0,))
+    assert (found.lower, found.upper) == beside
 
 
 def test_scales_that_are_read_are_told() -> None:

@@ -176,6 +176,7 @@ def test_an_element_step_by_step() -> None:
      ({"stored": "0x76543210", "first_bit": 0}, "nibble 0 of word 0x7654321[0]"),
      ({"bits": 6, "first_bit": 2}, "bits 2 to 7 of byte 0xa7"),
      ({"bits": 6, "first_bit": 6}, "from bit 6 of byte 0xa7 at w.codes[3, 2] on into the next"),
+     ({"stored": None, "index": ()}, "at w.codes value"),
      ({"stored": None, "first_bit": None, "code": None}, "float4_e2m1fn = -1 at w.codes[3, 2]")],
 )  # fmt: skip
 def test_where_a_code_lies(more: dict[str, object], words: str) -> None:
@@ -204,3 +205,9 @@ def test_what_is_beside_it_is_a_table() -> None:
     assert shown[-4] == "beside it code element scale value"
     assert shown[-2:] == ["[3, 4] 0x2 1 3 3", "[3, 5] 0xa -1 - -0.33333333333333333…"]
     assert "beside it" not in " ".join(lines(followed()))
+    console = Console(width=100, highlight=False, force_terminal=True, color_system="standard")
+    with console.capture() as capture:
+        console.print(renderable(followed(around=beside)))
+    first, own = capture.get().splitlines()[-2:]
+    assert "\x1b" not in first
+    assert "\x1b" in own

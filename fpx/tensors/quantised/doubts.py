@@ -30,7 +30,7 @@ def doubts(recipe: Recipe) -> tuple[str, ...]:
         else:
             found += _of_numbers(each, recipe)
         if each.role == "global scale" and block is not None and block.format == E4M3:
-            found += _of_direction(each)
+            found += _of_direction(each, recipe.divisor)
     return tuple(found)
 
 
@@ -104,12 +104,12 @@ def _global_is(scales: Scales, what: str) -> str:
     return f"the {scales.role} {scales.entry.name} is {what}"
 
 
-def _of_direction(scales: Scales) -> Iterator[str]:
-    """Whether a global scale looks as if it were meant the other way."""
+def _of_direction(scales: Scales, divisor: int) -> Iterator[str]:
+    """Whether a global scale, over a divisor, looks as if it were meant the other way."""
     if scales.entry.count != 1:
         return
     (value,) = elements(scales.entry, 0, 1, 1 << 10).to(torch.float64).tolist()
-    if not scales.divides and value > 1:
+    if not scales.divides and value > divisor:
         yield (
             f"the global scale {scales.entry.name} multiplies and is {value:g}: beside E4M3 scales "
             "that is what a divisor looks like"

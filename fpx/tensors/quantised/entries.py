@@ -56,9 +56,11 @@ def entry_of(
         return scale_codes(recipe)
 
     coded = any(each.role == "scale" and each.is_coded for each in recipe.scales)
+    scales = tuple(each for every in recipe.scales for each in _scales(every))
+    beside = tuple(name for name in beside if all(name != each.tensor for each in scales))
     quantised = Quantised(
         layout, recipe.format, recipe.element.name, recipe.stored.name, recipe.stored.called,
-        recipe.stored.shape, recipe.packing, recipe.reach, tuple(map(_scales, recipe.scales)),
+        recipe.stored.shape, recipe.packing, recipe.reach, scales,
         evidence, recognised_by, beside, doubts, follow,
         scale_codes if coded else None,
     )  # fmt: skip
@@ -67,6 +69,15 @@ def entry_of(
     )
 
 
-def _scales(scales: Scales) -> ScaleTensor:
-    entry = scales.entry
-    return ScaleTensor(entry.name, scales.format.name, entry.shape, scales.divides, scales.swizzled)
+def _scales(scales: Scales) -> tuple[ScaleTensor, ...]:
+    """The tensors of scales: one, or of scales that are codes themselves those and their scales."""
+    entry, nested = scales.entry, scales.nested
+    if nested is not None:
+        absmax = nested.absmax
+        return (
+            ScaleTensor(entry.name, entry.type.name, entry.shape),
+            ScaleTensor(absmax.name, absmax.type.name, absmax.shape),
+        )
+    return (
+        ScaleTensor(entry.name, scales.format.name, entry.shape, scales.divides, scales.swizzled),
+    )

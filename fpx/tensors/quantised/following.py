@@ -80,7 +80,7 @@ def _element(recipe: Recipe, place: int) -> Part:
     code = raw >> bit & (1 << bits) - 1
     value = element_value(code, recipe.element)
     size = recipe.codes.dtype.itemsize
-    packed = recipe.packing is not Packing.BYTES and bits < 8
+    packed = 8 * size > bits
     whole: int | None = None
     if packed:
         first = byte // size
@@ -113,7 +113,8 @@ def _scale(
     mapped = _number("value of the scale", nested.map, quantised)
     beside = _number("scale of scales", nested.absmax, stored // nested.block)
     where = _index(scales.entry.shape, stored)
-    part = Part("scale", scales.entry.name, where, "nested", quantised, 8, mapped.value)
+    code = Fraction(quantised)
+    part = Part("scale", scales.entry.name, where, "uint8", quantised, 8, code)
     offset = Part("offset", scales.entry.name, (), "float64", None, 64, nested.offset)
     made = [part, mapped, beside, offset]
     if mapped.value is None or beside.value is None:
