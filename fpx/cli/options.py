@@ -126,7 +126,7 @@ Meaning = Annotated[
 ]
 
 
-_MANY = 20  # names
+_MANY, _TOO_MANY = 20, 40  # names
 
 
 def one_of(names: Iterable[str]) -> Any:
@@ -136,8 +136,9 @@ def one_of(names: Iterable[str]) -> Any:
     def parse(text: str) -> str:
         if text in valid:
             return text
-        meant = did_you_mean(text, valid)  # a long list would hide it
-        every = "those that --help lists" if meant and len(valid) > _MANY else listed(valid, 99)
+        meant = did_you_mean(text, valid)  # a long list would hide it, and be cut itself
+        many = len(valid) > (_MANY if meant else _TOO_MANY)
+        every = "those that --help lists" if many else listed(valid, _TOO_MANY)
         raise typer.BadParameter(f"{quoted(text)} is not one of {every}{meant}")
 
     def complete(incomplete: str) -> list[str]:

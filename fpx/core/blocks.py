@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from fpx.core.elements import CODEBOOKS, Element, Ties
+from fpx.core.elements import CODEBOOKS, Element, Ties, largest
 from fpx.core.formats import FORMATS
-from fpx.core.names import find_format, find_formats
+from fpx.core.names import ALL, find_format, find_formats
 from fpx.core.scaling import (
     POWERS_OF_TWO,
     Encoding,
@@ -352,6 +354,19 @@ def _shown(value: Any) -> str:
     return str(getattr(value, "value", value))
 
 
+def largest_of(target: Target) -> Fraction:
+    """The largest value of a target."""
+    if isinstance(target, FormatSpec):
+        return target.max_finite.fraction
+    scales = [target.scale] + ([target.global_scale] if target.global_scale else [])
+    return prod((scale.max_finite.fraction for scale in scales), start=largest(target.element))
+
+
+def bits_of(target: Target) -> float:
+    """Bits of an element, with its share of a block's scale."""
+    return target.bits if isinstance(target, FormatSpec) else target.bits_per_element
+
+
 # -- several ---------------------------------------------------------------------------------------
 
 
@@ -436,3 +451,34 @@ def with_scaling(
     if (rules is None or rules or library) and not any(isinstance(t, ScaledFormat) for t in made):
         raise InputError("none of the targets has a scale: say what shares one (`scale`)")
     return list(dict.fromkeys(made))
+
+
+def asked_targets(
+    names: str | Target | Iterable[str | Target],
+    listed_ones: Iterable[FormatSpec],
+    *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: Iterable[str] = (),
+    like: str | None = None,
+) -> list[Target]:
+    """Targets by what a user writes; see `with_scaling`.
+
+    Args:
+        names, listed_ones: as in `find_targets`.
+        scale: what shares a scale: `tensor`, `channel`, `channel:AXIS`, `block:N` or `block:NxM`.
+        scale_format: the format of those scales.
+        scale_rule: names of rules; `all` is every one worth comparing.
+        like: the name of a library.
+
+    Raises:
+        InputError: as those.
+    """
+    asked = [each.strip().lower() for each in scale_rule]
+    return with_scaling(
+        find_targets(names, listed_ones),
+        None if scale is None else Reach.parse(scale),
+        None if scale_format is None else find_format(scale_format),
+        None if ALL in asked else list(map(find_rule, asked)),
+        like,
+    )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from functools import cached_property
 
-from fpx.core.elements import Element, Ties
+from fpx.core.elements import Element, Ties, largest
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import listed, quoted
@@ -215,12 +216,15 @@ class ScaledFormat:
         shared = self.reach.rows * self.reach.columns if self.reach.scope is Scope.BLOCK else None
         return self.bits + (self.scale.bits / shared if shared else 0)
 
-    @property
-    def is_blocks_of_a_row(self) -> bool:
-        """Whether scales are those of whole groups along the last axis, with no global one."""
-        return (
-            self.reach.scope is Scope.BLOCK and self.reach.rows == 1 and self.global_scale is None
-        )
+    @cached_property
+    def clips_beyond(self) -> Fraction:
+        """How many steps (scale x global scale) from 0 a number may be without being clipped.
+
+        The largest element; with scales of float32's precision, a little more than those are
+        rounded by, or every second largest number of a block would count as clipped.
+        """
+        slack = 1 + Fraction(1, 1 << 23) if self.scale.precision >= 24 else 1
+        return largest(self.element) * slack
 
     @property
     def says(self) -> str:
@@ -228,6 +232,13 @@ class ScaledFormat:
         scale = self.reach.says.replace("a scale", f"a {self.scale.name} scale", 1)
         beside = f" and a {self.global_scale.name} one per tensor" if self.global_scale else ""
         return f"{self.element.name} with {scale}{beside}"
+
+    @property
+    def label(self) -> str:
+        """It before its answers: the name, or in words where that says all that it is."""
+        base, _, options = self.name.partition(":")
+        bare = base == self.element.name and options == self.reach.option
+        return self.says if bare else self.name
 
     def choices(self) -> dict[str, str]:
         """What encoding chooses, each in words: what a report says beside its numbers."""
@@ -239,7 +250,6 @@ class ScaledFormat:
             "ties": {
                 Ties.EVEN: "to even", Ties.AWAY: "away from zero", Ties.ZERO: "toward zero",
             }[encoding.ties],
-            "beyond the largest": "the largest",
             "scale of zeros": "the smallest" if code is None else f"{code:#0{digits + 2}x}",
             "smallest scale": f"{encoding.least_scale:#0{digits + 2}x}",
             "NaN and infinity": {
@@ -273,6 +283,14 @@ class ScaledFormat:
             )
         if self.scale.bits > 32 or self.scale.precision > 24:
             raise InputError(f"{self.scale.name} is no format of scales: use one of up to 32 bits")
+        if self.global_scale is not None and self.scale.precision > 12:
+            raise InputError(
+                f"a global scale beside {self.scale.name} ones says nothing more: write global=none"
+            )
+        if rule is ScaleRule.FOUR_OVER_SIX and not (
+            self.reach.scope is Scope.BLOCK and self.reach.rows == 1
+        ):
+            raise InputError("the rule 4over6 is for blocks along the last axis: write block=16")
         if rule is ScaleRule.FOUR_OVER_SIX and element.name != "float4_e2m1fn":
             raise InputError(f"the rule 4over6 is for float4_e2m1fn, not for {element.name}")
 
