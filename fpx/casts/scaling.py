@@ -188,7 +188,7 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
     if not finite:
         element = _with_specials(element, ratio, step, target)
     if tiny is not None:
-        element = torch.where(dead & ~element.isnan(), 0.0, element)
+        element = torch.where(dead & element.isfinite(), 0.0, element)
     return Elements(ratio, element, element * step, step.expand_as(x))
 
 

@@ -52,6 +52,7 @@ class ScaledCasting:
     Attributes:
         backend: who casts: fpx itself.
         stats: what the blocks so far showed.
+        on_cpu: the same on the CPU, with which it is compared; None of the CPU's own.
     """
 
     backend: Backend = EXACT
@@ -62,6 +63,8 @@ class ScaledCasting:
         self.origin = origin
         self.target = target
         self.stats = CastStats()
+        cpu = torch.device("cpu")
+        self.on_cpu = None if device == cpu else ScaledCasting(origin, target, shape, cpu)
         self._grouping = Grouping(target.reach, shape)
         self._global_amax = 0.0
         self._global = 1.0
@@ -84,6 +87,8 @@ class ScaledCasting:
 
     def survey(self, source: SourceBlock, start: int) -> None:
         """Looks at a row-major block that begins at that position of the tensor."""
+        if self.on_cpu is not None:
+            self.on_cpu.survey(SourceBlock(source.x.cpu()), start)
         if self.target.global_scale is not None:
             self._global_amax = max(self._global_amax, source.wide.largest)
         if self.width is not None:
@@ -96,6 +101,8 @@ class ScaledCasting:
 
     def prepare(self) -> None:
         """Works out the scales, of a tensor of which every block was surveyed."""
+        if self.on_cpu is not None:
+            self.on_cpu.prepare()
         self._global = global_scale_of(self._global_amax, self.target)
         if self.width is None and self._grouping.count:
             poisoned = self._poisoned if bool(self._poisoned.any()) else None
@@ -246,22 +253,22 @@ def scale_entry(
     for number, (multiple, together) in enumerate(_batches(casts)):
         start = 0
         for block in entry.blocks(device.block, row_major=True, multiple_of=multiple):
-            _take_block(entry, block, start, together, device)
+            source = SourceBlock(block.to(device.torch))
+            on_cpu = SourceBlock(block)
+            where = _where(entry, start)
+            for cast in together:
+                result = cast.take(source, start, where)
+                if cast.on_cpu is not None:
+                    expected = cast.on_cpu.take(on_cpu, start, where)
+                    cast.take_mismatches(block, result, expected, where)
             start += len(block)
             if not number:
                 progress.advance(len(block))
 
 
-def _take_block(
-    entry: TensorEntry, block: Tensor, start: int, casts: Sequence[ScaledCasting], device: Device
-) -> None:
-    source = SourceBlock(block.to(device.torch))
-
-    def where(at: int) -> tuple[str, tuple[int, ...]]:
-        return entry.name, entry.index(start + at, row_major=True)
-
-    for cast in casts:
-        cast.take(source, start, where)
+def _where(entry: TensorEntry, start: int) -> Where:
+    """Where the elements of a row-major block are that begins there."""
+    return lambda at: (entry.name, entry.index(start + at, row_major=True))
 
 
 def _batches(casts: Sequence[ScaledCasting]) -> list[tuple[int, list[ScaledCasting]]]:
