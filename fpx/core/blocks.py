@@ -217,10 +217,13 @@ def _bare(base: str) -> ScaledFormat:
     return scaled(element, Reach(Scope.TENSOR))
 
 
+_OCP = {"fp8": "e4m3fn"} | {name: f"{name}fn" for name in ("e4m3", "e3m2", "e2m3", "e2m1")}
+
+
 def _element(name: str) -> FormatSpec:
     key = name.strip().lower()
     # beside a scale there is no doubt: these are the OCP's elements
-    return find_format({"e2m1": "e2m1fn", "e4m3": "e4m3fn", "fp8": "e4m3fn"}.get(key, name))
+    return find_format(_OCP.get(key, name))
 
 
 def _split(options: str, name: str) -> dict[str, str]:

@@ -222,7 +222,7 @@ def _scalings(
     if entry.only_for is not None:
         return []
     origin = origin_of(entry.dtype)
-    return [ScaledCasting(origin, target, entry.shape, device.torch) for target in targets]
+    return [ScaledCasting(origin, target, entry.shape, device) for target in targets]
 
 
 def _passes(entry: TensorEntry, plain: Sequence[FormatSpec], scaled: Sequence[ScaledFormat]) -> int:

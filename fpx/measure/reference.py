@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 
+from fpx.casts.device import find_device
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat
 from fpx.measure.block import SourceBlock
@@ -37,8 +38,7 @@ def reference_of(target: ScaledFormat) -> Reference:
     """What 65,536 numbers of N(0, 1) in rows of 1,024 become, always the same ones."""
     generator = torch.Generator().manual_seed(_SEED)
     x = torch.randn(_SHAPE[0] * _SHAPE[1], generator=generator, dtype=torch.float64)
-    cpu = torch.device("cpu")
-    casting = ScaledCasting(FORMATS["float64"], target, _SHAPE, cpu)
+    casting = ScaledCasting(FORMATS["float64"], target, _SHAPE, find_device("cpu"))
     source = SourceBlock(x)
     casting.survey(source, 0)
     casting.prepare()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fpx.casts.backends import EXACT, Backend
-from fpx.casts.device import Device
+from fpx.casts.device import Device, find_device
 from fpx.casts.grouping import Grouping
 from fpx.casts.scaling import (
     Elements,
@@ -58,13 +58,14 @@ class ScaledCasting:
     backend: Backend = EXACT
 
     def __init__(
-        self, origin: Origin, target: ScaledFormat, shape: tuple[int, ...], device: torch.device
+        self, origin: Origin, target: ScaledFormat, shape: tuple[int, ...], device: Device
     ) -> None:
         self.origin = origin
         self.target = target
         self.stats = CastStats()
-        cpu = torch.device("cpu")
-        self.on_cpu = None if device == cpu else ScaledCasting(origin, target, shape, cpu)
+        self.on_cpu: ScaledCasting | None = None
+        if not device.is_cpu:
+            self.on_cpu = ScaledCasting(origin, target, shape, find_device("cpu"))
         self._grouping = Grouping(target.reach, shape)
         self._global_amax = 0.0
         self._global = 1.0
@@ -72,8 +73,8 @@ class ScaledCasting:
         self._steps = torch.empty(0)
         if self.width is None:
             count = self._grouping.count
-            self._amax = torch.zeros(count, dtype=torch.float64, device=device)
-            self._poisoned = torch.zeros(count, dtype=torch.bool, device=device)
+            self._amax = torch.zeros(count, dtype=torch.float64, device=device.torch)
+            self._poisoned = torch.zeros(count, dtype=torch.bool, device=device.torch)
 
     @property
     def width(self) -> int | None:

@@ -247,10 +247,9 @@ def _how(row: CastRow) -> str:
         )
     if row.decided_by == "clipping_loss_db":
         clipped, sqnr = row.number("clipped_count"), row.number("sqnr_db")
-        return (
-            f"{clipped:,} of {count} are clipped, which costs "
-            f"{decibels(row.number('clipping_loss_db'))} of {decibels(sqnr)}"
-        )
+        costs = row.number("clipping_loss_db")
+        what = f"costs it {decibels(costs)}" if math.isfinite(costs) else "is all of its error"
+        return f"{clipped:,} of {count} are clipped, which {what}; its SQNR is {decibels(sqnr)}"
     if row.verdict is Verdict.LOSES_SMALL_VALUES:
         lost, rate = row.number("underflow_count"), row.number("underflow_rate")
         zeros = f"{lost:,} of {count} ({percent(rate)} of the non-zero) underflow"

@@ -23,7 +23,7 @@ from fpx.casts.scaling import (
 )
 from fpx.core import quantise as exact
 from fpx.core.blocks import find_target, rules_for, with_rule
-from fpx.core.elements import Ties
+from fpx.core.elements import CODEBOOKS, Ties, element_value, largest, round_element
 from fpx.core.quantise import Datum
 from fpx.core.scaling import Reach, ScaledFormat, ScaleRule
 
@@ -53,7 +53,7 @@ def datum(x: float) -> Datum:
 def blocks(target: ScaledFormat, seed: int) -> list[list[float]]:
     """Blocks of eight: random, near thresholds, zeros, far out, with infinities and NaNs."""
     rng = random.Random(seed)
-    top = float(exact.largest(target.element))
+    top = float(largest(target.element))
     edges = [top, top * (1 + 2**-52), top * 1.25, 7, 5, 3.5, 1.75, 0.25, 127.5 / 64, 464, 61440]
     found = [[0.0, -0.0] * 4, [top] * 8]
     for power in (0, 0, 0, 0, -8, -130, 120, 300, -500):
@@ -127,10 +127,8 @@ def test_no_quotient_is_rounded_onto_a_tie(bits: int) -> None:
         steps = torch.full((len(xs),), step, dtype=torch.float64)
         found = quantise(torch.tensor(xs, dtype=torch.float64), steps, target, bits == 24)
         for x, element in zip(xs, found.element.tolist(), strict=True):
-            code = exact.round_element(
-                Fraction(x) / Fraction(step), target.element, Ties.EVEN, True
-            )
-            assert Fraction(element) == exact.element_value(code, target.element), (x, step)
+            code = round_element(Fraction(x) / Fraction(step), target.element, Ties.EVEN, True)
+            assert Fraction(element) == element_value(code, target.element), (x, step)
 
 
 def test_the_table_of_normal_numbers() -> None:
@@ -192,7 +190,7 @@ def test_spacings_of_elements() -> None:
     at = torch.tensor([0.1, 0.9, 1.0, 1.9, 2.0, 4.0, 6.0], dtype=torch.float64)
     assert quantum_of(at, scaled("mxfp4")).tolist() == [0.5, 0.5, 0.5, 0.5, 1, 2, 2]
     assert quantum_of(at[:2], scaled("mxint8")).tolist() == [1 / 64] * 2
-    table = fpx.core.elements.CODEBOOKS["nf4"].ordered
+    table = CODEBOOKS["nf4"].ordered
     found = quantum_of(torch.tensor([0.01, -0.99], dtype=torch.float64), scaled("nf4")).tolist()
     assert found == [float(table[8][0] - table[7][0]), float(table[1][0] - table[0][0])]
 
@@ -202,7 +200,7 @@ def test_spacings_of_elements() -> None:
 
 def group_by_index(reach: Reach, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """What tells the group of each element, in row-major order, by its index."""
-    found = []
+    found: list[tuple[int, ...]] = []
     for index in np.ndindex(*shape):
         if reach.scope.value == "tensor" or (reach.scope.value == "channel" and len(shape) < 2):
             found.append(())
