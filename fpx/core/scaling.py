@@ -248,6 +248,9 @@ class ScaledFormat:
             }[encoding.nonfinite],
             "-0": "kept" if encoding.negative_zero else "becomes 0",
         }  # fmt: skip
+        if encoding.rule is ScaleRule.EVEN and encoding.even_bits is not None:
+            plural = "" if encoding.even_bits == 1 else "s"
+            found["scale rule"] += f" (of {encoding.even_bits} fraction bit{plural})"
         if encoding.zero_scale is not None:
             found["scale that underflows"] = f"{encoding.zero_scale:#0{digits + 2}x}"
         if self.global_scale is not None:

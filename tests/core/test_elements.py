@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ def test_each_value_midpoint_and_their_neighbours_round_to_the_nearest(
 ) -> None:
     element = ELEMENTS[name]
     line = sorted({value for value in oracle.table(name) if value is not None})
-    middles = [(low + high) / 2 for low, high in zip(line, line[1:], strict=False)]
+    middles = [(low + high) / 2 for low, high in pairwise(line)]
     edge = line[-1]
     little = Fraction(1, 3 * 2**60)
     for x in [*line, *middles, edge * 3, edge * Fraction(257, 256), -edge * 2]:
