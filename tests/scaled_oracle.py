@@ -96,7 +96,7 @@ def _rounded(x: Fraction, bits: int) -> Fraction:
     while x < unit:
         unit /= 2
     step = unit / 2**bits
-    return round(x / step) * step  # Python rounds fractions half to even
+    return Fraction(round(x / step)) * step  # Python rounds fractions half to even
 
 
 def nearest_scale(wanted: Fraction, scales: Sequence[Fraction]) -> int:

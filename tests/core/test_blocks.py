@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -294,12 +295,13 @@ def test_different_choices_have_different_names(one: ScaledFormat, other: Scaled
 
 @given(targets(), st.sampled_from(ScaleRule), st.sampled_from(sorted(LIKE)))
 def test_what_is_changed_is_named_anew(target: ScaledFormat, rule: ScaleRule, library: str) -> None:
-    for change in (
+    changes: list[Callable[[], ScaledFormat]] = [
         lambda: with_rule(target, rule),
         lambda: with_library(target, library),
         lambda: with_rule(with_library(target, library), rule),
         lambda: with_library(with_rule(target, rule), library),
-    ):
+    ]
+    for change in changes:
         try:
             made = change()
         except InputError:

@@ -67,7 +67,7 @@ def value_of(text: str) -> Fraction | None:
     return Fraction(number) * Fraction(2) ** int(power or 0)
 
 
-def named(vectors: str) -> Any:
+def named(vectors: str) -> pytest.MarkDecorator:
     found = VECTORS[vectors]
     return pytest.mark.parametrize("vector", found, ids=[each["id"] for each in found])
 
@@ -107,9 +107,9 @@ def test_vectors_of_one_block(vector: dict[str, Any]) -> None:
 def test_vectors_of_tensors_with_a_global_scale(vector: dict[str, Any]) -> None:
     target = scaled(vector["target"])
     blocks = [block_of(texts, 16) for texts in vector["blocks"]]
-    amax = max(abs(each.value or 0) for block in blocks for each in block)
+    amax = max(abs(each.value or Fraction(0)) for block in blocks for each in block)
     assert amax == Fraction(float.fromhex(vector["amax"]))
-    _, shared = global_scale(Fraction(amax), target)
+    _, shared = global_scale(amax, target)
     assert shared == Fraction(vector["global"])
     found = [quantise(block, target, shared) for block in blocks]
     assert [block.scale_code for block in found] == vector["scales"]
@@ -427,9 +427,11 @@ def test_four_over_six_takes_the_scale_with_the_smaller_error(data: list[int], o
 def test_four_over_six_takes_six_of_equals() -> None:
     target = scaled("e2m1:block=4,scale=float32,rule=4over6")
     six = quantise([Datum.of(6), Datum.of(0)], target)  # 6 x 1 and 4 x 1.5 are both exact
-    assert (six.scale, six.codes) == (1, (7, 0))
+    assert six.scale == 1
+    assert six.codes == (7, 0)
     four = quantise([Datum.of(4), Datum.of(3)], target)
-    assert (four.scale, four.codes) == (1, (6, 5))
+    assert four.scale == 1
+    assert four.codes == (6, 5)
 
 
 def test_four_over_six_leaves_room_for_three_halves_of_the_largest_scale() -> None:
@@ -437,7 +439,8 @@ def test_four_over_six_leaves_room_for_three_halves_of_the_largest_scale() -> No
     _, shared = global_scale(Fraction(1536), target)
     assert shared == 1
     block = quantise([Datum.of(1536), Datum.of(1152)], target, shared)  # 4 and 3 of 384
-    assert (block.scale, block.codes, block.clipped) == (384, (6, 5), (False, False))
+    assert block.scale == 384
+    assert (block.codes, block.clipped) == ((6, 5), (False, False))
 
 
 # -- policies --------------------------------------------------------------------------------------
@@ -487,7 +490,7 @@ def test_a_scale_of_zero_gives_zeros_back() -> None:
     data = [Datum.of(tiny), Datum.of(-tiny / 9), ZERO, MINUS_ZERO]
     block = quantise(data, BLOCK_FORMATS["nvfp4"])
     assert (block.scale_code, block.codes) == (0, (7, 15, 0, 8))
-    assert block.values == (0, 0, 0, 0)
+    assert set(block.values) == {Fraction(0)}
     assert block.clipped == (False,) * 4
     assert block.flushed == (True, True, False, False)
 
@@ -530,7 +533,8 @@ def test_or_becomes_what_the_element_has_for_it(
 
 def test_a_block_of_nothing_finite_has_the_scale_of_zeros() -> None:
     block = quantise([NAN, INFINITY], scaled("nvfp4:nan=element,zeros=0x38"))
-    assert (block.scale_code, block.codes, block.values) == (0x38, (0, 7), (0, 6))
+    assert (block.scale_code, block.codes) == (0x38, (0, 7))
+    assert block.values == (Fraction(0), Fraction(6))
 
 
 def test_the_sign_of_zeros() -> None:
