@@ -95,8 +95,8 @@ def _rounded(x: Fraction, bits: int) -> Fraction:
         unit *= 2
     while x < unit:
         unit /= 2
-    step = unit / 2**bits
-    return Fraction(round(x / step)) * step  # Python rounds fractions half to even
+    step = unit / (1 << bits)
+    return round(x / step) * step  # Python rounds fractions half to even
 
 
 def nearest_scale(wanted: Fraction, scales: Sequence[Fraction]) -> int:
