@@ -6,6 +6,7 @@ another scale rule; `e2m1:block=32,scale=e8m0,rule=rceil` is made by hand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -52,7 +53,9 @@ def _bitsandbytes(name: str) -> ScaledFormat:
     return ScaledFormat(
         name, codebook, _FLOAT32, Reach(Scope.BLOCK, columns=64),
         Encoding(
-            ScaleRule.AMAX, zero_block=_ONE, nonfinite=NonFinite.ELEMENT, negative_zero=False
+            # just between two it takes the smaller number, here the smaller magnitude
+            ScaleRule.AMAX, Ties.ZERO, zero_block=0, nonfinite=NonFinite.ELEMENT,
+            negative_zero=False,
         ),
         citation=codebook.citation,
     )  # fmt: skip
@@ -83,41 +86,44 @@ _BY_NAME = {
 }  # mxfp8 alone is E4M3's: the one that every library defaults to
 
 
+def _each(names: str, **choices: Any) -> dict[str, Mapping[str, Any]]:
+    return dict.fromkeys(names.split(), choices)
+
+
 LIKE: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         # torchao/prototype/mx_formats of 0.18: rule of its MX configs; block scales from 2^-6 up
         "torchao": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "nvfp4": {"zero_block": 0x08, "least_scale": 0x08},
+            **_each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.RCEIL),
+            **_each("nvfp4", zero_block=0x08, least_scale=0x08),
         },
         # common/util/ptx_arch_spec.cuh and reference_nvfp4.py
         "transformer-engine": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "nvfp4": {"zero_block": 0x00, "negative_zero": False},
+            **_each("mxfp8_e4m3 mxfp8_e5m2", rule=ScaleRule.RCEIL),
+            **_each("nvfp4", zero_block=0x00),
         },
         # quantization/utils/mxfp_utils.py and helpers.py of 0.20
         "compressed-tensors": {
-            "mx": {"rule": ScaleRule.EVEN, "zero_block": 0},
-            "mxfp8_e4m3": {"rule": ScaleRule.EVEN, "zero_block": 0, "even_bits": 1},
-            "nvfp4": {"zero_block": 0x20, "zero_scale": 0x20, "negative_zero": False},
+            **_each("mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
+            **_each("mxfp8_e4m3", rule=ScaleRule.EVEN, even_bits=1),
+            **_each("nvfp4", zero_block=0x20, zero_scale=0x20),
         },
         # torch/quantization/qtensor of 0.47
         "modelopt": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "mxfp4": {"rule": ScaleRule.RCEIL, "ties": Ties.ZERO},
-            "nvfp4": {"zero_block": 0x38, "least_scale": 0x01, "negative_zero": False},
+            **_each("mxfp8_e4m3", rule=ScaleRule.RCEIL),
+            **_each("mxfp4", rule=ScaleRule.RCEIL, ties=Ties.ZERO),
+            **_each("nvfp4", zero_block=0x38, least_scale=0x01),
         },
         # torch/quantization/utils.py of 0.13: even_round
-        "quark": {"mx": {"rule": ScaleRule.EVEN, "zero_block": 0}},
+        "quark": _each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
         # gguf/quants.py of 0.19
-        "gguf": {
-            "mxfp4": {"rule": ScaleRule.FLOOR, "ties": Ties.ZERO, "negative_zero": False},
-        },
+        "gguf": _each("mxfp4", ties=Ties.ZERO, negative_zero=False),
     }
 )
-"""Library -> format (`mx` is every one of OCP's) -> what its encoder chooses otherwise.
+"""Library -> format -> what its encoder chooses otherwise than the format's row.
 
-What the libraries do by mistake (logarithms in float32, a scale's code that wraps) is left out.
+What the libraries do by mistake (logarithms in float32, a scale's code that wraps) is left out, and
+so is what the sign of a zero becomes that was -0 before.
 """
 
 
@@ -134,16 +140,16 @@ def like(library: str, target: ScaledFormat) -> ScaledFormat:
             f"no encoder is called {quoted(library)}{meant or ': use one of ' + listed(LIKE, 40)}"
         )
     base = target.name.partition(":")[0]
-    found = rows.get(base, rows.get("mx") if base in _MX_NAMES else None)
+    found = rows.get(base)
     if found is None:
         raise InputError(
-            f"{library} writes no {target.name}, as far as fpx knows: it has "
-            f"{listed(('the mx formats' if name == 'mx' else name for name in rows), 40)}"
+            f"{library.strip().lower()} writes no {base}, as far as fpx knows: it has "
+            f"{listed(rows, 40)}"
         )
-    return replace(target, encoding=replace(target.encoding, **found))
-
-
-_MX_NAMES = frozenset(row.name for row in _ROWS if row.scale is _E8M0)
+    own = target.encoding
+    rule = found.get("rule", own.rule)
+    top = own.global_top if rule is own.rule else _usual_top(rule)
+    return replace(target, encoding=replace(own, **{"global_top": top, **found}))
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -159,6 +165,12 @@ def _parse_code(text: str) -> int:
 def _parse_top(text: str) -> int:
     if text not in ("256", "448"):
         raise InputError(f"the largest scale under a global one is 448 or 256, not {quoted(text)}")
+    return int(text)
+
+
+def _parse_bits(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,2}", text):
+        raise InputError(f"even-bits is a number of fraction bits, not {quoted(text)}")
     return int(text)
 
 
@@ -182,6 +194,7 @@ _ENCODINGS: Mapping[str, tuple[str, Any]] = MappingProxyType(
         "underflow": ("zero_scale", _parse_code),
         "nan": ("nonfinite", _member(NonFinite, "nan")),
         "top": ("global_top", _parse_top),
+        "even-bits": ("even_bits", _parse_bits),
     }
 )
 """Option in the name of a format -> field of `Encoding`, and how it is read."""
@@ -195,7 +208,7 @@ def find_target(name: str | Target) -> Target:
     Options after the colon: `tensor`, `channel`, `channel=AXIS`, `block=N`, `block=NxM` (what
     shares a scale), `scale=FORMAT`, `global=FORMAT|none`, `like=LIBRARY`, `rule=RULE`,
     `ties=even|away|zero`, `zeros=CODE`, `least=CODE`, `underflow=CODE`, `nan=block|element`,
-    `top=448|256` and `-0=keep|drop`; see `ScaledFormat` and `Encoding`.
+    `top=448|256`, `even-bits=N` and `-0=keep|drop`; see `ScaledFormat` and `Encoding`.
 
     Raises:
         InputError: no such format, or options that make no sense.
@@ -262,6 +275,9 @@ def _with_options(start: ScaledFormat, options: Mapping[str, str], name: str) ->
             changed[field] = parse(options[key])
     if "-0" in options:
         changed["negative_zero"] = _keeps(options["-0"])
+    if "top" in options and target.global_scale is None:
+        raise InputError(f"{quoted(name)}: top is of formats with a global scale, as nvfp4 has")
+    changed.setdefault("global_top", _usual_top(changed.get("rule", target.encoding.rule)))
     return named(replace(target, encoding=replace(target.encoding, **changed)), options)
 
 
@@ -293,9 +309,17 @@ def with_scale(target: ScaledFormat, scale: FormatSpec) -> ScaledFormat:
 
 
 def with_rule(target: ScaledFormat, rule: ScaleRule) -> ScaledFormat:
-    """A target by another rule; of `4over6` the largest scale is 256, as 384 must be left."""
-    top = 256 if rule is ScaleRule.FOUR_OVER_SIX else target.encoding.global_top
-    return named(replace(target, encoding=replace(target.encoding, rule=rule, global_top=top)))
+    """A target by another rule, which brings its own `global_top` and counts the element's bits."""
+    own = target.encoding
+    kept = own.even_bits if rule is own.rule else None
+    top = own.global_top if rule is own.rule else _usual_top(rule)
+    encoding = replace(own, rule=rule, global_top=top, even_bits=kept)
+    return named(replace(target, encoding=encoding))
+
+
+def _usual_top(rule: ScaleRule) -> int:
+    """448, the largest E4M3; for `4over6` 256, so that 3/2 of it, 384, is one too."""
+    return 256 if rule is ScaleRule.FOUR_OVER_SIX else 448
 
 
 def with_library(target: ScaledFormat, library: str) -> ScaledFormat:
@@ -339,10 +363,8 @@ def _differences(target: ScaledFormat, usual: ScaledFormat) -> Iterator[str]:
     own, other = target.encoding, usual.encoding
     for key, (field, _) in _ENCODINGS.items():
         value = getattr(own, field)
-        if value == getattr(other, field):
+        if value == (_usual_top(own.rule) if field == "global_top" else getattr(other, field)):
             continue
-        if field == "global_top" and own.rule is ScaleRule.FOUR_OVER_SIX and value == 256:
-            continue  # which goes with that rule
         if value is not None:
             yield f"{key}={value:#x}" if _is_code(field) else f"{key}={_shown(value)}"
     if own.negative_zero != other.negative_zero:
@@ -438,6 +460,8 @@ def with_scaling(
     Raises:
         InputError: an option that applies to none of the targets, or makes no sense for one.
     """
+    if reach is not None and not any(isinstance(target, FormatSpec) for target in targets):
+        raise InputError("`scale` is of formats without scales: the targets have theirs already")
     if scale is not None and reach is None:
         raise InputError("`scale_format` is of the scales of `scale`: say what shares one")
     made: list[Target] = []

@@ -94,7 +94,7 @@ def scale_code(amax: Fraction, target: ScaledFormat, global_: Fraction = Fractio
     """
     encoding = target.encoding
     if not amax:
-        return _least(0, target) if encoding.zero_block is None else encoding.zero_block
+        return _bounded(Fraction(0), target) if encoding.zero_block is None else encoding.zero_block
     wanted = wanted_scale(amax / global_, target)
     return _bounded(wanted, target)
 

@@ -159,8 +159,8 @@ class Encoding:
         zero_scale: the code for a scale that is rounded to zero; None leaves it 0.
         nonfinite: what an infinity or a NaN does.
         negative_zero: whether elements keep the sign of zeros.
-        global_top: of the largest scale of a block, where there is a global scale too: that is
-            amax / (global_top x largest element) of the tensor.
+        global_top: the scale that the block of the largest magnitude gets, where there is a global
+            scale too: that is amax / (global_top x largest element) of the tensor.
         even_bits: fraction bits that `even` counts, where they are not the element's.
     """
 
@@ -258,6 +258,9 @@ class ScaledFormat:
             }[encoding.nonfinite],
             "-0": "kept" if encoding.negative_zero else "becomes 0",
         }  # fmt: skip
+        if encoding.rule is ScaleRule.EVEN and encoding.even_bits is not None:
+            plural = "" if encoding.even_bits == 1 else "s"
+            found["scale rule"] += f" (of {encoding.even_bits} fraction bit{plural})"
         if encoding.zero_scale is not None:
             found["scale that underflows"] = f"{encoding.zero_scale:#0{digits + 2}x}"
         if self.global_scale is not None:
@@ -281,8 +284,9 @@ class ScaledFormat:
                 f"the rule even counts fraction bits, of which {element.name} has none: choose "
                 "floor, ceil, rceil or amax"
             )
-        if self.scale.bits > 32 or self.scale.precision > 24:
-            raise InputError(f"{self.scale.name} is no format of scales: use one of up to 32 bits")
+        for spec in (self.scale, self.global_scale):
+            if spec is not None and (spec.bits > 32 or spec.precision > 24):
+                raise InputError(f"{spec.name} is no format of scales: use one of up to 32 bits")
         if self.global_scale is not None and self.scale.precision > 12:
             raise InputError(
                 f"a global scale beside {self.scale.name} ones says nothing more: write global=none"
@@ -293,6 +297,21 @@ class ScaledFormat:
             raise InputError("the rule 4over6 is for blocks along the last axis: write block=16")
         if rule is ScaleRule.FOUR_OVER_SIX and element.name != "float4_e2m1fn":
             raise InputError(f"the rule 4over6 is for float4_e2m1fn, not for {element.name}")
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        """Refuses codes that are no scale, and NaN blocks where no scale can say so."""
+        encoding, spec = self.encoding, self.scale
+        for code in (encoding.zero_block, encoding.least_scale, encoding.zero_scale):
+            if code is not None and not 0 <= code <= spec.max_finite_magnitude:
+                raise InputError(
+                    f"{code:#x} is no finite scale of {spec.name}: its codes are 0x0 to "
+                    f"{spec.max_finite_magnitude:#x}"
+                )
+        if encoding.nonfinite is NonFinite.BLOCK and spec.nan_code is None:
+            raise InputError(
+                f"{spec.name} has no NaN, which the scale of a block would be: choose nan=element"
+            )
 
 
 def even_bits(target: ScaledFormat) -> int:

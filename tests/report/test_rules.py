@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from typing import Any
 
@@ -123,7 +124,8 @@ def test_few_bits_without_a_scale_are_told_of_scales() -> None:
     x = torch.tensor([1e-6, 1.0]).repeat(50)
     assert answer(x, to="e4m3fn").text.endswith("Keep it wider, or give it a scale.")
     assert answer(x.sign() * 1e-8, to="e4m3fn").text.endswith("or scale it by 2^35.")
-    assert answer(x * 1e-12, to="fp16").text.endswith("Keep it wider.")
+    wide = torch.tensor([1e-8, 1.0, 1e5]).repeat(50)
+    assert answer(wide, to="fp16").text.endswith("Keep it wider.")
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -133,10 +135,14 @@ def test_options_make_targets() -> None:
     def targets(*args: str) -> list[str]:
         code, out, err = call("cast-compare", "normal", "--size", "256", *args, "--csv")
         assert code == 0, err
-        return [line.split(",")[3].strip('"') for line in out.splitlines()[1:]]
+        return [next(csv.reader([line]))[3] for line in out.splitlines()[1:]]
 
     assert targets("--to", "e4m3fn", "--scale", "tensor") == ["float8_e4m3fn:tensor"]
-    assert targets("--to", "mxfp4", "--scale", "channel") == ["mxfp4"]
+    both = targets("--to", "mxfp4,e4m3fn", "--scale", "channel", "--scale-format", "bf16")
+    assert both == ["mxfp4", "float8_e4m3fn:channel,scale=bfloat16"]
+    assert targets("--to", "nvfp4", "--like", "torchao") == ["nvfp4:like=torchao"]
+    rules = ("--scale-rule", "even", "--scale-rule", "pow2")
+    assert targets("--to", "mxfp4", *rules) == ["mxfp4:rule=even", "mxfp4:rule=rceil"]
 
 
 def test_what_the_command_refuses() -> None:
