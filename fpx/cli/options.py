@@ -11,7 +11,6 @@ import typer
 
 from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
-from fpx.core.blocks import BLOCK_FORMATS, find_plain
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.names import NAMES
@@ -33,6 +32,8 @@ def complete_format(incomplete: str) -> list[str]:
 
 def complete_target(incomplete: str) -> list[str]:
     """As `complete_format`, with block formats."""
+    from fpx.core.blocks import BLOCK_FORMATS
+
     full = [name for name in (*FORMATS, *BLOCK_FORMATS) if name.startswith(incomplete)]
     return full or complete_format(incomplete)
 
@@ -175,6 +176,8 @@ def find_one_format(names: list[str]) -> FormatSpec:
     """
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
+    from fpx.core.blocks import find_plain
+
     return find_plain(names[0])
 
 
