@@ -222,7 +222,9 @@ def loaded(command: str) -> set[str]:
     "args",
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
-        ["cast-verify", "--help"],
+        ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
+        ["range", "nvfp4"], ["formats"], ["table", "nf4"],
+        ["decode", "1", "--dtype", "nf4", "--json"],
     ],
 )  # fmt: skip
 def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:

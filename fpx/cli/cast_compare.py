@@ -13,7 +13,7 @@ from fpx.casts.backends import BACKENDS
 from fpx.cli import options
 from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
-from fpx.cli.options import complete_format
+from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.blocks import BLOCK_FORMATS, LIKE, asked_targets
@@ -70,7 +70,7 @@ def cast_compare(
             f"those of so many bits and all. Block formats ({', '.join(BLOCK_FORMATS)}) and others "
             "with scales (e4m3fn:channel, e2m1:block=16,scale=e4m3fn) are targets too. Without it: "
             f"{' and '.join(TARGETS)}.",
-            autocompletion=complete_format,
+            autocompletion=complete_target,
             show_default=False,
         ),
     ] = None,

@@ -13,7 +13,7 @@ from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import NAMES, find_format
+from fpx.core.names import NAMES
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
@@ -28,6 +28,14 @@ def complete_format(incomplete: str) -> list[str]:
     """Shell completion: formats whose names start so, or other names of theirs where none does."""
     full = [name for name in FORMATS if name.startswith(incomplete)]
     return full or [name for name in NAMES if name.startswith(incomplete)]
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """As `complete_format`, with block formats."""
+    from fpx.core.blocks import BLOCK_FORMATS
+
+    full = [name for name in (*FORMATS, *BLOCK_FORMATS) if name.startswith(incomplete)]
+    return full or complete_format(incomplete)
 
 
 SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
@@ -45,6 +53,20 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
+
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dtype",
+        metavar="FORMAT",
+        help="Format, such as float16, bf16, e5m7 or mxfp4; repeat for several; all is every one "
+        "that fpx formats lists.",
+        autocompletion=complete_target,
+        show_default=False,
+    ),
+]
+"""As `Formats`, with block formats."""
 
 
 OneFormat = Annotated[
@@ -155,7 +177,9 @@ def find_one_format(names: list[str]) -> FormatSpec:
     """
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
-    return find_format(names[0])
+    from fpx.core.blocks import find_plain
+
+    return find_plain(names[0])
 
 
 def output_forms(command: Callable[..., None]) -> Callable[..., None]:

@@ -14,7 +14,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from fpx.core.elements import CODEBOOKS, Element, Ties, largest
+from fpx.core.elements import CODEBOOKS, Element, Ties, is_format, largest
 from fpx.core.formats import FORMATS
 from fpx.core.names import ALL, find_format, find_formats
 from fpx.core.scaling import (
@@ -218,7 +218,7 @@ def find_target(name: str | Target) -> Target:
     base, colon, options = name.strip().partition(":")
     row = _BY_NAME.get(base.strip().lower())
     if not colon:
-        return find_format(name) if row is None else row
+        return find_format(name, _BY_NAME) if row is None else row
     start = row if row is not None else _bare(base)
     return _with_options(start, _split(options, name), name)
 
@@ -427,8 +427,71 @@ def find_targets(
             elif isinstance(part, str) and (":" in part or part.strip().lower() in _BY_NAME):
                 found[find_target(part)] = None
             else:
-                found.update(dict.fromkeys(find_formats(part, known)))
+                found.update(dict.fromkeys(find_formats(part, known, _BY_NAME)))
     return list(found)
+
+
+def find_listed(names: str | Target | Iterable[str | Target]) -> list[Target]:
+    """As `find_targets`, but that `all` stands for the listed block formats too.
+
+    Raises:
+        InputError: no such format.
+    """
+    each = [names] if isinstance(names, (str, FormatSpec, ScaledFormat)) else list(names)
+    found = dict.fromkeys(find_targets(each))
+    texts = (part for name in each if isinstance(name, str) for part in split_names(name))
+    if any(part.strip().lower() == ALL for part in texts):
+        found |= dict.fromkeys(_ROWS)
+    return list(found)
+
+
+def without_scales(targets: Iterable[Target]) -> list[FormatSpec]:
+    """The targets, where only formats of single numbers have a meaning.
+
+    Raises:
+        InputError: one of them is numbers with scales.
+    """
+    found: list[FormatSpec] = []
+    for target in targets:
+        if isinstance(target, ScaledFormat):
+            also = f"; its elements are {target.element.name}" if is_format(target.element) else ""
+            raise InputError(
+                f"{target.name} is numbers with scales: fpx decode --dtype {target.name} shows "
+                f"them{also}"
+            )
+        found.append(target)
+    return found
+
+
+def with_scales(targets: Iterable[Target]) -> list[ScaledFormat]:
+    """The targets, where only formats with scales have a meaning.
+
+    Raises:
+        InputError: one of them is a format of single numbers.
+    """
+    every = list(targets)
+    found = [target for target in every if isinstance(target, ScaledFormat)]
+    for target in every:
+        if isinstance(target, FormatSpec):
+            but = f"{found[0].name} is numbers with scales and " if found else ""
+            raise InputError(
+                f"{but}{target.name} has no scale: "
+                + (
+                    "show them one after the other"
+                    if found
+                    else f"name a format such as mxfp4, or {target.name}:block=32"
+                )
+            )
+    return found
+
+
+def find_plain(name: str | Target) -> FormatSpec:
+    """The format of that name, where only those of single numbers have a meaning.
+
+    Raises:
+        InputError: no such format, or it is numbers with scales.
+    """
+    return without_scales([find_target(name)])[0]
 
 
 def rules_for(target: ScaledFormat) -> tuple[ScaleRule, ...]:
