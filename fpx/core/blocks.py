@@ -146,10 +146,7 @@ def like(library: str, target: ScaledFormat) -> ScaledFormat:
             f"{library.strip().lower()} writes no {base}, as far as fpx knows: it has "
             f"{listed(rows, 40)}"
         )
-    own = target.encoding
-    rule = found.get("rule", own.rule)
-    top = own.global_top if rule is own.rule else _usual_top(rule)
-    return replace(target, encoding=replace(own, **{"global_top": top, **found}))
+    return replace(target, encoding=_changed(target.encoding, found))
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -277,8 +274,10 @@ def _with_options(start: ScaledFormat, options: Mapping[str, str], name: str) ->
         changed["negative_zero"] = _keeps(options["-0"])
     if "top" in options and target.global_scale is None:
         raise InputError(f"{quoted(name)}: top is of formats with a global scale, as nvfp4 has")
-    changed.setdefault("global_top", _usual_top(changed.get("rule", target.encoding.rule)))
-    return named(replace(target, encoding=replace(target.encoding, **changed)), options)
+    target = replace(target, encoding=_changed(target.encoding, changed))
+    if "even-bits" in options and target.encoding.rule is not ScaleRule.EVEN:
+        raise InputError(f"{quoted(name)}: even-bits is of the rule even")
+    return named(target, options)
 
 
 def _keeps(text: str) -> bool:
@@ -310,11 +309,14 @@ def with_scale(target: ScaledFormat, scale: FormatSpec) -> ScaledFormat:
 
 def with_rule(target: ScaledFormat, rule: ScaleRule) -> ScaledFormat:
     """A target by another rule, which brings its own `global_top` and counts the element's bits."""
-    own = target.encoding
-    kept = own.even_bits if rule is own.rule else None
-    top = own.global_top if rule is own.rule else _usual_top(rule)
-    encoding = replace(own, rule=rule, global_top=top, even_bits=kept)
-    return named(replace(target, encoding=encoding))
+    return named(replace(target, encoding=_changed(target.encoding, {"rule": rule})))
+
+
+def _changed(encoding: Encoding, choices: Mapping[str, Any]) -> Encoding:
+    """Other choices, with what belongs to the rule that was before left behind."""
+    rule = choices.get("rule", encoding.rule)
+    own = {} if rule is encoding.rule else {"global_top": _usual_top(rule), "even_bits": None}
+    return replace(encoding, **{**own, **choices})
 
 
 def _usual_top(rule: ScaleRule) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -208,6 +209,8 @@ OPTIONS = "tensor, channel, block, scale, global, like, rule, ties, zeros, least
         ("mxfp4:top=256", "'mxfp4:top=256': top is of formats with a global scale, as nvfp4 has"),
         ("nvfp4:global=none,top=256",
          "'nvfp4:global=none,top=256': top is of formats with a global scale, as nvfp4 has"),
+        ("mxfp8:rule=ceil,even-bits=1", "'mxfp8:rule=ceil,even-bits=1': even-bits is of the rule "
+         "even"),
         ("mxfp8:even-bits=-1", "even-bits is a number of fraction bits, not '-1'"),
         ("mxfp4:block=0", "'block=0': a block has at least one element"),
         ("mxfp4:block", "'block' is not what shares a scale: write tensor, channel, channel:AXIS, "
@@ -288,9 +291,26 @@ def test_names_find_what_they_name(target: ScaledFormat) -> None:
     )
 
 
-@given(targets(), targets())
-def test_different_choices_have_different_names(one: ScaledFormat, other: ScaledFormat) -> None:
-    assert (one.name == other.name) == (one == other)
+def test_different_choices_have_different_names() -> None:
+    options = (
+        ["", "like=compressed-tensors", "like=torchao", "like=gguf"],
+        ["", "rule=even", "rule=4over6", "rule=amax", "rule=floor"],
+        ["", "zeros=0x20", "zeros=0"],
+        ["", "least=8", "least=0"],
+        ["", "underflow=0x20"],
+        ["", "top=256", "top=448"],
+        ["", "even-bits=1", "even-bits=0"],
+        ["", "-0=drop"],
+    )
+    seen: dict[str, ScaledFormat] = {}
+    for base, *some in product(("mxfp8", "mxfp4", "nvfp4", "e2m1:block=16"), *options):
+        text = ",".join(each for each in some if each)
+        try:
+            target = found((f"{base},{text}" if ":" in base else f"{base}:{text}").rstrip(":,"))
+        except InputError:
+            continue
+        assert seen.setdefault(target.name, target) == target, text
+    assert len(set(seen.values())) == len(seen) > 1000
 
 
 @given(targets(), st.sampled_from(ScaleRule), st.sampled_from(sorted(LIKE)))
@@ -325,6 +345,16 @@ def test_another_rule_forgets_the_bits_that_even_counts() -> None:
     assert with_rule(theirs, ScaleRule.EVEN).encoding == theirs.encoding
     assert with_rule(theirs, ScaleRule.EVEN).name == "mxfp8_e4m3:rule=even,even-bits=1"
     assert with_rule(theirs, ScaleRule.RCEIL) == found("mxfp8:rule=rceil")
+    floor = found("mxfp8:like=compressed-tensors,rule=floor")
+    assert floor.encoding == BLOCK_FORMATS["mxfp8_e4m3"].encoding
+
+
+def test_a_library_brings_its_rule_and_what_belongs_to_it() -> None:
+    six = found("mxfp4:rule=4over6")
+    assert six.encoding.global_top == 256
+    assert with_library(six, "compressed-tensors") == found("mxfp4:like=compressed-tensors")
+    bits = found("mxfp4:rule=even,even-bits=2")
+    assert with_library(bits, "torchao") == found("mxfp4:like=torchao")
 
 
 def test_names_are_refused_with_what_they_name() -> None:

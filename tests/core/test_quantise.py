@@ -405,19 +405,26 @@ def test_scales_end_where_e8m0_ends() -> None:
 # -- four over six ---------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(-96, 96), min_size=2, max_size=4), st.sampled_from([1, 3, 64]))
-def test_four_over_six_takes_the_scale_with_the_smaller_error(data: list[int], over: int) -> None:
+@given(
+    st.lists(st.integers(-96, 96), min_size=2, max_size=4),
+    st.sampled_from([1, 3, 64]),
+    st.sampled_from(["1", "1/3", "5/1536"]),
+)
+def test_four_over_six_takes_the_scale_with_the_smaller_error(
+    data: list[int], over: int, shared: str
+) -> None:
     target, element = scaled("nvfp4:rule=4over6"), "float4_e2m1fn"
-    numbers = [Fraction(each, over) for each in data]
-    block = quantise([Datum.of(x) for x in numbers], target)
+    global_ = Fraction(shared)
+    numbers = [Fraction(each, over) * global_ for each in data]
+    block = quantise([Datum.of(x) for x in numbers], target, global_)
     amax = max(abs(x) for x in numbers)
     if not amax:
         assert block.scale_code == 0
         return
     errors = {}
     for top in (6, 4):
-        code = oracle.nearest_scale(amax / top, oracle.E4M3_SCALES)
-        step = oracle.E4M3_SCALES[code]
+        code = oracle.nearest_scale(amax / top / global_, oracle.E4M3_SCALES)
+        step = oracle.E4M3_SCALES[code] * global_
         best = [min(abs(v * step - x) for v in oracle.table(element) if v is not None)
                 for x in numbers]  # fmt: skip
         errors[top] = (sum(each**2 for each in best), code)
@@ -480,6 +487,7 @@ def test_without_a_code_of_their_own_zeros_get_what_the_smallest_amax_would() ->
         ("nvfp4:underflow=0x20", "1/2000", 0x20), ("nvfp4:underflow=0x20", "1/512", 1),
         ("nvfp4:underflow=0x20,least=4", "1/2000", 0x20),
         ("nvfp4:underflow=0x20,least=4", "1/512", 4),
+        ("nvfp4:underflow=2,least=4", "1/2000", 2),
         ("mxfp4:least=5", "1", 127), ("mxfp4:underflow=9,least=0", "1e-300", 0),
     ],
 )  # fmt: skip

@@ -166,7 +166,7 @@ def test_bits_that_even_counts_are_a_choice_to_name() -> None:
     assert scaled("mxfp8:rule=even,even-bits=2").choices()["scale rule"] == (
         "even (of 2 fraction bits)"
     )
-    assert scaled("mxfp8:rule=floor,even-bits=2").choices()["scale rule"] == "floor"
+    assert scaled("mxfp8:like=compressed-tensors,rule=ceil").choices()["scale rule"] == "ceil"
 
 
 @pytest.mark.parametrize(
