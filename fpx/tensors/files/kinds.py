@@ -99,6 +99,11 @@ KINDS = (
         _is_safetensors, "fpx.tensors.files.safetensors_file:open_safetensors",
     ),
     FileKind(
+        "torch (TorchScript)", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
+        lambda look: any(name.endswith("/constants.pkl") for name in look.members),
+        "fpx.tensors.files.torch_file:open_torchscript",
+    ),
+    FileKind(
         "torch", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
         lambda look: any(name.endswith("/data.pkl") for name in look.members),
         "fpx.tensors.files.torch_file:open_torch",
