@@ -423,11 +423,11 @@ class _Tensor:
         try:
             view, start, swapped = _view(part, told)
         except DAMAGE as error:
-            raise InputError(f"{told}, cannot be read: {reason(error)}") from None
+            raise InputError(f"{told} cannot be read: {reason(error)}") from None
         if view.dtype != self.dtype:
-            raise InputError(f"{told}, is of {quoted(view.dtype)}, not of {self.dtype}")
+            raise InputError(f"{told} is of {quoted(view.dtype)}, not of {self.dtype}")
         if view.shape != part.shape:
-            raise InputError(f"{told}, has the shape {list(view.shape)} there")
+            raise InputError(f"{told} has the shape {list(view.shape)} there")
         # where an axis has one index, its stride says nothing
         order = tuple(
             sorted(
@@ -440,7 +440,7 @@ class _Tensor:
             for length, own, dense in zip(view.shape, view.stride, plain, strict=True)
         )
         if swapped or view.conjugated or view.negated or not all(same):
-            raise InputError(f"{told}, is not stored as plain numbers")
+            raise InputError(f"{told} is not stored as plain numbers")
         shape = view.shape
         if self.dtype in _COMPLEX:
             shape, order = (*shape, 2), (*order, len(order))
@@ -474,15 +474,15 @@ def _view(part: _Part, told: str) -> tuple[View, int, bool]:
     with part.path.open("rb", buffering=0) as file:
         section = io.BufferedReader(_Section(file, part.at, part.size))
         if not zipfile.is_zipfile(section):
-            raise InputError(f"{told}, is not what torch.save writes")
+            raise InputError(f"{told} is not what torch.save writes")
         archive = archive_of(section, told)
     view = tensor_of(archive.walked["data.pkl"].root)
     if not isinstance(view, View) or view.note:
-        raise InputError(f"{told}, is no plain tensor")
+        raise InputError(f"{told} is no plain tensor")
     record = archive.storages("data").get(view.storage)
     bytes_of = itemsize_of(view.dtype)
     if record is None or view.end * bytes_of > record.size:
-        raise InputError(f"{told}, is larger than its record: it is damaged")
+        raise InputError(f"{told} is larger than its record: it is damaged")
     return view, part.at + record.start + view.offset * bytes_of, archive.swapped
 
 
@@ -510,7 +510,7 @@ class _Section(io.RawIOBase):
         """As of any file."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError("a place before the beginning")
+            raise OSError("a place before the beginning")
         self._at = base + offset
         return self._at
 

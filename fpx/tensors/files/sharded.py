@@ -95,7 +95,11 @@ def in_directory(path: Path, suffixes: tuple[str, ...]) -> Directory:
     except OSError as error:
         raise InputError(f"{shown} cannot be read: {error.strerror or reason(error)}") from None
     parts = [name for name in names if name.endswith(_DISTRIBUTED)]
-    files = [name for name in names if name.endswith(suffixes) and name not in parts]
+    files = [
+        name
+        for name in names
+        if name.endswith(suffixes) and name not in parts and not (path / name).is_dir()
+    ]
     indexes, copies = _without_copies([name for name in names if is_index(Path(name))], _INDEX)
     inside = [name for name in names if name not in files and _has_tensors(path / name, suffixes)]
     looked = [_passed("directories are not looked into", inside)]
