@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _LARGEST_METADATA = 64 << 20  # bytes
 _SLAB = 16 << 20  # bytes of a tensor that are put together at a time
 _MOST_AXES = 6  # along which a tensor is cut
+_LONG = 40  # characters of a dtype's name
 _LARGEST = 1 << 62  # elements, bytes
 _COMPLEX = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 
@@ -196,6 +197,7 @@ class _Reader:
         self.unread: list[Unread] = []
         self.damaged: list[str] = []
         self.others: list[str] = []
+        self._names: set[str] = set()
         self.notes: list[str] = []
 
     def told(self) -> tuple[str, ...]:
@@ -213,6 +215,9 @@ class _Reader:
             self.others.append(name)
             return
         try:
+            if name in self._names:
+                raise _DamagedError("comes twice in the metadata")
+            self._names.add(name)
             self._tensor(name, described)
         except _DamagedError as error:
             self.damaged.append(f"{quoted(name)} {error}")
@@ -229,7 +234,8 @@ class _Reader:
         type_ = type_named("torch", _COMPLEX.get(dtype, dtype))
         packed = self._packing(name, spans)
         if type_ is None or itemsize(type_) is None or packed:
-            self.unread.append(Unread(name, f"{dtype}{packed}", shape, None))
+            called = dtype if dtype.isidentifier() and len(dtype) < _LONG else quoted(dtype)
+            self.unread.append(Unread(name, f"{called}{packed}", shape, None))
             return
         parts = [self._part(name, start, lengths) for start, lengths in spans]
         tensor = _Tensor(name, dtype, type_, shape, tuple(parts))
@@ -248,7 +254,8 @@ class _Reader:
         for start, _ in spans:
             by = self._place(name, start).get("transform_descriptors")
             if by:
-                return f", packed by {listed(_items(by) or [by], 3)}"
+                names = [quoted(item) for item in _items(by) if isinstance(item, str)]
+                return f", packed by {listed(names, 3)}"
         return ""
 
     def _part(self, name: str, start: tuple[int, ...], shape: tuple[int, ...]) -> _Part:

@@ -61,7 +61,7 @@ def open_torch(path: Path) -> Source:
     try:
         found = _loaded(path, shown, mapped=archive is not None)
     except pickle.UnpicklingError:
-        if archive is not None and archive.swapped:
+        if archive.swapped if archive is not None else _is_swapped(old):
             raise InputError(
                 f"{shown} is of the other byte order, and {_CODE}: save a state_dict"
             ) from None
@@ -251,24 +251,36 @@ def _old_pickles(path: Path, shown: str) -> list[Walked]:
     return found
 
 
+def _is_swapped(old: Sequence[Walked]) -> bool:
+    """Whether what the pickles say of the system is of another byte order than this machine's."""
+    system = old[2].root
+    little = system.texts().get("little_endian") if isinstance(system, Table) else None
+    return little is not (sys.byteorder == "little")
+
+
 def _old_storages(path: Path, old: Sequence[Walked]) -> _Storages:
     """The storages of a file of torch's old format: each has its elements' number before it."""
-    keys = old[4].root if isinstance(old[4].root, list) else []
+    keys = [
+        key
+        for key in (old[4].root if isinstance(old[4].root, list) else ())
+        if isinstance(key, (str, int))
+    ]
     sizes: dict[object, int] = {}
     for kept in old[3].kept:
         match kept.identity:
             case ("storage", Named(name=kind), str() | int() as key, *_):
                 sizes[key] = STORAGE_BYTES.get(kind, 0)
     records: dict[str, tuple[int, int]] = {}
-    at = old[4].end
+    at, end = old[4].end, path.stat().st_size
     with path.open("rb") as file:
         for key in keys:
-            if key not in sizes:
+            if key not in sizes or at + 8 > end:
                 break
             file.seek(at)
             size = sizes[key] * int.from_bytes(file.read(8), "little")
-            records[str(key)] = at + 8, size
-            at += 8 + size
+            at += 8
+            records[str(key)] = at, min(size, end - at)
+            at += size
 
     def storage(key: str) -> torch.UntypedStorage | None:
         if key not in records:

@@ -114,10 +114,10 @@ def test_items_that_were_packed_are_listed_and_not_read(tmp_path: Path) -> None:
     rows = {
         row["tensor"]: row for row in json.loads(call("inspect", tmp_path, "--json")[1])["results"]
     }
-    assert rows["y"]["dtype"] == "float32, packed by stream.zstd"
+    assert rows["y"]["dtype"] == "float32, packed by 'stream.zstd'"
     opened = open_all([tmp_path])
     assert opened.errors == ()
-    assert opened.notes == (f"{tmp_path}: y: float32, packed by stream.zstd is not read",)
+    assert opened.notes == (f"{tmp_path}: y: float32, packed by 'stream.zstd' is not read",)
 
 
 # -- every way to cut a tensor ---------------------------------------------------------------------
@@ -393,6 +393,28 @@ def test_items_that_are_damaged(tmp_path: Path) -> None:
         written(tmp_path / str(number), data)
         check_item(tmp_path / str(number), words)
     assert not (tmp_path / "touched").exists()
+
+
+def test_types_that_torch_only_stores(tmp_path: Path) -> None:
+    distributed(tmp_path, {"x": (X, ROWS), "y": (X, ROWS)}, lambda m: attribute(m, "size", X.shape))
+    path = tmp_path / ".metadata"
+    metadata = pickle.loads(path.read_bytes())
+    metadata.state_dict_metadata["x"].properties.dtype = torch.float4_e2m1fn_x2
+    path.write_bytes(pickle.dumps(metadata))
+    opened = open_all([tmp_path])
+    assert opened.notes == (f"{tmp_path}: x: float4_e2m1fn_x2 is not read",)
+    assert list(read(tmp_path)) == ["y"]
+    path.write_bytes(path.read_bytes().replace(b"float4_e2m1fn_x2", b"\x1b[31m" + b"x" * 11))
+    (note,) = open_all([tmp_path]).notes
+    assert note.isprintable()
+
+
+def test_a_name_that_comes_twice(tmp_path: Path) -> None:
+    distributed(tmp_path, {"x": (X, ROWS), "y": (X.half(), ROWS)})
+    path = tmp_path / ".metadata"
+    path.write_bytes(path.read_bytes().replace(b"\x8c\1y", b"\x8c\1x"))
+    opened = open_all([tmp_path])
+    assert opened.errors == (f"'{tmp_path}': 'x' comes twice in the metadata",)
 
 
 def test_a_file_cut_short_after_it_was_opened(tmp_path: Path) -> None:

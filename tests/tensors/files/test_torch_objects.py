@@ -273,6 +273,31 @@ def test_a_module_of_the_other_byte_order(tmp_path: Path) -> None:
     refused(tmp_path / "x.pt", "is of the other byte order, and a pickle with code")
 
 
+def test_an_old_module_of_the_other_byte_order(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save(nn.Linear(3, 2), path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    at = data.index(b"little_endian") + len(b"little_endian")
+    path.write_bytes(data[:at] + data[at:].replace(b"\x88", b"\x89", 1))
+    refused(path, "is of the other byte order, and a pickle with code")
+
+
+def test_an_old_module_that_claims_a_huge_storage(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    net = nn.Linear(3, 2)
+    torch.save(net, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    count = struct.pack("<Q", 2)  # of the bias, which may be first
+    for huge in (2**63, 2**64 - 1, 3):
+        path.write_bytes(data.replace(count, struct.pack("<Q", huge)))
+        try:
+            found = read(path)
+        except InputError as error:
+            assert "is larger than its record" in str(error)  # noqa: PT017
+        else:
+            assert set(found) == {"weight", "bias"}
+
+
 def test_a_module_in_itself_ends(tmp_path: Path) -> None:
     net = nn.Linear(2, 2)
     net.__dict__["_modules"] = {"again": net, "own": nn.Linear(1, 1)}
