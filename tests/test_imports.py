@@ -199,8 +199,9 @@ def test_no_room_is_the_house() -> None:
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
     "fpx.tensors.files.gguf_file", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
-    "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.measure.inspect",
-    "fpx.render.inspect",
+    "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.tensors.files.pickles",
+    "fpx.tensors.files.torch_objects", "fpx.tensors.files.torch_archive",
+    "fpx.tensors.files.dcp_file", "fpx.measure.inspect", "fpx.render.inspect",
 }  # fmt: skip
 
 
