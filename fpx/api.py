@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
 from fpx.core.blocks import (
     Target,
+    asked_targets,
     find_listed,
     find_plain,
     find_target,
@@ -18,7 +19,7 @@ from fpx.core.blocks import (
 )
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
-from fpx.core.names import ALL, find_format, find_formats
+from fpx.core.names import ALL, find_format
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.scaling import ScaledFormat
@@ -481,8 +482,12 @@ def inspect(
 
 def cast_compare(
     source: Any = (),
-    to: str | FormatSpec | Iterable[str | FormatSpec] | None = None,
+    to: str | Target | Iterable[str | Target] | None = None,
     *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: str | Iterable[str] = (),
+    like: str | None = None,
     from_: str | FormatSpec = "float32",
     backend: str | None = None,
     device: str = "cpu",
@@ -503,7 +508,13 @@ def cast_compare(
         source: the path of a tensor file, of a directory of them or of an index of shards; a torch
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; the name of a
             distribution such as `"normal"`; or a list of all these. None means every distribution.
-        to: target format or formats, `all16`, `all8` or `all`; None means float16 and bfloat16.
+        to: target format or formats, `all16`, `all8` or `all`, scaled ones too (`mxfp4`,
+            `e4m3fn:channel`); None means float16 and bfloat16.
+        scale: what shares a scale, of targets that have none yet: `tensor`, `channel`,
+            `channel:AXIS`, `block:N` or `block:NxM`.
+        scale_format: the format of those scales; None means float32.
+        scale_rule: the rule or rules by which scales are chosen; `all` means every one of them.
+        like: the library whose encoder scaled targets follow, such as `torchao`.
         from_: dtype in which distributions are drawn.
         backend: `torch`, `numpy`, `ml_dtypes` or `exact`; None means torch, and exact where torch
             has no such cast.
@@ -522,14 +533,21 @@ def cast_compare(
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
     """
     from fpx.measure.cast_compare import cast_compare as compare
-    from fpx.report.cast_compare import MEASURABLE, CastReport
+    from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
     from fpx.report.checks import parse_condition
     from fpx.report.gates.baseline import read_baseline
 
     older = None if baseline is None else read_baseline(baseline, CastReport.schema)
     report = compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
-        None if to is None else find_formats(to, MEASURABLE),
+        asked_targets(
+            TARGETS if to is None else to,
+            MEASURABLE,
+            scale=scale,
+            scale_format=scale_format,
+            scale_rule=_each(scale_rule),
+            like=like,
+        ),
         from_=find_format(from_),
         device=device,
         size=size,

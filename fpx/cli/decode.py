@@ -21,7 +21,6 @@ from fpx.core.scaling import ScaledFormat, ScaleRule
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
-from fpx.report.blocking import BlockOptions
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import did_you_mean, listed, quoted
 
@@ -158,16 +157,20 @@ def decode(
     fpx decode --dtype mxfp4 --scale-code 0x7f --codes e745
     """
     targets = find_targets(dtype or options.SIDE_BY_SIDE)
-    tensors = None if global_scale is None else parse_literal(global_scale)
-    blocks = BlockOptions(scale_rule, like, tensors, codes, scale_code, packing)
-    if any(isinstance(target, ScaledFormat) for target in targets):
-        _refuse_rounding(targets, rounding, overflow, libraries)
+    of_blocks = (scale_rule, like, global_scale, codes, scale_code, packing)
+    if any(given is not None for given in of_blocks) or any(
+        isinstance(target, ScaledFormat) for target in targets
+    ):
         from fpx.render.block import BlocksDrawing
+        from fpx.report.blocking import BlockOptions  # single numbers have no need of it
 
+        tensors = None if global_scale is None else parse_literal(global_scale)
+        blocks = BlockOptions(scale_rule, like, tensors, codes, scale_code, packing)
+        blocks.refuse(targets)
+        _refuse_rounding(targets, rounding, overflow, libraries)
         found = blocks.report(targets, read_numbers(values or (), read_as))
         show(found, how, BlocksDrawing(packing))
         return
-    blocks.refuse(targets)
     if not values:
         raise InputError(f"VALUE... is missing (see {command_path()} --help)")
     formats = without_scales(targets)

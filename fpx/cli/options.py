@@ -11,7 +11,6 @@ import typer
 
 from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
-from fpx.core.blocks import BLOCK_FORMATS, find_plain
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.names import NAMES
@@ -33,6 +32,8 @@ def complete_format(incomplete: str) -> list[str]:
 
 def complete_target(incomplete: str) -> list[str]:
     """As `complete_format`, with block formats."""
+    from fpx.core.blocks import BLOCK_FORMATS
+
     full = [name for name in (*FORMATS, *BLOCK_FORMATS) if name.startswith(incomplete)]
     return full or complete_format(incomplete)
 
@@ -170,7 +171,7 @@ Meaning = Annotated[
 ]
 
 
-_MANY = 20  # names
+_MANY, _TOO_MANY = 20, 40  # names
 
 
 def one_of(names: Iterable[str]) -> Any:
@@ -180,8 +181,9 @@ def one_of(names: Iterable[str]) -> Any:
     def parse(text: str) -> str:
         if text in valid:
             return text
-        meant = did_you_mean(text, valid)  # a long list would hide it
-        every = "those that --help lists" if meant and len(valid) > _MANY else listed(valid, 99)
+        meant = did_you_mean(text, valid)  # a long list would hide it, and be cut itself
+        many = len(valid) > (_MANY if meant else _TOO_MANY)
+        every = "those that --help lists" if many else listed(valid, _TOO_MANY)
         raise typer.BadParameter(f"{quoted(text)} is not one of {every}{meant}")
 
     def complete(incomplete: str) -> list[str]:
@@ -198,6 +200,8 @@ def find_one_format(names: list[str]) -> FormatSpec:
     """
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
+    from fpx.core.blocks import find_plain
+
     return find_plain(names[0])
 
 

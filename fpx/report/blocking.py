@@ -38,12 +38,14 @@ class BlockOptions(NamedTuple):
     scale_code: str | Sequence[int] | None = None
     packing: Packing | None = None
 
-    def refuse(self, targets: Iterable[Target]) -> None:
+    def refuse(self, targets: Sequence[Target]) -> None:
         """Refuses them where no format has scales.
 
         Raises:
             InputError: one was given.
         """
+        if any(isinstance(target, ScaledFormat) for target in targets):
+            return
         for name, value in self._asdict().items():
             if value is not None:
                 raise InputError(

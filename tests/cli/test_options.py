@@ -99,7 +99,8 @@ def test_of_many_names_the_one_that_is_meant_is_told(typed: str, meant: str) -> 
     assert code == 2
     assert err.startswith(f"fpx: --sort: '{typed}' is not one of those that --help lists; did you ")
     assert f"'{meant}'?" in err
-    assert "surviving_sqnr_db" in call("cast-compare", "normal", "--sort", "zzz")[2]
+    assert "those that --help lists (see" in call("cast-compare", "normal", "--sort", "zzz")[2]
+    assert "ml_dtypes" in call("cast-compare", "normal", "--backend", "zzz")[2]
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_blocks_are_those_of_the_encoder(numbers: list[Fraction], target: Scaled
         assert loss.sqnr_db == math.inf
 
 
+def test_beyond_the_largest_scale_an_ulp_is_that_of_the_largest_elements() -> None:
+    entry = entry_of("1e6 2688", "nvfp4", global_scale=1)
+    assert (entry["scale_code"], entry["clipped_count"]) == ("0x7e", 1)
+    assert entry["elements"][0]["error"] == "-997312"
+    assert Fraction(entry["elements"][0]["error_ulp"]) == Fraction(-997312, 2 * 448)
+    assert entry["elements"][1]["error_ulp"] == "0"
+
+
 def test_a_global_scale_is_that_of_all_numbers() -> None:
     numbers = [5376.0, -2688.0, *[0.0] * 14, 12.0, 1.0, -0.5]
     first, second = fpx.decode_block(numbers, "nvfp4").results()
