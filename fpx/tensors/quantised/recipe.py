@@ -184,13 +184,13 @@ def format_of(recipe: Recipe) -> ScaledFormat | None:
     spec = recipe.scales[0].format
     beside = recipe.scales[1].format if len(recipe.scales) > 1 else None
     element = CODEBOOKS["int8"] if recipe.element is WHOLE else recipe.element
-    for row in BLOCK_FORMATS.values():
-        if (row.element, row.scale, row.reach) == (element, spec, reach):
-            if row.global_scale == beside:
-                return row
-            return named(replace(row, global_scale=beside))
     own = BLOCK_FORMATS.get(element.name)  # of the tables, which nobody else encodes
     try:
+        for row in BLOCK_FORMATS.values():
+            if (row.element, row.scale, row.reach) == (element, spec, reach):
+                if row.global_scale == beside:
+                    return row
+                return named(replace(row, global_scale=beside))
         if own is not None and own.scale == spec:
             return named(replace(own, reach=reach))
         return named(replace(scaled(element, reach, spec), global_scale=beside))

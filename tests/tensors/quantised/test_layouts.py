@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -210,6 +211,14 @@ def test_the_format_is_what_fpx_would_encode(name: str, format_: str, tmp_path: 
 def test_blocks_that_go_on_from_row_to_row_have_no_format(tmp_path: Path) -> None:
     _, found = weight(opened(LAYOUTS["nf4"][0], tmp_path), "a.weight")
     assert found.format is None
+
+
+def test_a_global_scale_of_64_bits_is_read_and_has_no_format(tmp_path: Path) -> None:
+    made, _ = LAYOUTS["nvfp4-modelopt"]
+    wide = writers.Raw("F64", (), struct.pack("<d", float(writers.GLOBAL)))
+    entry, found = weight(opened(made.with_("a.weight_scale_2", wide), tmp_path), "a.weight")
+    assert found.format is None
+    assert same(torch.cat(list(entry.blocks(1 << 15))).tolist(), made.values)
 
 
 def test_a_scale_of_code_255_is_nan_but_to_gpt_oss(tmp_path: Path) -> None:
