@@ -22,7 +22,7 @@ from fpx.tensors.quantised.recipe import Recipe, Scales
 
 _HELD = 32 << 20  # bytes of scales; while they are put in order, there are two of them
 _FEW = 1 << 20  # bytes of scales that are read whole for a part of a weight too
-_BLOCK = 1 << 16  # elements that are looked up at once
+_BLOCK = 1 << 15  # elements that are looked up at once; for more torch starts threads, at a loss
 _NAN = float("nan")
 
 
