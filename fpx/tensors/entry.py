@@ -239,6 +239,7 @@ class Source:
         kind: what it is, such as `safetensors`.
         metadata: what it says of itself.
         unread: tensors that are in it and cannot be read; `open_all` makes notes of them.
+        elsewhere: bytes of other files that its tensors are in.
     """
 
     name: str
@@ -247,3 +248,4 @@ class Source:
     kind: str = "tensor"
     metadata: Metadata = field(default_factory=dict, hash=False)
     unread: tuple[Unread, ...] = ()
+    elsewhere: int = 0

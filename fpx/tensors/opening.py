@@ -83,8 +83,8 @@ def list_all(
 ) -> Opened:
     """Opens sources to list what is in them, `Source.unread` too; else as `open_all`.
 
-    Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz
-    and GGUF.
+    Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz,
+    GGUF and ONNX.
     """
     return _open_all(sources, include, exclude, None, lambda source: source)
 
@@ -212,7 +212,7 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
         unread = tuple(item for item in unread if item.name in tensors)
     if not entries and not unread:
         raise _without_tensors(shown, source.notes)
-    claimed = sum(entry.nbytes for entry in entries)
+    claimed, size = sum(entry.nbytes for entry in entries), size + source.elsewhere
     if claimed > max(_SMALL, _EXPANSION * size):
         raise InputError(
             f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
