@@ -474,9 +474,3 @@ def test_it_is_known_by_its_content(tmp_path: Path) -> None:
                   b"\x3a\0", b"\x08\x0a\x12\x7f"):  # fmt: skip
         refused(write(tmp_path / "z.onnx", other), "is no tensor file that fpx knows")
     refused(write(tmp_path / "z.onnx", proto((1, 10), (7, b""))), "holds no tensors")
-
-
-def test_a_stream_is_named(tmp_path: Path) -> None:
-    code, _, err = call("cast-compare", "-", "--to", "fp16", stdin=onnx(plain("x", 1)))
-    assert code == 2
-    assert "this is of kind onnx" in err
