@@ -239,7 +239,9 @@ class Source:
         kind: what it is, such as `safetensors`.
         metadata: what it says of itself.
         unread: tensors that are in it and cannot be read; `open_all` makes notes of them.
-        elsewhere: bytes of other files that its tensors are in.
+        damaged: what is wrong with tensors that are in none of these, a line each, its name first;
+            `open_all` makes errors of them.
+        stored: bytes of all its files; None where it is one file, the one that was opened.
     """
 
     name: str
@@ -248,4 +250,5 @@ class Source:
     kind: str = "tensor"
     metadata: Metadata = field(default_factory=dict, hash=False)
     unread: tuple[Unread, ...] = ()
-    elsewhere: int = 0
+    damaged: tuple[str, ...] = ()
+    stored: int | None = None

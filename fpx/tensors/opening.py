@@ -31,7 +31,7 @@ class Opened:
 
     Attributes:
         sources: those that are tensor files or tensors, in the order in which they were named.
-        errors: a line for each that is not.
+        errors: a line for each that is not, and for each tensor that is damaged.
     """
 
     sources: tuple[Source, ...]
@@ -167,7 +167,7 @@ def _open_path(name: str, absent: str) -> _Found:
         raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
     if sharded.is_index(path):
         return _open_shards(sharded.of_index(path))
-    return [_open_file(path, None)], []
+    return _open_shards([(path, None)])
 
 
 def _open_shards(shards: list[sharded.Shard]) -> _Found:
@@ -175,9 +175,12 @@ def _open_shards(shards: list[sharded.Shard]) -> _Found:
     refused: list[InputError] = []
     for path, tensors in shards:
         try:
-            opened.append(_open_file(path, tensors))
+            source = _open_file(path, tensors)
         except InputError as error:
             refused.append(error)
+            continue
+        opened.append(replace(source, damaged=()))
+        refused += (InputError(f"{quoted_path(source.name)}: {line}") for line in source.damaged)
     if refused and not opened:
         raise refused[0]
     return opened, refused
@@ -211,8 +214,9 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
         entries = tuple(entry for entry in entries if entry.name in tensors)
         unread = tuple(item for item in unread if item.name in tensors)
     if not entries and not unread:
-        raise _without_tensors(shown, source.notes)
-    claimed, size = sum(entry.nbytes for entry in entries), size + source.elsewhere
+        raise _without_tensors(shown, (*source.damaged, *source.notes))
+    size = size if source.stored is None else source.stored
+    claimed = sum(entry.nbytes for entry in entries)
     if claimed > max(_SMALL, _EXPANSION * size):
         raise InputError(
             f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "

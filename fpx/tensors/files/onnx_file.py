@@ -17,7 +17,7 @@ from fpx.errors import InputError
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry, Unread
 from fpx.tensors.files.onnx_entries import ONNX_TYPES, Data, onnx_entry
 from fpx.tensors.files.protobuf import BYTES, VARINT, Field, Walker
-from fpx.words import quoted, quoted_path, reason
+from fpx.words import escape, quoted, quoted_path, reason
 
 _LONGEST_NAME = 1 << 12  # bytes
 _KEPT_TEXT = 1 << 12  # bytes of a value of the metadata
@@ -84,7 +84,7 @@ def open_onnx(path: Path) -> Source:
             ) from None
     return Source(
         str(path), tuple(model.entries), tuple(model.notes), metadata=model.metadata,
-        unread=tuple(model.unread), elsewhere=model.elsewhere,
+        unread=tuple(model.unread), damaged=model.damaged, stored=size + model.elsewhere,
     )  # fmt: skip
 
 
@@ -99,6 +99,7 @@ class _Model:
         self._path, self._walker = path, walker
         self._names: dict[str, int] = {}
         self._renamed = self._scaled = 0
+        self._damage: dict[str, list[str]] = {}
         self._pieces = 0
         self._others: dict[Path, int] = {}
 
@@ -106,6 +107,15 @@ class _Model:
     def elsewhere(self) -> int:
         """Bytes of the other files that tensors are in."""
         return sum(self._others.values())
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """What is wrong with tensors, a line for each thing that is."""
+        return tuple(
+            f"{escape(first)} cannot be read: {why}"
+            + (f"; nor can {len(others):,} more" if others else "")
+            for why, (first, *others) in self._damage.items()
+        )
 
     def read(self) -> None:
         """Reads the whole model.
@@ -255,16 +265,19 @@ class _Model:
             kind = "STRING" if tensor.data_type == _STRING else f"data type {tensor.data_type}"
             self.unread.append(Unread(called, kind, shape, None))
             return
+        if tensor.has_segment:
+            self.unread.append(
+                Unread(called, type_.name, shape, None, why="it is a part of a tensor")
+            )
+            return
         if type_.parts == 2:
             shape = (*shape, 2)
         try:
             if min(shape, default=0) < 0 or len(shape) > _MOST_AXES:
                 raise _OddError("its shape is damaged")
-            if tensor.has_segment:
-                raise _OddError("it is a part of a tensor")
             data = self._data(tensor, -(-prod(shape) * type_.bits // 8))
         except _OddError as error:
-            self.unread.append(Unread(called, type_.name, shape, None, why=str(error)))
+            self._damage.setdefault(str(error), []).append(called)
             return
         if type_.parts == 2:
             self.notes.append(f"{called}: {COMPLEX_NOTE}")
