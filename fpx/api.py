@@ -7,11 +7,22 @@ from enum import Enum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
 
+from fpx.core.blocks import (
+    Target,
+    asked_targets,
+    find_listed,
+    find_plain,
+    find_target,
+    find_targets,
+    with_scales,
+    without_scales,
+)
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
-from fpx.core.names import ALL, find_format, find_formats
+from fpx.core.names import ALL, find_format
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding
+from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.report.base import Report
@@ -24,15 +35,18 @@ if TYPE_CHECKING:
     from fpx.casts.backends import Backend
     from fpx.core.packing import Packing
     from fpx.report.bits import BitsReport
+    from fpx.report.block import BlocksReport
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
+    from fpx.report.element_table import ElementTable
     from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
-    from fpx.report.ranges import FormatReport, RangeComparison, RangeReport
+    from fpx.report.ranges import FormatReport, RangeComparison
+    from fpx.report.scaled_range import RangeReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
 
@@ -51,9 +65,11 @@ __all__ = [
     "cast_verify",
     "compare_ranges",
     "decode",
+    "decode_block",
     "devices",
     "diff",
     "distance",
+    "element_table",
     "encode",
     "find_format",
     "format_info",
@@ -67,6 +83,7 @@ __all__ = [
 
 _Choice = TypeVar("_Choice", bound=Enum)
 _Formats = str | FormatSpec | Iterable[str | FormatSpec]
+_Targets = str | Target | Iterable[str | Target]
 _Several = list[str] | list[FormatSpec] | list[str | FormatSpec] | tuple[str | FormatSpec, ...]
 
 
@@ -90,6 +107,61 @@ def decode(
         FpxError: no such format, no such literal, or the format cannot hold it.
     """
     return DecodeReport.of(*_arguments(value, dtype, rounding, overflow, read_as))
+
+
+def decode_block(
+    values: object = (),
+    dtype: _Targets = "mxfp4",
+    *,
+    scale_rule: str | None = None,
+    like: str | None = None,
+    global_scale: object | None = None,
+    codes: str | bytes | None = None,
+    scale_code: int | str | Iterable[int] | None = None,
+    packing: Packing | str | None = None,
+    read_as: ReadAs | str = ReadAs.AUTO,
+) -> BlocksReport:
+    """What formats with scales make of numbers, or what packed codes and their scales mean.
+
+    Args:
+        values: a text of several numbers (`"6 -4 3 0.1"`) or several of what `decode` takes: the
+            numbers of a tensor's last axis.
+        dtype: formats with scales, or their names (`mxfp4`, `nvfp4:like=torchao`, `e4m3fn:tensor`).
+        scale_rule: which scale a block gets, such as `rceil`; `all` compares the rules.
+        like: encode as a library does: a name of `fpx.core.blocks.LIKE`.
+        global_scale: the scale that multiplies all blocks; None is that of the numbers, of codes 1.
+        codes: in place of numbers, the bytes of packed elements, or those in hexadecimal.
+        scale_code: of `codes`: the code of their scale, of several blocks one each.
+        packing: how codes lie in bytes; None is the usual way.
+        read_as: as for `decode`.
+
+    Returns:
+        A report with an item per format and block, each with a row per number.
+
+    Raises:
+        FpxError: no such format or number, or arguments that exclude each other.
+    """
+    from fpx.core.literals import split_numbers
+    from fpx.core.packing import Packing
+    from fpx.report.blocking import BlockOptions
+
+    meant = _choice(ReadAs, read_as, "read_as")
+    if isinstance(values, str):
+        values = split_numbers(values)
+    elif not isinstance(values, Iterable):
+        values = [values]
+    if isinstance(scale_code, int):
+        scale_code = [scale_code]
+    options = BlockOptions(
+        scale_rule,
+        like,
+        None if global_scale is None else to_literal(global_scale),
+        codes,
+        scale_code if scale_code is None or isinstance(scale_code, str) else list(scale_code),
+        None if packing is None else _choice(Packing, packing, "packing"),
+    )
+    targets = with_scales(find_targets(dtype))
+    return options.report(targets, [to_literal(value, meant) for value in values])
 
 
 def survey(
@@ -120,7 +192,9 @@ def survey(
     else:
         modes = [_choice(Rounding, mode, "rounding") for mode in rounding]
     literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
-    return report_on(literal, find_formats(dtype), modes, _choice(Overflow, overflow, "overflow"))
+    return report_on(
+        literal, without_scales(find_targets(dtype)), modes, _choice(Overflow, overflow, "overflow")
+    )
 
 
 def libraries(
@@ -166,10 +240,10 @@ def format_info(dtype: str | FormatSpec) -> FormatReport:
     """
     from fpx.report.ranges import FormatReport
 
-    return FormatReport(find_format(dtype))
+    return FormatReport(find_plain(dtype))
 
 
-def ranges(dtype: _Formats = ALL) -> RangeReport:
+def ranges(dtype: _Targets = ALL) -> RangeReport:
     """The constants of several formats: what `fpx range` shows.
 
     Args:
@@ -178,9 +252,9 @@ def ranges(dtype: _Formats = ALL) -> RangeReport:
     Raises:
         FpxError: no such format.
     """
-    from fpx.report.ranges import RangeReport
+    from fpx.report.scaled_range import RangeReport
 
-    return RangeReport(tuple(format_info(spec) for spec in find_formats(dtype)))
+    return RangeReport.of(find_listed(dtype))
 
 
 def compare_ranges(old: str | FormatSpec, new: str | FormatSpec) -> RangeComparison:
@@ -191,10 +265,10 @@ def compare_ranges(old: str | FormatSpec, new: str | FormatSpec) -> RangeCompari
     """
     from fpx.report.ranges import RangeComparison
 
-    return RangeComparison(find_format(old), find_format(new))
+    return RangeComparison(find_plain(old), find_plain(new))
 
 
-def formats(names: _Formats = ALL) -> FormatsReport:
+def formats(names: _Targets = ALL) -> FormatsReport:
     """Formats with their layout, special values, other names, and the libraries that have them.
 
     Args:
@@ -203,9 +277,9 @@ def formats(names: _Formats = ALL) -> FormatsReport:
     Raises:
         FpxError: no such format.
     """
-    from fpx.report.formats import FormatsReport, NamesReport
+    from fpx.report.formats import FormatsReport
 
-    return FormatsReport(tuple(NamesReport(spec) for spec in find_formats(names)))
+    return FormatsReport.of(find_listed(names))
 
 
 def table(dtype: str | FormatSpec, *, around: object | None = None, count: int = 16) -> TableReport:
@@ -222,8 +296,24 @@ def table(dtype: str | FormatSpec, *, around: object | None = None, count: int =
     from fpx.report.table import TableReport
 
     if around is None:
-        return TableReport.whole(find_format(dtype))
+        return TableReport.whole(find_plain(dtype))
     return TableReport.around(decode(around, dtype), count)
+
+
+def element_table(dtype: str | ScaledFormat, *, scale_code: int | None = None) -> ElementTable:
+    """The elements of a format with scales, or a table of numbers: what `fpx table` shows of those.
+
+    Args:
+        dtype: such a format or its name (`mxfp4`), or `int8`.
+        scale_code: the code of a scale, which multiplies the elements.
+
+    Raises:
+        FpxError: no such format, or it has no such scale.
+    """
+    from fpx.report.element_table import ElementTable, find_codebook
+
+    found = find_codebook(dtype) if isinstance(dtype, str) else None
+    return ElementTable.of(found or with_scales([find_target(dtype)])[0], scale_code)
 
 
 @overload
@@ -270,7 +360,7 @@ def distance(
 
     if isinstance(dtype, (str, FormatSpec)):
         return report(dtype)
-    return Distances(tuple(report(spec) for spec in find_formats(dtype)))
+    return Distances(tuple(report(spec) for spec in without_scales(find_targets(dtype))))
 
 
 def bits(
@@ -281,6 +371,7 @@ def bits(
     count: int | None = None,
     big_endian: bool = False,
     packing: Packing | str | None = None,
+    block: int = 32,
 ) -> BitsReport:
     """Raw bytes as the codes of a format.
 
@@ -290,8 +381,9 @@ def bits(
         offset: bytes to skip first.
         count: codes to decode; without it all.
         big_endian: of codes with whole bytes, whether the highest byte comes first.
-        packing: how codes of 4, 6 or other odd widths lie: `low-first`, `high-first` or `bytes`;
-            without it `low-first` below 8 bits, else `bytes`.
+        packing: how codes of 4, 6 or other odd widths lie: `low-first`, `high-first`,
+            `split-halves` or `bytes`; without it `low-first` below 8 bits, else `bytes`.
+        block: codes of a block, of split halves.
 
     Raises:
         FpxError: no such format, the file cannot be read or ends before the offset, or a number is
@@ -305,15 +397,16 @@ def bits(
     *_, last = parts = list(
         bits_stream(
             read_chunks(file, offset),
-            find_format(dtype),
+            find_plain(dtype),
             offset=offset,
             count=count,
             packing=packing,
             big_endian=big_endian,
+            block=block,
         )
     )
     codes = [code for part in parts for code in part.codes]
-    return BitsReport(last.spec, codes, offset, last.stride, last.leftover_bytes)
+    return BitsReport(last.spec, codes, offset, last.packing, last.leftover_bytes, last.block)
 
 
 def inspect(
@@ -378,8 +471,12 @@ def inspect(
 
 def cast_compare(
     source: Any = (),
-    to: str | FormatSpec | Iterable[str | FormatSpec] | None = None,
+    to: str | Target | Iterable[str | Target] | None = None,
     *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: str | Iterable[str] = (),
+    like: str | None = None,
     from_: str | FormatSpec = "float32",
     backend: str | None = None,
     device: str = "cpu",
@@ -400,7 +497,13 @@ def cast_compare(
         source: the path of a tensor file, of a directory of them or of an index of shards; a torch
             tensor, a numpy array, a dict of those, a `state_dict()`, an `nn.Module`; the name of a
             distribution such as `"normal"`; or a list of all these. None means every distribution.
-        to: target format or formats, `all16`, `all8` or `all`; None means float16 and bfloat16.
+        to: target format or formats, `all16`, `all8` or `all`, scaled ones too (`mxfp4`,
+            `e4m3fn:channel`); None means float16 and bfloat16.
+        scale: what shares a scale, of targets that have none yet: `tensor`, `channel`,
+            `channel:AXIS`, `block:N` or `block:NxM`.
+        scale_format: the format of those scales; None means float32.
+        scale_rule: the rule or rules by which scales are chosen; `all` means every one of them.
+        like: the library whose encoder scaled targets follow, such as `torchao`.
         from_: dtype in which distributions are drawn.
         backend: `torch`, `numpy`, `ml_dtypes` or `exact`; None means torch, and exact where torch
             has no such cast.
@@ -419,14 +522,21 @@ def cast_compare(
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
     """
     from fpx.measure.cast_compare import cast_compare as compare
-    from fpx.report.cast_compare import MEASURABLE, CastReport
+    from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
     from fpx.report.checks import parse_condition
     from fpx.report.gates.baseline import read_baseline
 
     older = None if baseline is None else read_baseline(baseline, CastReport.schema)
     report = compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
-        None if to is None else find_formats(to, MEASURABLE),
+        asked_targets(
+            TARGETS if to is None else to,
+            MEASURABLE,
+            scale=scale,
+            scale_format=scale_format,
+            scale_rule=_each(scale_rule),
+            like=like,
+        ),
         from_=find_format(from_),
         device=device,
         size=size,
@@ -504,7 +614,7 @@ def cast_verify(
         raise InputError(f"`fail_on` is one of {known}, not {quoted(fail_on)}")
     report = verify(
         [find_origin(name) for name in _each(from_)],
-        find_formats([to] if isinstance(to, (str, FormatSpec)) else to),
+        without_scales(find_targets([to] if isinstance(to, (str, FormatSpec)) else to)),
         backends=[_backend(name) for name in _each(backend)],
         devices=_each(device),
         against=against,
@@ -584,7 +694,7 @@ def _arguments(
 ) -> tuple[Literal, FormatSpec, Rounding, Overflow]:
     literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
     mode = _choice(Rounding, rounding, "rounding")
-    return literal, find_format(dtype), mode, _choice(Overflow, overflow, "overflow")
+    return literal, find_plain(dtype), mode, _choice(Overflow, overflow, "overflow")
 
 
 def _backend(name: str) -> Backend:

@@ -80,6 +80,20 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
         ("decode 0.1 --dtype fp16 --dtype bf16 --rounding all",
          lambda: fpx.survey("0.1", ["fp16", "bf16"], rounding="all")),
         ("decode 257.00001 --dtype bf16 --libraries", lambda: fpx.libraries("257.00001", "bf16")),
+        ("decode 6,-4,3 --dtype mxfp4 --as value".replace(",", " "),
+         lambda: fpx.decode_block(["6", -4, "3"], read_as="value")),
+        ("decode 7 1e-3 -0 --dtype mxfp4,nvfp4 --scale-rule all",
+         lambda: fpx.decode_block("7, 1e-3 -0", ["mxfp4", "nvfp4"], scale_rule="all")),
+        ("decode 7 1 --dtype nvfp4 --like torchao --global-scale 0.01",
+         lambda: fpx.decode_block([7, 1], "nvfp4", like="torchao", global_scale="0.01")),
+        ("decode --dtype nvfp4 --codes e7 --scale-code 0x7f --packing high-first",
+         lambda: fpx.decode_block(dtype="nvfp4", codes=b"\xe7", scale_code=0x7F,
+                                  packing="high-first")),
+        ("range nvfp4 bf16", lambda: fpx.ranges(["nvfp4", "bf16"])),
+        ("table mxfp4 --scale-code 0x80", lambda: fpx.element_table("mxfp4", scale_code=0x80)),
+        ("table int8", lambda: fpx.element_table("int8")),
+        ("bits {file} --dtype fp4 --packing split-halves --block 2",
+         lambda: fpx.bits(b"\x21\x43\x65", "fp4", packing="split-halves", block=2)),
         ("encode 1e9 --dtype fp16 --overflow nan",
          lambda: fpx.encode("1e9", "fp16", overflow="nan")),
         ("range", lambda: fpx.ranges()),
@@ -134,13 +148,17 @@ _SHOWN = {"config", "no_config", "save", "github", "json", "jsonl", "csv", "mark
 _SHOWN |= {"every", "output", "as_list"}
 # option -> where else Python has it
 _ELSEWHERE = {
-    "decode": {"libraries": "libraries"},
+    "decode": {"libraries": "libraries"}
+    | dict.fromkeys(
+        ("scale_rule", "like", "global_scale", "codes", "scale_code", "packing"), "decode_block"
+    ),
     "range": {"compare": "compare_ranges"},
+    "table": {"scale_code": "element_table"},
     "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first"),
     "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several
-_ONE = {"values": "value", "sources": "source", "files": "source"}
+_ONE = {"values": "value", "sources": "source", "files": "source", "formats": "dtype"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -198,12 +198,12 @@ def test_no_room_is_the_house() -> None:
 # that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
-    "fpx.tensors.files.gguf_blocks",
-    "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow", "fpx.tensors.files.gguf_types",
-    "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
-    "fpx.tensors.files.onnx_entries", "fpx.tensors.files.onnx_file", "fpx.tensors.files.protobuf",
-    "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.measure.inspect",
-    "fpx.render.inspect",
+    "fpx.tensors.files.gguf_blocks", "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow",
+    "fpx.tensors.files.gguf_types", "fpx.tensors.files.onnx_entries", "fpx.tensors.files.onnx_file",
+    "fpx.tensors.files.protobuf", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
+    "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.tensors.files.pickles",
+    "fpx.tensors.files.torch_objects", "fpx.tensors.files.torch_archive",
+    "fpx.tensors.files.dcp_file", "fpx.measure.inspect", "fpx.render.inspect",
 }  # fmt: skip
 
 
@@ -225,7 +225,9 @@ def loaded(command: str) -> set[str]:
     "args",
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
-        ["cast-verify", "--help"],
+        ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
+        ["range", "nvfp4"], ["formats"], ["table", "nf4"],
+        ["decode", "1", "--dtype", "nf4", "--json"],
     ],
 )  # fmt: skip
 def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:

@@ -11,7 +11,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import note
 from fpx.cli.output import SCREEN, Output, show
-from fpx.core.packing import Packing
+from fpx.core.packing import BLOCK, Packing
 from fpx.report.bits import BitsReport, bits_stream, read_chunks
 
 
@@ -36,10 +36,14 @@ def bits(
             "--packing",
             help="Where codes of 4, 6 or other odd widths lie: low-first packs them from the "
             "lowest bits of each byte on (the low nibble first), high-first from the highest, "
-            "bytes gives each whole bytes. Below 8 bits low-first, else bytes.",
+            "split-halves has each block's first half in the low nibbles (GGUF), bytes gives each "
+            "whole bytes. Below 8 bits low-first, else bytes.",
             show_default=False,
         ),
     ] = None,
+    block: Annotated[
+        int, typer.Option("--block", help="Codes of a block of split halves; GGUF's NVFP4 has 16.")
+    ] = BLOCK,
     how: Output = SCREEN,
 ) -> None:
     """Decode raw bytes as a hex dump does: offset, codes, and what they stand for.
@@ -50,6 +54,7 @@ def bits(
     fpx bits weights.bin --dtype bf16 --offset 128 --count 16
     printf '\\\\x49\\\\x40' | fpx bits - --dtype bf16
     fpx bits packed.bin --dtype fp4 --packing high-first
+    fpx bits blocks.bin --dtype fp4 --packing split-halves --block 16
     fpx bits data.bin --dtype float32 --big-endian --json
     """
     spec = options.find_one_format(dtype)
@@ -63,6 +68,7 @@ def bits(
                 count=count,
                 packing=packing,
                 big_endian=big_endian,
+                block=block,
             )
         ),
         how,

@@ -13,10 +13,12 @@ from fpx.casts.backends import BACKENDS
 from fpx.cli import options
 from fpx.cli.config import exemptions_of
 from fpx.cli.failures import finish
-from fpx.cli.options import complete_format
+from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.names import find_format, find_formats
+from fpx.core.blocks import BLOCK_FORMATS, LIKE, asked_targets
+from fpx.core.names import find_format
+from fpx.core.scaling import ScaleRule
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition
@@ -65,8 +67,47 @@ def cast_compare(
             "--to",
             metavar="FORMAT",
             help="Target format; repeat for several, or write fp16,bf16; all16, all8 and all are "
-            f"those of so many bits and all. Without it: {' and '.join(TARGETS)}.",
+            f"those of so many bits and all. Block formats ({', '.join(BLOCK_FORMATS)}) and others "
+            "with scales (e4m3fn:channel, e2m1:block=16,scale=e4m3fn) are targets too. Without it: "
+            f"{' and '.join(TARGETS)}.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tensor|channel[:AXIS]|block:N|block:NxM",
+            help="What shares a scale, of targets that have none of their own.",
+            show_default=False,
+        ),
+    ] = None,
+    scale_format: Annotated[
+        str | None,
+        typer.Option(
+            "--scale-format",
+            metavar="FORMAT",
+            help="Format of those scales: float32 (without it), e8m0, e4m3fn, ...",
             autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    scale_rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scale-rule",
+            metavar="RULE",
+            help=f"How scales are chosen: {', '.join(rule.value for rule in ScaleRule)} or pow2; "
+            "repeat for several, or write all to compare them.",
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIBRARY",
+            help=f"Encode as a library does: {', '.join(LIKE)}.",
+            autocompletion=lambda: [*LIKE],
             show_default=False,
         ),
     ] = None,
@@ -169,6 +210,11 @@ def cast_compare(
     elements than --tolerate-underflow become zero, or if its SQNR is more than --tolerate-loss dB
     under what the format gives on data in its range. Otherwise it [bold]fits[/bold].
 
+    A target with scales ([bold]--to mxfp4[/bold], [bold]--scale channel[/bold]) clips or flushes
+    some values of any tensor, so a tensor fits it if it does about as well as normally distributed
+    numbers: clipping costs it at most --tolerate-loss dB, the rest at most that much again, and
+    values become zero hardly more than twice as often.
+
     [bold]Metrics[/bold] of --fail-if and --sort, as in --json; x is an element, q what became of it
 
     \b
@@ -189,11 +235,20 @@ def cast_compare(
     fpx cast-compare checkpoint/ --to fp16 --include 'layers.*.weight'
     fpx cast-compare normal boundaries --from float64 --to fp16
     fpx cast-compare weights.npy --to fp4 --to e3m4 --to tf32
+    fpx cast-compare model.safetensors --to mxfp4,nvfp4 --scale-rule all
+    fpx cast-compare model.safetensors --to e4m3fn --scale channel
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
     older = options.older(baseline, CastReport.schema)
-    targets = find_formats(to, MEASURABLE) if to else None
+    targets = asked_targets(
+        to or TARGETS,
+        MEASURABLE,
+        scale=scale,
+        scale_format=scale_format,
+        scale_rule=scale_rule or (),
+        like=like,
+    )
     origin = find_format(from_)
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
     if top is not None and top < 1:

@@ -12,7 +12,7 @@ from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.names import find_formats
+from fpx.core.blocks import find_targets, without_scales
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
 
 
@@ -123,7 +123,7 @@ def cast_verify(
     with ProgressBar("casting") as progress:
         report = verify(
             [find_origin(name) for name in from_ or ()],
-            find_formats(to or ()),
+            without_scales(find_targets(to or ())),
             backends=[BACKENDS[name] for name in backend or ()],
             devices=device or ["cpu"],
             against=against,

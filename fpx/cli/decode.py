@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import note
+from fpx.cli.failures import command_path, note
 from fpx.cli.output import SCREEN, Output, collected, show
-from fpx.cli.values import read_values
-from fpx.core.literals import ReadAs
-from fpx.core.names import ALL, find_formats
+from fpx.cli.values import read_numbers, read_values
+from fpx.core.blocks import LIKE, Target, find_targets, with_scales, without_scales
+from fpx.core.literals import ReadAs, parse_literal
+from fpx.core.names import ALL
 from fpx.core.numbers import Code, Literal
+from fpx.core.packing import Packing
 from fpx.core.policy import Overflow, Rounding
+from fpx.core.scaling import ScaledFormat, ScaleRule
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import did_you_mean, listed, quoted
+
+_RULES = tuple(rule.value for rule in ScaleRule)
+
+
+def _complete_rule(incomplete: str) -> list[str]:
+    return [name for name in (*_RULES, ALL) if name.startswith(incomplete)]
+
+
+def _complete_library(incomplete: str) -> list[str]:
+    return [name for name in LIKE if name.startswith(incomplete)]
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
@@ -29,16 +43,16 @@ def _complete_rounding(incomplete: str) -> list[str]:
 @options.output_forms
 def decode(
     values: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="VALUE...",
             help="3.14, -1e-3, 0x1.8p3, 1/3, '(2 - 2^-7) x 2^127', inf, nan, snan, a code 0x4049 "
             "or 0b0100, max, min, smallest_normal, smallest_subnormal, epsilon, one, pi, tau, e; - "
-            "reads one per line from stdin.",
+            "reads one per line from stdin. Of block formats one may hold several: '6 -4 3'.",
             show_default=False,
         ),
-    ],
-    dtype: options.Formats = None,
+    ] = None,
+    dtype: options.Targets = None,
     rounding: Annotated[
         str,
         typer.Option(
@@ -58,12 +72,72 @@ def decode(
             help="Also cast with torch, numpy and ml_dtypes, and say where and why they differ.",
         ),
     ] = False,
+    scale_rule: Annotated[
+        str | None,
+        typer.Option(
+            "--scale-rule",
+            metavar="RULE",
+            help=f"Block formats: which scale a block gets: {listed(_RULES)}; or all, to compare "
+            "them.",
+            autocompletion=_complete_rule,
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="LIBRARY",
+            help=f"Block formats: encode as a library does: {listed(LIKE)}.",
+            autocompletion=_complete_library,
+            show_default=False,
+        ),
+    ] = None,
+    global_scale: Annotated[
+        str | None,
+        typer.Option(
+            "--global-scale",
+            metavar="VALUE",
+            help="nvfp4: the scale that multiplies all blocks; without it that of these numbers, "
+            "of codes 1.",
+            show_default=False,
+        ),
+    ] = None,
+    codes: Annotated[
+        str | None,
+        typer.Option(
+            "--codes",
+            metavar="HEX",
+            help="Block formats: the bytes of packed elements, in place of numbers.",
+            show_default=False,
+        ),
+    ] = None,
+    scale_code: Annotated[
+        str | None,
+        typer.Option(
+            "--scale-code",
+            metavar="CODE",
+            help="With --codes: the code of their scale, such as 0x7f; of several blocks one each, "
+            "with commas between.",
+            show_default=False,
+        ),
+    ] = None,
+    packing: Annotated[
+        Packing | None,
+        typer.Option(
+            "--packing",
+            help="Block formats: how codes lie in bytes; see fpx bits --help. Without it "
+            "low-first, of nf4 and fp4_bnb high-first.",
+            show_default=False,
+        ),
+    ] = None,
     how: Output = SCREEN,
 ) -> None:
     """Show a number's bits in a format, with its exact value, error and neighbours.
 
     The number is read exactly and rounded once. Without --dtype it is shown in float64, float32,
-    float16 and bfloat16 side by side. Several numbers, and those of stdin, have a row each.
+    float16 and bfloat16 side by side. Several numbers, and those of stdin, have a row each. In
+    block formats such as mxfp4, numbers share scales.
 
     [bold]Examples[/bold]
 
@@ -78,8 +152,28 @@ def decode(
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
     fpx decode '(2 - 2^-7) x 2^127' --dtype bf16
     seq 1 1000 | fpx decode - --dtype bf16
+    fpx decode --dtype mxfp4 '6 -4 3 0.1'
+    fpx decode --dtype mxfp4 '6 -4 3 0.1' --scale-rule all
+    fpx decode --dtype mxfp4 --scale-code 0x7f --codes e745
     """
-    formats = find_formats(dtype or options.SIDE_BY_SIDE)
+    targets = find_targets(dtype or options.SIDE_BY_SIDE)
+    of_blocks = (scale_rule, like, global_scale, codes, scale_code, packing)
+    if any(given is not None for given in of_blocks) or any(
+        isinstance(target, ScaledFormat) for target in targets
+    ):
+        from fpx.render.block import BlocksDrawing
+        from fpx.report.blocking import BlockOptions  # single numbers have no need of it
+
+        tensors = None if global_scale is None else parse_literal(global_scale)
+        blocks = BlockOptions(scale_rule, like, tensors, codes, scale_code, packing)
+        blocks.refuse(targets)
+        _refuse_rounding(targets, rounding, overflow, libraries)
+        found = blocks.report(targets, read_numbers(values or (), read_as))
+        show(found, how, BlocksDrawing(packing))
+        return
+    if not values:
+        raise InputError(f"VALUE... is missing (see {command_path()} --help)")
+    formats = without_scales(targets)
     modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
     asked = ",".join(dtype or ()).lower().split(",")
     surveyed = len(modes) > 1 or any(name.strip().startswith(ALL) for name in asked)
@@ -117,6 +211,27 @@ def decode(
         draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
     show(collected(reports) if how.form == "json" else reports, how, draw)
+
+
+def _refuse_rounding(
+    targets: Sequence[Target], rounding: str, overflow: Overflow, libraries: bool
+) -> None:
+    """Refuses what has no meaning where numbers share scales.
+
+    Raises:
+        InputError: formats of both kinds, or an option for the other one.
+    """
+    scaled = with_scales(targets)[0]
+    for given, name, instead in (
+        (rounding != Rounding.TIES_TO_EVEN.value, "rounding", f"{scaled.name}:ties=away"),
+        (overflow is not Overflow.IEEE, "overflow", ""),
+        (libraries, "libraries", f"--like {next(iter(LIKE))}"),
+    ):
+        if given:
+            raise InputError(
+                f"--{name} is for formats without scales, and {scaled.name} has them"
+                + (f": write {instead}" if instead else "")
+            )
 
 
 def _rounding(name: str) -> Rounding:

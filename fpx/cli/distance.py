@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.output import SCREEN, Output, show
 from fpx.cli.values import read_values
+from fpx.core.blocks import find_targets, without_scales
 from fpx.core.literals import ReadAs
-from fpx.core.names import find_formats
 from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.distance import DistanceReport, Distances
@@ -42,7 +42,7 @@ def distance(
     report = Distances(
         tuple(
             DistanceReport(DecodeReport.of(a, spec), DecodeReport.of(b, spec))
-            for spec in find_formats(dtype or options.SIDE_BY_SIDE)
+            for spec in without_scales(find_targets(dtype or options.SIDE_BY_SIDE))
         )
     )
     show(report, how)

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.options import complete_format
+from fpx.cli.options import complete_target
 from fpx.cli.output import SCREEN, Output, show
-from fpx.core.names import ALL, find_formats
-from fpx.report.formats import FormatsReport, NamesReport
+from fpx.core.blocks import find_listed
+from fpx.core.names import ALL
+from fpx.report.formats import FormatsReport
 
 
 @options.output_forms
@@ -20,7 +21,7 @@ def formats(
         typer.Argument(
             metavar="FORMAT...",
             help="Formats to tell about; without it: all.",
-            autocompletion=complete_format,
+            autocompletion=complete_target,
             show_default=False,
         ),
     ] = None,
@@ -34,8 +35,7 @@ def formats(
     fpx formats
     fpx formats e4m3fn bf16             what these are called elsewhere
     fpx formats e5m7 binary8p4se        custom and IEEE P3109 formats
+    fpx formats mxfp4 nvfp4             numbers with scales
     fpx formats --json
     """
-    chosen = find_formats(names or [ALL])
-    report = FormatsReport(tuple(NamesReport(spec) for spec in chosen))
-    show(report, how)
+    show(FormatsReport.of(find_listed(names or [ALL])), how)

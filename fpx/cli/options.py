@@ -13,7 +13,7 @@ from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import NAMES, find_format
+from fpx.core.names import NAMES
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
@@ -28,6 +28,14 @@ def complete_format(incomplete: str) -> list[str]:
     """Shell completion: formats whose names start so, or other names of theirs where none does."""
     full = [name for name in FORMATS if name.startswith(incomplete)]
     return full or [name for name in NAMES if name.startswith(incomplete)]
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """As `complete_format`, with block formats."""
+    from fpx.core.blocks import BLOCK_FORMATS
+
+    full = [name for name in (*FORMATS, *BLOCK_FORMATS) if name.startswith(incomplete)]
+    return full or complete_format(incomplete)
 
 
 SIDE_BY_SIDE = ("float64", "float32", "float16", "bfloat16")
@@ -45,6 +53,20 @@ Formats = Annotated[
         show_default=False,
     ),
 ]
+
+
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dtype",
+        metavar="FORMAT",
+        help="Format, such as float16, bf16, e5m7 or mxfp4; repeat for several; all is every one "
+        "that fpx formats lists.",
+        autocompletion=complete_target,
+        show_default=False,
+    ),
+]
+"""As `Formats`, with block formats."""
 
 
 OneFormat = Annotated[
@@ -126,7 +148,7 @@ Meaning = Annotated[
 ]
 
 
-_MANY = 20  # names
+_MANY, _TOO_MANY = 20, 40  # names
 
 
 def one_of(names: Iterable[str]) -> Any:
@@ -136,8 +158,9 @@ def one_of(names: Iterable[str]) -> Any:
     def parse(text: str) -> str:
         if text in valid:
             return text
-        meant = did_you_mean(text, valid)  # a long list would hide it
-        every = "those that --help lists" if meant and len(valid) > _MANY else listed(valid, 99)
+        meant = did_you_mean(text, valid)  # a long list would hide it, and be cut itself
+        many = len(valid) > (_MANY if meant else _TOO_MANY)
+        every = "those that --help lists" if many else listed(valid, _TOO_MANY)
         raise typer.BadParameter(f"{quoted(text)} is not one of {every}{meant}")
 
     def complete(incomplete: str) -> list[str]:
@@ -154,7 +177,9 @@ def find_one_format(names: list[str]) -> FormatSpec:
     """
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
-    return find_format(names[0])
+    from fpx.core.blocks import find_plain
+
+    return find_plain(names[0])
 
 
 def output_forms(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.options import complete_format
+from fpx.cli.options import complete_target
 from fpx.cli.output import SCREEN, Output, show
+from fpx.core.blocks import find_target
 from fpx.core.literals import parse_literal
-from fpx.core.names import find_format
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.report.blocking import read_scale_codes
 from fpx.report.decode import DecodeReport
+from fpx.report.element_table import ElementTable, find_codebook
 from fpx.report.table import TableReport
 
 
@@ -22,8 +25,9 @@ def table(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="A format, such as e2m1fn, float8_e4m3fn, e3m2 or binary6p3se.",
-            autocompletion=complete_format,
+            help="A format, such as e2m1fn, float8_e4m3fn, e3m2 or binary6p3se; of mxfp4, nf4 and "
+            "the like their elements.",
+            autocompletion=complete_target,
             show_default=False,
         ),
     ],
@@ -40,6 +44,15 @@ def table(
     as_list: Annotated[
         bool, typer.Option("--list", help="One line per code, with its value.")
     ] = False,
+    scale_code: Annotated[
+        str | None,
+        typer.Option(
+            "--scale-code",
+            metavar="CODE",
+            help="Of formats with scales: also what elements are at the scale of that code.",
+            show_default=False,
+        ),
+    ] = None,
     how: Output = SCREEN,
 ) -> None:
     """Print all values of a format by exponent and fraction, or those around a value.
@@ -54,8 +67,17 @@ def table(
     fpx table e4m3fn --list
     fpx table binary8p3se --csv > values.csv
     fpx table bf16 --around 1.0 --count 9
+    fpx table mxfp4 --scale-code 0x80
     """
-    spec = find_format(dtype)
+    target = find_codebook(dtype) or find_target(dtype)
+    if not isinstance(target, FormatSpec):
+        if around is not None:
+            raise InputError(f"--around is of single numbers: {target.name} is shown whole")
+        show(ElementTable.of(target, _one_code(scale_code)), how)
+        return
+    if scale_code is not None:
+        raise InputError(f"{target.name} has no scale: leave --scale-code out")
+    spec = target
     if around is None:
         report = TableReport.whole(spec)
         if how.form == "text" and report.too_many is not None:
@@ -70,3 +92,17 @@ def table(
         show(report, how, table_list)
     else:
         show(report, how)
+
+
+def _one_code(text: str | None) -> int | None:
+    """The code of a scale; None for None.
+
+    Raises:
+        InputError: it is none, or several.
+    """
+    if text is None:
+        return None
+    first, *others = read_scale_codes(text)
+    if others:
+        raise InputError(f"one --scale-code at a time, not {1 + len(others)}")
+    return first

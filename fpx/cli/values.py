@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fpx.cli.failures import command_path, meant_option
-from fpx.core.literals import ReadAs, parse_literal
+from fpx.core.literals import ReadAs, parse_literal, split_numbers
 from fpx.core.numbers import Literal
 from fpx.errors import FpxError, InputError
 from fpx.words import quoted
@@ -29,6 +29,19 @@ def read_values(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
             yield literal
 
 
+def read_numbers(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
+    """As `read_values`, but that an argument or a line may hold several numbers.
+
+    Raises:
+        InputError: as `read_values`.
+    """
+    for value in values:
+        if value == "-":
+            yield from _read_stdin(read_as, split_numbers)
+        else:
+            yield from (_read_argument(part, read_as) for part in split_numbers(value))
+
+
 def _read_argument(value: str, read_as: ReadAs) -> Literal:
     try:
         return parse_literal(value, read_as)
@@ -42,7 +55,11 @@ def _read_argument(value: str, read_as: ReadAs) -> Literal:
         raise
 
 
-def _read_stdin(read_as: ReadAs) -> Iterator[Literal]:
+def _one(line: str) -> list[str]:
+    return [line]
+
+
+def _read_stdin(read_as: ReadAs, parts: Callable[[str], list[str]] = _one) -> Iterator[Literal]:
     readline = sys.stdin.buffer.readline
     number = 0
     while line := readline(_LONGEST_LINE):
@@ -50,6 +67,7 @@ def _read_stdin(read_as: ReadAs) -> Iterator[Literal]:
         if len(line) == _LONGEST_LINE:
             raise InputError(f"line {number} of stdin is longer than {_LONGEST_LINE >> 20} MiB")
         try:
-            yield parse_literal(line.decode("utf-8", "backslashreplace"), read_as)
+            for part in parts(line.decode("utf-8", "backslashreplace")):
+                yield parse_literal(part, read_as)
         except FpxError as error:
             raise type(error)(f"line {number} of stdin: {error}") from None

@@ -17,8 +17,8 @@ from fpx.conformance.codes import Codes, choose_codes
 from fpx.conformance.scalar import round_one_by_one
 from fpx.conformance.sweep import check_flush_denormal, sweep
 from fpx.conformance.tally import Tally
+from fpx.core.blocks import find_plain
 from fpx.core.formats import FORMATS
-from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.cast_verify import CODEC, CastOptions, NoDifference, VerifyReport, VerifyRow
@@ -55,7 +55,7 @@ def find_origin(name: str) -> Origin:
     Raises:
         InputError: no such format.
     """
-    return INTEGERS.get(name.strip().lower().removeprefix("torch.")) or find_format(name)
+    return INTEGERS.get(name.strip().lower().removeprefix("torch.")) or find_plain(name)
 
 
 def cast_verify(

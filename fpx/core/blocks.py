@@ -6,14 +6,17 @@ another scale rule; `e2m1:block=32,scale=e8m0,rule=rceil` is made by hand.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from fpx.core.elements import CODEBOOKS, Element, Ties
+from fpx.core.elements import CODEBOOKS, Element, Ties, is_format, largest
 from fpx.core.formats import FORMATS
-from fpx.core.names import find_format, find_formats
+from fpx.core.names import ALL, find_format, find_formats
 from fpx.core.scaling import (
     POWERS_OF_TWO,
     Encoding,
@@ -50,7 +53,9 @@ def _bitsandbytes(name: str) -> ScaledFormat:
     return ScaledFormat(
         name, codebook, _FLOAT32, Reach(Scope.BLOCK, columns=64),
         Encoding(
-            ScaleRule.AMAX, zero_block=_ONE, nonfinite=NonFinite.ELEMENT, negative_zero=False
+            # just between two it takes the smaller number, here the smaller magnitude
+            ScaleRule.AMAX, Ties.ZERO, zero_block=0, nonfinite=NonFinite.ELEMENT,
+            negative_zero=False,
         ),
         citation=codebook.citation,
     )  # fmt: skip
@@ -81,41 +86,44 @@ _BY_NAME = {
 }  # mxfp8 alone is E4M3's: the one that every library defaults to
 
 
+def _each(names: str, **choices: Any) -> dict[str, Mapping[str, Any]]:
+    return dict.fromkeys(names.split(), choices)
+
+
 LIKE: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         # torchao/prototype/mx_formats of 0.18: rule of its MX configs; block scales from 2^-6 up
         "torchao": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "nvfp4": {"zero_block": 0x08, "least_scale": 0x08},
+            **_each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.RCEIL),
+            **_each("nvfp4", zero_block=0x08, least_scale=0x08),
         },
         # common/util/ptx_arch_spec.cuh and reference_nvfp4.py
         "transformer-engine": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "nvfp4": {"zero_block": 0x00, "negative_zero": False},
+            **_each("mxfp8_e4m3 mxfp8_e5m2", rule=ScaleRule.RCEIL),
+            **_each("nvfp4", zero_block=0x00),
         },
         # quantization/utils/mxfp_utils.py and helpers.py of 0.20
         "compressed-tensors": {
-            "mx": {"rule": ScaleRule.EVEN, "zero_block": 0},
-            "mxfp8_e4m3": {"rule": ScaleRule.EVEN, "zero_block": 0, "even_bits": 1},
-            "nvfp4": {"zero_block": 0x20, "zero_scale": 0x20, "negative_zero": False},
+            **_each("mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
+            **_each("mxfp8_e4m3", rule=ScaleRule.EVEN, even_bits=1),
+            **_each("nvfp4", zero_block=0x20, zero_scale=0x20),
         },
         # torch/quantization/qtensor of 0.47
         "modelopt": {
-            "mx": {"rule": ScaleRule.RCEIL},
-            "mxfp4": {"rule": ScaleRule.RCEIL, "ties": Ties.ZERO},
-            "nvfp4": {"zero_block": 0x38, "least_scale": 0x01, "negative_zero": False},
+            **_each("mxfp8_e4m3", rule=ScaleRule.RCEIL),
+            **_each("mxfp4", rule=ScaleRule.RCEIL, ties=Ties.ZERO),
+            **_each("nvfp4", zero_block=0x38, least_scale=0x01),
         },
         # torch/quantization/utils.py of 0.13: even_round
-        "quark": {"mx": {"rule": ScaleRule.EVEN, "zero_block": 0}},
+        "quark": _each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
         # gguf/quants.py of 0.19
-        "gguf": {
-            "mxfp4": {"rule": ScaleRule.FLOOR, "ties": Ties.ZERO, "negative_zero": False},
-        },
+        "gguf": _each("mxfp4", ties=Ties.ZERO, negative_zero=False),
     }
 )
-"""Library -> format (`mx` is every one of OCP's) -> what its encoder chooses otherwise.
+"""Library -> format -> what its encoder chooses otherwise than the format's row.
 
-What the libraries do by mistake (logarithms in float32, a scale's code that wraps) is left out.
+What the libraries do by mistake (logarithms in float32, a scale's code that wraps) is left out, and
+so is what the sign of a zero becomes that was -0 before.
 """
 
 
@@ -132,16 +140,13 @@ def like(library: str, target: ScaledFormat) -> ScaledFormat:
             f"no encoder is called {quoted(library)}{meant or ': use one of ' + listed(LIKE, 40)}"
         )
     base = target.name.partition(":")[0]
-    found = rows.get(base, rows.get("mx") if base in _MX_NAMES else None)
+    found = rows.get(base)
     if found is None:
         raise InputError(
-            f"{library} writes no {target.name}, as far as fpx knows: it has "
-            f"{listed(('the mx formats' if name == 'mx' else name for name in rows), 40)}"
+            f"{library.strip().lower()} writes no {base}, as far as fpx knows: it has "
+            f"{listed(rows, 40)}"
         )
-    return replace(target, encoding=replace(target.encoding, **found))
-
-
-_MX_NAMES = frozenset(row.name for row in _ROWS if row.scale is _E8M0)
+    return replace(target, encoding=_changed(target.encoding, found))
 
 
 # -- names -----------------------------------------------------------------------------------------
@@ -157,6 +162,12 @@ def _parse_code(text: str) -> int:
 def _parse_top(text: str) -> int:
     if text not in ("256", "448"):
         raise InputError(f"the largest scale under a global one is 448 or 256, not {quoted(text)}")
+    return int(text)
+
+
+def _parse_bits(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,2}", text):
+        raise InputError(f"even-bits is a number of fraction bits, not {quoted(text)}")
     return int(text)
 
 
@@ -180,6 +191,7 @@ _ENCODINGS: Mapping[str, tuple[str, Any]] = MappingProxyType(
         "underflow": ("zero_scale", _parse_code),
         "nan": ("nonfinite", _member(NonFinite, "nan")),
         "top": ("global_top", _parse_top),
+        "even-bits": ("even_bits", _parse_bits),
     }
 )
 """Option in the name of a format -> field of `Encoding`, and how it is read."""
@@ -193,7 +205,7 @@ def find_target(name: str | Target) -> Target:
     Options after the colon: `tensor`, `channel`, `channel=AXIS`, `block=N`, `block=NxM` (what
     shares a scale), `scale=FORMAT`, `global=FORMAT|none`, `like=LIBRARY`, `rule=RULE`,
     `ties=even|away|zero`, `zeros=CODE`, `least=CODE`, `underflow=CODE`, `nan=block|element`,
-    `top=448|256` and `-0=keep|drop`; see `ScaledFormat` and `Encoding`.
+    `top=448|256`, `even-bits=N` and `-0=keep|drop`; see `ScaledFormat` and `Encoding`.
 
     Raises:
         InputError: no such format, or options that make no sense.
@@ -203,7 +215,7 @@ def find_target(name: str | Target) -> Target:
     base, colon, options = name.strip().partition(":")
     row = _BY_NAME.get(base.strip().lower())
     if not colon:
-        return find_format(name) if row is None else row
+        return find_format(name, _BY_NAME) if row is None else row
     start = row if row is not None else _bare(base)
     return _with_options(start, _split(options, name), name)
 
@@ -215,10 +227,13 @@ def _bare(base: str) -> ScaledFormat:
     return scaled(element, Reach(Scope.TENSOR))
 
 
+_OCP = {"fp8": "e4m3fn"} | {name: f"{name}fn" for name in ("e4m3", "e3m2", "e2m3", "e2m1")}
+
+
 def _element(name: str) -> FormatSpec:
     key = name.strip().lower()
     # beside a scale there is no doubt: these are the OCP's elements
-    return find_format({"e2m1": "e2m1fn", "e4m3": "e4m3fn", "fp8": "e4m3fn"}.get(key, name))
+    return find_format(_OCP.get(key, name))
 
 
 def _split(options: str, name: str) -> dict[str, str]:
@@ -257,7 +272,12 @@ def _with_options(start: ScaledFormat, options: Mapping[str, str], name: str) ->
             changed[field] = parse(options[key])
     if "-0" in options:
         changed["negative_zero"] = _keeps(options["-0"])
-    return named(replace(target, encoding=replace(target.encoding, **changed)), options)
+    if "top" in options and target.global_scale is None:
+        raise InputError(f"{quoted(name)}: top is of formats with a global scale, as nvfp4 has")
+    target = replace(target, encoding=_changed(target.encoding, changed))
+    if "even-bits" in options and target.encoding.rule is not ScaleRule.EVEN:
+        raise InputError(f"{quoted(name)}: even-bits is of the rule even")
+    return named(target, options)
 
 
 def _keeps(text: str) -> bool:
@@ -288,9 +308,20 @@ def with_scale(target: ScaledFormat, scale: FormatSpec) -> ScaledFormat:
 
 
 def with_rule(target: ScaledFormat, rule: ScaleRule) -> ScaledFormat:
-    """A target by another rule; of `4over6` the largest scale is 256, as 384 must be left."""
-    top = 256 if rule is ScaleRule.FOUR_OVER_SIX else target.encoding.global_top
-    return named(replace(target, encoding=replace(target.encoding, rule=rule, global_top=top)))
+    """A target by another rule, which brings its own `global_top` and counts the element's bits."""
+    return named(replace(target, encoding=_changed(target.encoding, {"rule": rule})))
+
+
+def _changed(encoding: Encoding, choices: Mapping[str, Any]) -> Encoding:
+    """Other choices, with what belongs to the rule that was before left behind."""
+    rule = choices.get("rule", encoding.rule)
+    own = {} if rule is encoding.rule else {"global_top": _usual_top(rule), "even_bits": None}
+    return replace(encoding, **{**own, **choices})
+
+
+def _usual_top(rule: ScaleRule) -> int:
+    """448, the largest E4M3; for `4over6` 256, so that 3/2 of it, 384, is one too."""
+    return 256 if rule is ScaleRule.FOUR_OVER_SIX else 448
 
 
 def with_library(target: ScaledFormat, library: str) -> ScaledFormat:
@@ -334,10 +365,8 @@ def _differences(target: ScaledFormat, usual: ScaledFormat) -> Iterator[str]:
     own, other = target.encoding, usual.encoding
     for key, (field, _) in _ENCODINGS.items():
         value = getattr(own, field)
-        if value == getattr(other, field):
+        if value == (_usual_top(own.rule) if field == "global_top" else getattr(other, field)):
             continue
-        if field == "global_top" and own.rule is ScaleRule.FOUR_OVER_SIX and value == 256:
-            continue  # which goes with that rule
         if value is not None:
             yield f"{key}={value:#x}" if _is_code(field) else f"{key}={_shown(value)}"
     if own.negative_zero != other.negative_zero:
@@ -350,6 +379,19 @@ def _is_code(field: str) -> bool:
 
 def _shown(value: Any) -> str:
     return str(getattr(value, "value", value))
+
+
+def largest_of(target: Target) -> Fraction:
+    """The largest value of a target."""
+    if isinstance(target, FormatSpec):
+        return target.max_finite.fraction
+    scales = [target.scale] + ([target.global_scale] if target.global_scale else [])
+    return prod((scale.max_finite.fraction for scale in scales), start=largest(target.element))
+
+
+def bits_of(target: Target) -> float:
+    """Bits of an element, with its share of a block's scale."""
+    return target.bits if isinstance(target, FormatSpec) else target.bits_per_element
 
 
 # -- several ---------------------------------------------------------------------------------------
@@ -387,8 +429,71 @@ def find_targets(
             elif isinstance(part, str) and (":" in part or part.strip().lower() in _BY_NAME):
                 found[find_target(part)] = None
             else:
-                found.update(dict.fromkeys(find_formats(part, known)))
+                found.update(dict.fromkeys(find_formats(part, known, _BY_NAME)))
     return list(found)
+
+
+def find_listed(names: str | Target | Iterable[str | Target]) -> list[Target]:
+    """As `find_targets`, but that `all` stands for the listed block formats too.
+
+    Raises:
+        InputError: no such format.
+    """
+    each = [names] if isinstance(names, (str, FormatSpec, ScaledFormat)) else list(names)
+    found = dict.fromkeys(find_targets(each))
+    texts = (part for name in each if isinstance(name, str) for part in split_names(name))
+    if any(part.strip().lower() == ALL for part in texts):
+        found |= dict.fromkeys(_ROWS)
+    return list(found)
+
+
+def without_scales(targets: Iterable[Target]) -> list[FormatSpec]:
+    """The targets, where only formats of single numbers have a meaning.
+
+    Raises:
+        InputError: one of them is numbers with scales.
+    """
+    found: list[FormatSpec] = []
+    for target in targets:
+        if isinstance(target, ScaledFormat):
+            also = f"; its elements are {target.element.name}" if is_format(target.element) else ""
+            raise InputError(
+                f"{target.name} is numbers with scales: fpx decode --dtype {target.name} shows "
+                f"them{also}"
+            )
+        found.append(target)
+    return found
+
+
+def with_scales(targets: Iterable[Target]) -> list[ScaledFormat]:
+    """The targets, where only formats with scales have a meaning.
+
+    Raises:
+        InputError: one of them is a format of single numbers.
+    """
+    every = list(targets)
+    found = [target for target in every if isinstance(target, ScaledFormat)]
+    for target in every:
+        if isinstance(target, FormatSpec):
+            but = f"{found[0].name} is numbers with scales and " if found else ""
+            raise InputError(
+                f"{but}{target.name} has no scale: "
+                + (
+                    "show them one after the other"
+                    if found
+                    else f"name a format such as mxfp4, or {target.name}:block=32"
+                )
+            )
+    return found
+
+
+def find_plain(name: str | Target) -> FormatSpec:
+    """The format of that name, where only those of single numbers have a meaning.
+
+    Raises:
+        InputError: no such format, or it is numbers with scales.
+    """
+    return without_scales([find_target(name)])[0]
 
 
 def rules_for(target: ScaledFormat) -> tuple[ScaleRule, ...]:
@@ -420,6 +525,8 @@ def with_scaling(
     Raises:
         InputError: an option that applies to none of the targets, or makes no sense for one.
     """
+    if reach is not None and not any(isinstance(target, FormatSpec) for target in targets):
+        raise InputError("`scale` is of formats without scales: the targets have theirs already")
     if scale is not None and reach is None:
         raise InputError("`scale_format` is of the scales of `scale`: say what shares one")
     made: list[Target] = []
@@ -436,3 +543,34 @@ def with_scaling(
     if (rules is None or rules or library) and not any(isinstance(t, ScaledFormat) for t in made):
         raise InputError("none of the targets has a scale: say what shares one (`scale`)")
     return list(dict.fromkeys(made))
+
+
+def asked_targets(
+    names: str | Target | Iterable[str | Target],
+    listed_ones: Iterable[FormatSpec],
+    *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: Iterable[str] = (),
+    like: str | None = None,
+) -> list[Target]:
+    """Targets by what a user writes; see `with_scaling`.
+
+    Args:
+        names, listed_ones: as in `find_targets`.
+        scale: what shares a scale: `tensor`, `channel`, `channel:AXIS`, `block:N` or `block:NxM`.
+        scale_format: the format of those scales.
+        scale_rule: names of rules; `all` is every one worth comparing.
+        like: the name of a library.
+
+    Raises:
+        InputError: as those.
+    """
+    asked = [each.strip().lower() for each in scale_rule]
+    return with_scaling(
+        find_targets(names, listed_ones),
+        None if scale is None else Reach.parse(scale),
+        None if scale_format is None else find_format(scale_format),
+        None if ALL in asked else list(map(find_rule, asked)),
+        like,
+    )

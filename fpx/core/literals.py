@@ -125,6 +125,14 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     raise InputError(_explain(body, read_as))
 
 
+def split_numbers(text: str) -> list[str]:
+    """The numbers in a text that has several: `6 -4 3`, `6, -4, 3`, one or more to a line.
+
+    A blank separates them always, so that expressions have none: `2^-24`.
+    """
+    return [part.removesuffix(",") for part in text.split() if part != ","]
+
+
 def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     """The literal that a string or a Python number means; numbers keep their exact value.
 

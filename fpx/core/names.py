@@ -21,11 +21,15 @@ NAMES = tuple(_BY_ALIAS)
 """Every name of a listed format, in lower case."""
 
 
-def find_format(name: str | FormatSpec) -> FormatSpec:
+def find_format(name: str | FormatSpec, others: Iterable[str] = ()) -> FormatSpec:
     """The format of that name or alias, in any case (`bf16`, `torch.bfloat16`, `F8_E4M3`).
 
     Names that are not listed are read as custom formats (`e5m7`, `e4m3b11fnuz`) and as members of
     the IEEE P3109 family (`binary8p4se`): see `fpx.core.families`.
+
+    Args:
+        name: of the format.
+        others: names that the caller knows too, one of which may have been meant.
 
     Raises:
         InputError: no such format, or several of that name.
@@ -47,7 +51,7 @@ def find_format(name: str | FormatSpec) -> FormatSpec:
 
     member = family_member(key)
     if member is None:
-        meant = did_you_mean(key, (*FORMATS, *NAMES, ALL))
+        meant = did_you_mean(key, (*FORMATS, *NAMES, *others, ALL))
         if meant:
             raise InputError(f"unknown format {quoted(name)}{meant} (fpx formats has all)")
         raise InputError(
@@ -64,6 +68,7 @@ ALL = "all"
 def find_formats(
     names: str | FormatSpec | Iterable[str | FormatSpec],
     listed_ones: Iterable[FormatSpec] = tuple(FORMATS.values()),
+    others: Iterable[str] = (),
 ) -> list[FormatSpec]:
     """The formats of a name or several, each once.
 
@@ -73,26 +78,30 @@ def find_formats(
         names: of formats; `all` stands for `listed_ones`, `all16` and `all8` for those of them of
             16 and of 8 bits.
         listed_ones: what groups stand for.
+        others: as for `find_format`.
 
     Raises:
         InputError: no such format, or none of so many bits.
     """
     each = [names] if isinstance(names, (str, FormatSpec)) else names
+    every, known = tuple(listed_ones), tuple(others)
     found: dict[FormatSpec, None] = {}
     for name in each:
         parts = name.split(",") if isinstance(name, str) else [name]
         for part in parts:
-            found.update(dict.fromkeys(_formats_of(part, tuple(listed_ones))))
+            found.update(dict.fromkeys(_formats_of(part, every, known)))
     return list(found)
 
 
-def _formats_of(name: str | FormatSpec, every: Sequence[FormatSpec]) -> list[FormatSpec]:
+def _formats_of(
+    name: str | FormatSpec, every: Sequence[FormatSpec], others: Sequence[str]
+) -> list[FormatSpec]:
     group = name.strip().lower() if isinstance(name, str) else ""
     if group == ALL:
         return list(every)
     bits = group.removeprefix(ALL)
     if bits == group or not bits.isdecimal():
-        return [find_format(name)]
+        return [find_format(name, others)]
     found = [spec for spec in every if spec.bits == int(bits)]
     if not found:
         widths = sorted({spec.bits for spec in every})

@@ -221,6 +221,24 @@ def as_number(literal: Literal, spec: FormatSpec) -> Number | None:
     return literal.in_format(spec) if isinstance(literal, Constant) else None
 
 
+def as_fraction(number: Number) -> Fraction | None:
+    """The same number as a `Fraction`, of either zero 0; None if that is too long to compute with.
+
+    Beyond every format's range that is: from some 10^6000 on, and for as many digits.
+    """
+    sign = -1 if number.negative else 1
+    if isinstance(number, DecimalNumber):
+        digits, exponent = number.digits, number.exponent
+        if abs(exponent) + len(digits) > _MAX_RATIO_BITS * 3 // 10:
+            return Fraction(0) if number.is_zero else None
+        return sign * digits_to_int(digits or "0") * Fraction(10) ** exponent
+    _, numerator, denominator, exponent, _ = number
+    size = numerator.bit_length() + denominator.bit_length() + abs(exponent)
+    if size > _MAX_RATIO_BITS:
+        return Fraction(0) if number.is_zero else None
+    return sign * Fraction(numerator, denominator) * Fraction(2) ** exponent
+
+
 def fraction_text(value: Fraction) -> str:
     """Exact text of a fraction: decimal where that ends, else `p/q`."""
     denominator = value.denominator

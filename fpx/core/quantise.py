@@ -94,7 +94,7 @@ def scale_code(amax: Fraction, target: ScaledFormat, global_: Fraction = Fractio
     """
     encoding = target.encoding
     if not amax:
-        return _least(0, target) if encoding.zero_block is None else encoding.zero_block
+        return _bounded(Fraction(0), target) if encoding.zero_block is None else encoding.zero_block
     wanted = wanted_scale(amax / global_, target)
     return _bounded(wanted, target)
 
@@ -162,14 +162,15 @@ def _at_scale(
     data: Sequence[Datum], target: ScaledFormat, code: int, global_: Fraction
 ) -> QuantisedBlock:
     scale = _finite(code, target.scale)
-    step, element = scale * global_, target.element
-    top = largest(element)
+    step = scale * global_
     codes: list[int] = []
     clipped: list[bool] = []
     flushed: list[bool] = []
     for each in data:
         codes.append(_element_code(each, step, target))
-        beyond = each.value is not None and step != 0 and abs(each.value) > top * step
+        beyond = (
+            each.value is not None and step != 0 and abs(each.value) > target.clips_beyond * step
+        )
         clipped.append(beyond)
     values = dequantise(codes, target, scale, global_)
     for each, value in zip(data, values, strict=True):

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from functools import cached_property
 
-from fpx.core.elements import Element, Ties
+from fpx.core.elements import Element, Ties, largest
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import listed, quoted
@@ -158,8 +159,8 @@ class Encoding:
         zero_scale: the code for a scale that is rounded to zero; None leaves it 0.
         nonfinite: what an infinity or a NaN does.
         negative_zero: whether elements keep the sign of zeros.
-        global_top: of the largest scale of a block, where there is a global scale too: that is
-            amax / (global_top x largest element) of the tensor.
+        global_top: the scale that the block of the largest magnitude gets, where there is a global
+            scale too: that is amax / (global_top x largest element) of the tensor.
         even_bits: fraction bits that `even` counts, where they are not the element's.
     """
 
@@ -215,12 +216,15 @@ class ScaledFormat:
         shared = self.reach.rows * self.reach.columns if self.reach.scope is Scope.BLOCK else None
         return self.bits + (self.scale.bits / shared if shared else 0)
 
-    @property
-    def is_blocks_of_a_row(self) -> bool:
-        """Whether scales are those of whole groups along the last axis, with no global one."""
-        return (
-            self.reach.scope is Scope.BLOCK and self.reach.rows == 1 and self.global_scale is None
-        )
+    @cached_property
+    def clips_beyond(self) -> Fraction:
+        """How many steps (scale x global scale) from 0 a number may be without being clipped.
+
+        The largest element; with scales of float32's precision, a little more than those are
+        rounded by, or every second largest number of a block would count as clipped.
+        """
+        slack = 1 + Fraction(1, 1 << 23) if self.scale.precision >= 24 else 1
+        return largest(self.element) * slack
 
     @property
     def says(self) -> str:
@@ -228,6 +232,13 @@ class ScaledFormat:
         scale = self.reach.says.replace("a scale", f"a {self.scale.name} scale", 1)
         beside = f" and a {self.global_scale.name} one per tensor" if self.global_scale else ""
         return f"{self.element.name} with {scale}{beside}"
+
+    @property
+    def label(self) -> str:
+        """It before its answers: the name, or in words where that says all that it is."""
+        base, _, options = self.name.partition(":")
+        bare = base == self.element.name and options == self.reach.option
+        return self.says if bare else self.name
 
     def choices(self) -> dict[str, str]:
         """What encoding chooses, each in words: what a report says beside its numbers."""
@@ -239,7 +250,6 @@ class ScaledFormat:
             "ties": {
                 Ties.EVEN: "to even", Ties.AWAY: "away from zero", Ties.ZERO: "toward zero",
             }[encoding.ties],
-            "beyond the largest": "the largest",
             "scale of zeros": "the smallest" if code is None else f"{code:#0{digits + 2}x}",
             "smallest scale": f"{encoding.least_scale:#0{digits + 2}x}",
             "NaN and infinity": {
@@ -248,6 +258,9 @@ class ScaledFormat:
             }[encoding.nonfinite],
             "-0": "kept" if encoding.negative_zero else "becomes 0",
         }  # fmt: skip
+        if encoding.rule is ScaleRule.EVEN and encoding.even_bits is not None:
+            plural = "" if encoding.even_bits == 1 else "s"
+            found["scale rule"] += f" (of {encoding.even_bits} fraction bit{plural})"
         if encoding.zero_scale is not None:
             found["scale that underflows"] = f"{encoding.zero_scale:#0{digits + 2}x}"
         if self.global_scale is not None:
@@ -271,10 +284,34 @@ class ScaledFormat:
                 f"the rule even counts fraction bits, of which {element.name} has none: choose "
                 "floor, ceil, rceil or amax"
             )
-        if self.scale.bits > 32 or self.scale.precision > 24:
-            raise InputError(f"{self.scale.name} is no format of scales: use one of up to 32 bits")
+        for spec in (self.scale, self.global_scale):
+            if spec is not None and (spec.bits > 32 or spec.precision > 24):
+                raise InputError(f"{spec.name} is no format of scales: use one of up to 32 bits")
+        if self.global_scale is not None and self.scale.precision > 12:
+            raise InputError(
+                f"a global scale beside {self.scale.name} ones says nothing more: write global=none"
+            )
+        if rule is ScaleRule.FOUR_OVER_SIX and not (
+            self.reach.scope is Scope.BLOCK and self.reach.rows == 1
+        ):
+            raise InputError("the rule 4over6 is for blocks along the last axis: write block=16")
         if rule is ScaleRule.FOUR_OVER_SIX and element.name != "float4_e2m1fn":
             raise InputError(f"the rule 4over6 is for float4_e2m1fn, not for {element.name}")
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        """Refuses codes that are no scale, and NaN blocks where no scale can say so."""
+        encoding, spec = self.encoding, self.scale
+        for code in (encoding.zero_block, encoding.least_scale, encoding.zero_scale):
+            if code is not None and not 0 <= code <= spec.max_finite_magnitude:
+                raise InputError(
+                    f"{code:#x} is no finite scale of {spec.name}: its codes are 0x0 to "
+                    f"{spec.max_finite_magnitude:#x}"
+                )
+        if encoding.nonfinite is NonFinite.BLOCK and spec.nan_code is None:
+            raise InputError(
+                f"{spec.name} has no NaN, which the scale of a block would be: choose nan=element"
+            )
 
 
 def even_bits(target: ScaledFormat) -> int:

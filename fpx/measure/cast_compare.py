@@ -8,18 +8,21 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from fpx.casts.backends import Backend
+from fpx.casts.backends import EXACT, Backend
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
+from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
-from fpx.core.names import find_format
+from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Choice, Where
+from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurement import Measurer
-from fpx.measure.metrics import locations_of, measure, metrics_of
+from fpx.measure.metrics import measure
+from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
@@ -39,7 +42,7 @@ TOTAL = "(total)"
 
 def cast_compare(
     sources: Sequence[object],
-    targets: Iterable[FormatSpec] | None = None,
+    targets: Iterable[Target] | None = None,
     *,
     from_: FormatSpec = FORMATS["float32"],
     device: str | Device = "cpu",
@@ -60,12 +63,14 @@ def cast_compare(
 
     Args:
         sources: what `fpx.tensors.opening.open_all` takes; none means every distribution.
-        targets: formats to cast to; None means those of `fpx.report.cast_compare.TARGETS`.
+        targets: formats to cast to, plain or scaled (`fpx.core.blocks`); None means those of
+            `fpx.report.cast_compare.TARGETS`. Only plain ones have `boundaries`.
         from_: dtype in which distributions are drawn; files and tensors keep their own.
         device: `cpu`, `cuda`, `cuda:N` or `auto`, or a device found before; the casts run there.
         size: number of values of a random distribution.
         seed: of the random distributions.
-        backend: who casts; without it torch, or where torch has no such cast, exact rounding.
+        backend: who casts; without it torch, or where torch has no such cast, exact rounding, which
+            scaled targets always have.
         progress: hears how far the work is.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on what was done so
@@ -84,8 +89,15 @@ def cast_compare(
     """
     where = device if isinstance(device, Device) else find_device(device)
     choice = Choice(backend, where)
-    specs = list(dict.fromkeys(map(find_format, TARGETS) if targets is None else targets))
-    sample = Sample(_drawn_in(from_), size, seed, specs)
+    specs = list(dict.fromkeys(map(find_target, TARGETS) if targets is None else targets))
+    plain = [spec for spec in specs if isinstance(spec, FormatSpec)]
+    scaled = [spec for spec in specs if isinstance(spec, ScaledFormat)]
+    if scaled and backend is not None and backend is not EXACT:
+        raise UnavailableError(
+            f"{backend.name} casts to no {scaled[0].name}: leave `backend` out, or take "
+            f'`backend="{EXACT.name}"`'
+        )
+    sample = Sample(_drawn_in(from_), size, seed, plain)
     opened = open_all(sources or NAMES, include, exclude, sample=sample)
     notes = [*opened.notes]
     if not integers:
@@ -93,19 +105,24 @@ def cast_compare(
         notes += left
     errors = list(opened.errors)
     progress = progress or Silent()
-    progress.start(opened.count)
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
-        _casts(dtype, only_for, specs, choice)  # what cannot be done is told before any work
+        _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
+    progress.start(sum(entry.count * _passes(entry, plain, scaled) for _, entry in work))
     rows: list[CastRow] = []
     totals = {spec: _Total() for spec in specs}
-    subtotals: dict[tuple[str, FormatSpec], _Total] = {}
+    subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
     partial = False
     for name, entry in work:
-        casts = _casts(entry.dtype, entry.only_for, specs, choice)
+        casts = _casts(entry.dtype, entry.only_for, plain, choice)
+        scalings: list[ScaledCasting] = []
         try:
-            _cast_entry(entry, casts, where, progress, measurer, worthwhile)
+            scalings = _scalings(entry, scaled, where)
+            if casts:
+                _cast_entry(entry, casts, where, progress, measurer, worthwhile)
+            if scalings:
+                scale_entry(entry, scalings, where, progress)
         except InputError as error:
             if len(sources) == len(work) == 1:
                 raise
@@ -115,7 +132,8 @@ def cast_compare(
             if not keep_partial:
                 raise
             partial = True
-        for cast in casts:
+        made: list[Casting | ScaledCasting] = [*casts, *scalings]
+        for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
             own = _Total()
             subtotal = subtotals.setdefault((name, cast.target), _Total())
@@ -193,6 +211,28 @@ def _casts(
     return [Casting(choice.of(origin, spec), origin, spec) for spec in wanted]
 
 
+def _scalings(
+    entry: TensorEntry, targets: Sequence[ScaledFormat], device: Device
+) -> list[ScaledCasting]:
+    """The scaled casts of a tensor; none of one that was made for a plain target.
+
+    Raises:
+        InputError: it has no such axis.
+    """
+    if entry.only_for is not None:
+        return []
+    origin = origin_of(entry.dtype)
+    return [ScaledCasting(origin, target, entry.shape, device) for target in targets]
+
+
+def _passes(entry: TensorEntry, plain: Sequence[FormatSpec], scaled: Sequence[ScaledFormat]) -> int:
+    """How often a tensor is read, about."""
+    surveyed = any(
+        target.global_scale or target.reach.scope is not Scope.BLOCK for target in scaled
+    )
+    return bool(plain) + (entry.only_for is None) * (bool(scaled) + surveyed)
+
+
 def _cast_entry(
     entry: TensorEntry,
     casts: Sequence[Casting],
@@ -241,7 +281,7 @@ class _Total:
     backends: set[str] = field(default_factory=set)
     judgement: Judgement = Judgement(Verdict.FITS)  # noqa: RUF009 - it is frozen
 
-    def add(self, cast: Casting) -> None:
+    def add(self, cast: Casting | ScaledCasting) -> None:
         """Takes in the cast of one more tensor."""
         self.stats.add(cast.stats)
         self.origins.add(cast.origin.name)
@@ -251,7 +291,7 @@ class _Total:
 def _row(
     source: str,
     tensor: str,
-    target: FormatSpec,
+    target: Target,
     total: _Total,
     device: Device,
 ) -> CastRow:
@@ -266,6 +306,7 @@ def _row(
         locations=locations_of(total.stats),
         judgement=total.judgement,
         exponent_histogram=total.stats.exponent_histogram(),
+        scale_histogram=total.stats.scale_histogram(),
     )
 
 

@@ -16,6 +16,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.measure.apart import Distances, Elements, may_be_unusual, places
 from fpx.measure.block import SourceBlock
+from fpx.measure.derived import metrics_of
 from fpx.measure.matching import (
     Found,
     Match,
@@ -25,7 +26,7 @@ from fpx.measure.matching import (
     is_nameless,
     matched,
 )
-from fpx.measure.metrics import measure, metrics_of
+from fpx.measure.metrics import measure
 from fpx.measure.stats import CastStats
 from fpx.report.base import hex_code
 from fpx.report.cast_row import Location

@@ -39,6 +39,7 @@ class Measurement:
             one was known.
         exponents: unbiased exponent -> count of finite non-zero elements before the cast; float64's
             subnormals count as -1023.
+        scales: code of a scale of up to 8 bits, or exponent of a wider one -> how many blocks.
     """
 
     counts: Mapping[str, int]
@@ -47,6 +48,7 @@ class Measurement:
     sums: Mapping[str, Sum] = field(default_factory=dict)
     firsts: Mapping[str, int] = field(default_factory=dict)
     exponents: Mapping[int, int] = field(default_factory=dict)
+    scales: Mapping[int, int] = field(default_factory=dict)
 
 
 class Known(NamedTuple):

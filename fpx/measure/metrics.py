@@ -6,9 +6,7 @@ others stand beside it in MEASURERS.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -21,9 +19,6 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Measurer, Sum
 from fpx.measure.pair import Pair
 from fpx.measure.squares import ScaledSquares
-from fpx.measure.stats import CastStats
-from fpx.report.cast_row import Location
-from fpx.report.metrics import METRICS, Merge, rate_of
 
 # -- counts ----------------------------------------------------------------------------------------
 
@@ -44,13 +39,6 @@ def _unexpected_nonfinite(pair: Pair) -> int:
 
 def _underflows(pair: Pair) -> int:
     return 0 if pair.zero is None else pair.source.count(pair.zero & ~pair.source.zero)
-
-
-def _subnormals(pair: Pair) -> int:
-    limit = pair.thresholds.smallest_normal
-    if pair.extremes[0] >= limit:
-        return 0
-    return pair.source.count(pair.magnitude < limit) - pair.source.count(pair.zero)
 
 
 def _exact(pair: Pair) -> int:
@@ -91,7 +79,7 @@ COUNTS: Mapping[str, Callable[[Pair], int]] = MappingProxyType(
         "unexpected_nonfinite_count": _unexpected_nonfinite,
         "destroyed_count": lambda pair: pair.source.count(pair.destroyed),
         "underflow_count": _underflows,
-        "subnormal_count": _subnormals,
+        "subnormal_count": lambda pair: pair.subnormals,
         "nan_input_count": _nan_inputs,
         "inf_input_count": _infinite_inputs,
         "nan_lost_count": _nans_lost,
@@ -212,151 +200,6 @@ smallest normal value, `error_ulp` of q - x in ulps of the target at x.
 """
 
 
-# -- what is worked out from all blocks ------------------------------------------------------------
-
-
-def _finite_inputs(stats: CastStats) -> int:
-    counts = stats.counts
-    return counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
-
-
-def _rate(name: str) -> Callable[[CastStats, FormatSpec], float]:
-    def rate(stats: CastStats, target: FormatSpec) -> float:
-        of = stats.counts["count"]
-        if name == "underflow_count":
-            of = sum(stats.exponents.values())  # which are of the finite non-zero elements
-        return stats.counts[name] / of if of else math.nan
-
-    return rate
-
-
-def _headroom(stats: CastStats, target: FormatSpec) -> float:
-    largest = stats.maximum("max_abs")
-    if not largest:
-        return math.inf if _finite_inputs(stats) else math.nan
-    top = target.max_finite.fraction / Fraction(largest)
-    return math.log2(top.numerator) - math.log2(top.denominator)
-
-
-def _with_destroyed(
-    surviving: Callable[[CastStats, FormatSpec], float], destroyed: float
-) -> Callable[[CastStats, FormatSpec], float]:
-    """A metric that is `destroyed` where an element is; without finite elements it has no value."""
-
-    def value(stats: CastStats, target: FormatSpec) -> float:
-        if not _finite_inputs(stats):
-            return math.nan
-        return destroyed if stats.counts["destroyed_count"] else surviving(stats, target)
-
-    return value
-
-
-def _surviving_maximum(name: str) -> Callable[[CastStats, FormatSpec], float]:
-    return lambda stats, target: stats.maximum(f"surviving_{name}")
-
-
-def _mean_error_ulp(stats: CastStats, target: FormatSpec) -> float:
-    total: float = stats.sums.get("error_ulp", 0.0)
-    return total / stats.counts["finite_count"]
-
-
-def _rms_error(stats: CastStats, target: FormatSpec) -> float:
-    count, noise = stats.counts["finite_count"], stats.squares("noise")
-    return noise.root(count) if count else math.nan
-
-
-def _sqnr_db(stats: CastStats, target: FormatSpec) -> float:
-    signal, noise = stats.squares("signal"), stats.squares("noise")
-    if not stats.counts["finite_count"]:
-        return math.nan
-    if not noise.total:
-        return math.inf
-    return signal.ratio_db(noise) if signal.total else -math.inf
-
-
-def _small_value_loss_db(stats: CastStats, target: FormatSpec) -> float:
-    noise = stats.squares("noise")
-    if not stats.counts["finite_count"]:
-        return math.nan
-    if not noise.total:
-        return 0.0
-    # What rounding to a format without a smallest exponent would leave: errors are uniform within
-    # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
-    usual, usual_of_small = ScaledSquares(), ScaledSquares()
-    for exponent, count in stats.exponents.items():
-        expected = ScaledSquares(count / 12, exponent - target.fraction_bits)
-        if exponent <= target.emax:  # what is beyond has another error, or none that is a number
-            usual += expected
-        if exponent < target.emin:
-            usual_of_small += expected
-    in_range = stats.squares("normal_noise") + usual_of_small
-    # neither is there where only zeros, which some formats lack, make noise
-    return max(0.0, min(noise.ratio_db(of) if of.total else math.inf for of in (usual, in_range)))
-
-
-DERIVED: Mapping[str, Callable[[CastStats, FormatSpec], float]] = MappingProxyType(
-    {
-        **{
-            rate_of(name): _rate(name)
-            for name, row in METRICS.items()
-            if row.is_count and name != "count"
-        },
-        "headroom_binades": _headroom,
-        **{
-            name: _with_destroyed(_surviving_maximum(name), math.inf)
-            for name in ("max_abs_error", "max_rel_error", "max_error_ulp")
-        },
-        "mean_error_ulp": _with_destroyed(_mean_error_ulp, math.nan),
-        "rms_error": _with_destroyed(_rms_error, math.inf),
-        "sqnr_db": _with_destroyed(_sqnr_db, -math.inf),
-        "surviving_rms_error": _rms_error,
-        "surviving_sqnr_db": _sqnr_db,
-        "small_value_loss_db": _small_value_loss_db,
-    }
-)
-"""Name -> what follows from the counts, maxima and sums of all blocks."""
-
-
-def metrics_of(
-    stats: CastStats, target: FormatSpec, on_device: bool
-) -> dict[str, int | float | None]:
-    """The value of each of METRICS; NaN where it has none.
-
-    Those of devices are None if no device was compared with the CPU.
-    """
-
-    def value(name: str, merge: Merge) -> int | float:
-        if merge is Merge.SUM:
-            return stats.counts[name]
-        if merge is Merge.MAX:
-            return stats.maximum(name) if _finite_inputs(stats) else math.nan
-        return (
-            stats.minima.get(name, math.nan) if merge is Merge.MIN else DERIVED[name](stats, target)
-        )
-
-    return {
-        name: value(name, metric.merge) if on_device or not metric.on_device else None
-        for name, metric in METRICS.items()
-    }
-
-
-def locations_of(stats: CastStats) -> dict[str, Location | None]:
-    """Each of LOCATIONS; None where there is no such element."""
-
-    def location(name: str) -> Location | None:
-        surviving = f"surviving_{name}"
-        if surviving not in MAXIMA:
-            return stats.locations.get(name)
-        # an infinite error is where the first element was destroyed
-        return stats.locations.get("destroyed_count", stats.locations.get(surviving))
-
-    return {
-        metric.location: location(name)
-        for name, metric in METRICS.items()
-        if metric.location is not None
-    }
-
-
 # -- measurers -------------------------------------------------------------------------------------
 
 
@@ -364,7 +207,11 @@ def measure(
     source: SourceBlock, q: Tensor, target: FormatSpec, known: Known = NOTHING
 ) -> Measurement:
     """What a cast did to a block, by torch's operations; see `Measurer`."""
-    pair = Pair.of(source, q, target)
+    return measure_pair(Pair.of(source, q, target), known)
+
+
+def measure_pair(pair: Pair, known: Known = NOTHING) -> Measurement:
+    """The measurement of a block before and after."""
     counts = {name: count(pair) for name, count in COUNTS.items()}
     maxima = {
         name: _maximum(row, pair, known.maxima.get(name, 0.0)) for name, row in MAXIMA.items()

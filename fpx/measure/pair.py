@@ -131,6 +131,14 @@ class Pair:
         """Where q is zero; None stands for nowhere."""
         return None if self.extremes[0] > 0 else self.result == 0
 
+    @property
+    def subnormals(self) -> int:
+        """Results that are not 0 and below the target's smallest normal value."""
+        limit = self.thresholds.smallest_normal
+        if self.extremes[0] >= limit:
+            return 0
+        return self.source.count(self.magnitude < limit) - self.source.count(self.zero)
+
     @cached_property
     def error(self) -> Tensor:
         """|q - x|; 0 where either is not finite."""

@@ -31,6 +31,7 @@ class CastStats:
         minima: name -> the smallest; none where there is none.
         sums: name -> sum, each of what its measurements have (numbers, or `ScaledSquares`).
         exponents: unbiased exponent -> elements.
+        scales: code or exponent of a scale -> blocks, see `Measurement.scales`.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -39,6 +40,7 @@ class CastStats:
     minima: dict[str, float] = field(default_factory=dict)
     sums: dict[str, Any] = field(default_factory=dict)
     exponents: Counter[int] = field(default_factory=Counter)
+    scales: Counter[int] = field(default_factory=Counter)
 
     @property
     def known(self) -> Known:
@@ -55,7 +57,9 @@ class CastStats:
                 self.maxima[name] = largest.value
                 self.locations[name] = locate(largest.position)
         self._lower(measurement.minima)
-        self._add_up(measurement.counts, measurement.sums, measurement.exponents)
+        self._add_up(measurement.counts, measurement.sums)
+        _add(self.exponents, measurement.exponents)
+        _add(self.scales, measurement.scales)
 
     def merge(self, other: CastStats) -> CastStats:
         """The statistics of both together; `self` comes first where a first is kept."""
@@ -72,21 +76,19 @@ class CastStats:
         for name, largest in other.maxima.items():
             self.maxima[name] = max(self.maximum(name), largest)
         self._lower(other.minima)
-        self._add_up(other.counts, other.sums, other.exponents)
+        self._add_up(other.counts, other.sums)
+        _add(self.exponents, other.exponents)
+        _add(self.scales, other.scales)
 
     def _lower(self, minima: Mapping[str, float]) -> None:
         for name, smallest in minima.items():
             self.minima[name] = min(self.minima.get(name, smallest), smallest)
 
-    def _add_up(
-        self, counts: Mapping[str, int], sums: Mapping[str, Any], exponents: Mapping[int, int]
-    ) -> None:
+    def _add_up(self, counts: Mapping[str, int], sums: Mapping[str, Any]) -> None:
         for name, count in counts.items():
             self.counts[name] += count
         for name, total in sums.items():
             self.sums[name] = self.sums[name] + total if name in self.sums else total
-        for exponent, count in exponents.items():
-            self.exponents[exponent] += count
 
     def maximum(self, name: str) -> float:
         """The largest of that name, 0 if there was none."""
@@ -100,3 +102,12 @@ class CastStats:
     def exponent_histogram(self) -> Mapping[int, int]:
         """The exponents in ascending order -> elements."""
         return {exponent: self.exponents[exponent] for exponent in sorted(self.exponents)}
+
+    def scale_histogram(self) -> Mapping[int, int]:
+        """The codes (or exponents) of scales in ascending order -> blocks."""
+        return {code: self.scales[code] for code in sorted(self.scales)}
+
+
+def _add(total: Counter[int], more: Mapping[int, int]) -> None:
+    for key, count in more.items():
+        total[key] += count

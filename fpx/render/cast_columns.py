@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from fpx.report.answers import is_scaled
 from fpx.report.cast_row import CastRow, Location
 from fpx.report.metrics import METRICS, rate_of
 
@@ -29,6 +30,8 @@ class Column:
         severity: of a number in it.
         share: whether the share that a count is stands beside it.
         above: it is shown only where a number is above this.
+        plain: whether it is of plain targets alone: scaled ones clip and flush some of any tensor,
+            which other columns tell.
     """
 
     heading: str
@@ -36,11 +39,17 @@ class Column:
     severity: Severity = Severity.NONE
     share: bool = False
     above: float | None = None
+    plain: bool = False
 
     @property
     def unit(self) -> str:
         """The unit of its numbers."""
         return METRICS[self.metrics[0]].unit
+
+    @property
+    def is_count(self) -> bool:
+        """Whether its numbers are counts."""
+        return METRICS[self.metrics[0]].is_count
 
     def value(self, row: CastRow) -> float:
         """Its number of a row."""
@@ -52,7 +61,11 @@ class Column:
 
     def earns_its_place(self, rows: Iterable[CastRow]) -> bool:
         """Whether it was measured in some row, and says something."""
-        measured = [row for row in rows if row.metrics[self.metrics[0]] is not None]
+        measured = [
+            row
+            for row in rows
+            if row.metrics[self.metrics[0]] is not None and not (self.plain and is_scaled(row))
+        ]
         if self.above is None:
             return bool(measured)
         return any(self.value(row) > self.above for row in measured)
@@ -69,9 +82,15 @@ COLUMNS = (
         ("overflow_count", "unexpected_nonfinite_count"),
         Severity.BAD,
         share=True,
+        plain=True,
     ),
+    Column("clipped", ("clipped_count",), share=True),
+    Column("clipped\nblocks", ("clipped_block_count",), share=True),
     Column("underflow", ("underflow_count",), Severity.WARNING, share=True),
-    Column("subnormal", ("subnormal_count",), Severity.WARNING, share=True),
+    Column("subnormal", ("subnormal_count",), Severity.WARNING, share=True, plain=True),
+    Column("scales\nNaN", ("nan_scale_count",), Severity.BAD, share=True, above=0),
+    Column("scales\n0", ("zero_scale_count",), Severity.BAD, share=True, above=0),
+    Column("scales\nsubnormal", ("subnormal_scale_count",), Severity.WARNING, share=True, above=0),
     Column("NaN, inf\nbefore", ("nan_input_count", "inf_input_count"), Severity.WARNING, above=0),
     Column("max\nulp", ("surviving_max_error_ulp",), Severity.WARNING, above=_USUAL_ULP),
     Column("differs\nfrom CPU", ("device_mismatch_count",), Severity.BAD),

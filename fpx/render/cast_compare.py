@@ -13,12 +13,14 @@ from rich.text import Text
 from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
 from fpx.render.exponents import ExponentChart
 from fpx.render.names import Name, least_of
+from fpx.render.rules import rules_table
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.answers import Answer, brief, percent
 from fpx.report.cast_compare import CastReport
 from fpx.report.cast_row import CastRow
-from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS, ULP
+from fpx.report.metrics import DECIBELS, METRICS, ULP
+from fpx.report.rules import without_rule
 from fpx.report.verdicts import Verdict
 from fpx.words import escape
 
@@ -33,7 +35,7 @@ _VERDICT_STYLES = {
     Verdict.LOSES_SMALL_VALUES: WARNING_STYLE,
 }
 _MANY_ULPS = 1000  # whose fraction says nothing
-_FIRST_OUT = ("by", "subnormal", "max ulp", "values", "max |x|", "verdict")
+_FIRST_OUT = ("by", "subnormal", "max ulp", "values", "clipped", "max |x|", "verdict")
 
 
 class View(NamedTuple):
@@ -57,15 +59,22 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
     parts: list[RenderableType] = [_heading(report)]
     sources = list(dict.fromkeys(answer.source for answer in report.answers))
     alone = all(row.tensor == row.source for row in report.rows)  # distributions, tensors in memory
+    outdone = _outdone(report)
     if len(sources) > 1:
         parts += [_answer(answer) for answer in report.overall]
     if len(sources) == 1 or not alone:
         for source in sources:
             if len(sources) > 1:
                 parts.append(Text(f"\n{escape(source)}\n", "bold"))
-            mine = [answer for answer in report.answers if answer.source == source]
-            totals = [total for total in report.subtotals if total.source == source]
+            mine = [
+                answer
+                for answer in report.answers
+                if answer.source == source and (source, answer.to) not in outdone
+            ]
+            wanted = {(answer.source, answer.to) for answer in mine}
+            totals = [each for each in report.subtotals if (each.source, each.to) in wanted]
             parts += [_answer(answer) for answer in mine]
+            parts += [rules_table(each) for each in report.scale_rules if each.source == source]
             parts += _blocks(report, mine, totals, view)
     else:
         parts += _blocks(report, report.overall, report.totals, view)
@@ -77,13 +86,32 @@ def _heading(report: CastReport) -> Text:
     targets = ", ".join(row.to for row in report.totals)
     what = f"{', '.join(origins)} to {targets}" if origins else "nothing"
     by = f"cast by {' and '.join(report.casters)} on {report.details.device}"
-    return Text(f"{escape(f'{what}, {by}' if origins else what)}\n", LABEL_STYLE)
+    lines = [escape(f"{what}, {by}" if origins else what)]
+    told = {without_rule(target): target for target in reversed(report.scaled_targets)}
+    compared = {each.target for each in report.scale_rules}
+    for name, target in reversed(told.items()):
+        choices = target.choices()
+        if name in compared:
+            del choices["scale rule"]
+        says = ", ".join(f"{name} {choice}" for name, choice in choices.items())
+        lines.append(f"{name}: {target.says}; {says}")
+    return Text("\n".join([*lines, ""]), LABEL_STYLE)
+
+
+def _outdone(report: CastReport) -> set[tuple[str, str]]:
+    """Source and target of answers that another scale rule outdoes, which the screen leaves out."""
+    return {
+        (compared.source, row.to)
+        for compared in report.scale_rules
+        for row in compared.rows
+        if row is not compared.best
+    }
 
 
 def _answer(answer: Answer) -> Text:
     style = GOOD_STYLE if answer.fits else BAD_STYLE
     verdict, rest = answer.text.split(".", 1) if "." in answer.text else (answer.text, "")
-    return Text.assemble((f"{answer.to}: ", "bold"), (f"{verdict}.", style), rest)
+    return Text.assemble((f"{answer.label}: ", "bold"), (f"{verdict}.", style), rest)
 
 
 def _blocks(
@@ -143,7 +171,7 @@ def _table(
     rows: Sequence[CastRow],
     columns: Sequence[Column],
 ) -> RenderableType:
-    table = plain_table(Text(answer.to, "bold"), first_out=_FIRST_OUT)
+    table = plain_table(Text(answer.label, "bold"), first_out=_FIRST_OUT)
     names = [Name(row.tensor) for row in rows]
     table.add_column("tensor", min_width=least_of(names))
     several = len(report.backends) > 1
@@ -195,11 +223,11 @@ def _cell(column: Column, row: CastRow) -> RenderableType:
     value = column.value(row)
     if column.unit == DECIBELS:
         return _coloured_decibels(row.metrics[column.metrics[0]])
-    if column.unit != ELEMENTS and row.metrics[column.metrics[0]] != value:
+    if not column.is_count and row.metrics[column.metrics[0]] != value:
         return "-"  # of no value
     if column.unit == ULP:
         return f"{value:.3g}" if value < _MANY_ULPS else f"{value:,.0f}"
-    if column.unit != ELEMENTS:
+    if not column.is_count:
         return brief(value)
     text = f"{value:,}"
     if value and column.share:

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from fpx.core.names import find_format
+from fpx.core.blocks import find_target
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
 from fpx.render.cast_columns import COLUMNS, Column, Severity, places
 from fpx.render.number_lines import lowest
 from fpx.render.page import Paged
 from fpx.report.base import Report
 from fpx.report.cast_compare import CastReport
 from fpx.report.cast_row import CastRow
-from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS, RATIO, ULP, Metric
+from fpx.report.metrics import BLOCKS, DECIBELS, ELEMENTS, METRICS, RATIO, ULP, Metric
 
-_KINDS = {ELEMENTS: "count", DECIBELS: "decibels"}
+_KINDS = {ELEMENTS: "count", BLOCKS: "count", DECIBELS: "decibels"}
 _CLASSES = {Severity.WARNING: "warn", Severity.BAD: "bad"}
 _NUMBERS = {metric.name: at for at, metric in enumerate(METRICS.values())}
 
@@ -25,6 +27,8 @@ def cast_rows(reports: Sequence[Report]) -> Paged:
     casts = [report for report in reports if isinstance(report, CastReport)]
     rows = [row for report in casts for row in report.worst_first()]
     targets = list(dict.fromkeys(row.to for row in rows))
+    ranged = [spec for spec in map(find_target, targets) if isinstance(spec, FormatSpec)]
+    drawn = ranged or [FORMATS["float32"]]  # scaled targets alone have no range of their own
     exponents: dict[tuple[str, str], int] = {}  # the same for all targets
     histograms: list[list[int]] = []
     for row in rows:
@@ -41,7 +45,7 @@ def cast_rows(reports: Sequence[Report]) -> Paged:
                 "detail": {
                     "metrics": _metrics(row),
                     "histogram": exponents[row.source, row.tensor],
-                    "formats": [row.to, *(name for name in targets if name != row.to)],
+                    "formats": sorted((spec.name for spec in drawn), key=row.to.__ne__),
                     "places": [
                         (place.what, f"{list(place.location.index)}: {place.location.shown}")
                         for place in places(row)
@@ -52,9 +56,7 @@ def cast_rows(reports: Sequence[Report]) -> Paged:
         ],
         metrics=[{"name": metric.name, "says": _says(metric)} for metric in METRICS.values()],
         histograms=histograms,
-        ranges={
-            spec.name: (lowest(spec), spec.emin, spec.emax) for spec in map(find_format, targets)
-        },
+        ranges={spec.name: (lowest(spec), spec.emin, spec.emax) for spec in drawn},
     )  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def _metrics(row: CastRow) -> list[float]:
     return [
         number
         for name, value in row.metrics.items()
-        if value is not None and (value or METRICS[name].unit not in (ELEMENTS, RATIO))
+        if value is not None and (value or METRICS[name].unit not in (BLOCKS, ELEMENTS, RATIO))
         for number in (_NUMBERS[name], value)
     ]
 

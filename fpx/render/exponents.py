@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from fpx.core.names import find_format
+from fpx.core.blocks import find_target
+from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.render.number_lines import NumberLines, lowest
 from fpx.render.text import GOOD_STYLE, LABEL_STYLE
@@ -25,7 +26,8 @@ class ExponentChart:
 
     Args:
         exponents: unbiased exponent -> count of values.
-        formats: names of the formats whose ranges are drawn.
+        formats: names of targets; those without scales have ranges, which are drawn. Where all
+            have scales, that is float32's.
     """
 
     def __init__(self, exponents: Mapping[int, int], formats: Sequence[str]) -> None:
@@ -38,7 +40,9 @@ class ExponentChart:
         if not self._exponents:
             yield Text(" no finite values but zeros", LABEL_STYLE)
             return
-        specs = [find_format(name) for name in self._formats]
+        targets = [find_target(name) for name in self._formats]
+        specs = [target for target in targets if isinstance(target, FormatSpec)]
+        specs = specs or [FORMATS["float32"]]
         lines = NumberLines(specs, self._binades(specs))
         width, indent = lines.width(options), lines.indent
         counts = [0] * width

@@ -22,6 +22,7 @@ from fpx.render.text import (
     rounded,
 )
 from fpx.report.base import hex_code
+from fpx.report.element_table import ElementTable
 from fpx.report.table import CodeRow, Grid, TableReport
 
 EXACT_SHOWN = 7  # characters: eight columns fit 80
@@ -71,6 +72,27 @@ def table_list(report: TableReport) -> RenderableType:
         value = legible(row.value, max(spec.max_digits10, 4), _LIST_SHOWN)
         code = code_pieces(row.hex, 8)
         table.add_row(code, *bits, kind.value.replace("_", " "), value, style=style)
+    if legible.rounds:
+        title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)
+    return table
+
+
+def element_list(report: ElementTable) -> RenderableType:
+    """One line per code of an element, beside a scale what it is there."""
+    legible, scaled = Legible(), report.scale_code is not None
+    title = Text(report.name, "bold")
+    if report.target is not None:
+        title.append(f": {report.target.says}", LABEL_STYLE)
+    table = plain_table(title, first_out=("bits",))
+    for name in ("code", "bits", "element"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "element" else "left")
+    if scaled:
+        table.add_column(f"× scale {report.scale_hex}", no_wrap=True, justify="right")
+    for row in report.rows:
+        own = [legible(row.value, 9, _LIST_SHOWN)]
+        if row.scaled_value is not None:
+            own.append(legible(row.scaled_value, 9, _LIST_SHOWN))
+        table.add_row(row.hex, row.bits, *own)
     if legible.rounds:
         title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)
     return table

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from statistics import median_low
 
-from fpx.core.names import find_format
+from fpx.core.blocks import bits_of, find_target, largest_of
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, once, to_json
 from fpx.report.cast_row import CastRow
@@ -19,6 +19,7 @@ from fpx.report.verdicts import USUAL, Tolerance, Verdict
 from fpx.words import escape, listed
 
 _MOST_NAMES = 3
+_FEW_BITS = 8
 _LARGEST_SHIFT = 126  # float32, in which scales are held, has no normal 2^-127
 
 
@@ -37,6 +38,12 @@ class Answer:
     to: str
     rows: tuple[CastRow, ...] = field(repr=False)
     tolerance: Tolerance = USUAL
+
+    @property
+    def label(self) -> str:
+        """The target as people read it: `float8_e4m3fn with a float32 scale per channel`."""
+        target = find_target(self.to)
+        return self.to if isinstance(target, FormatSpec) else target.label
 
     def _named(self, row: CastRow) -> str:
         """A tensor's name; with its source, where rows are of several."""
@@ -149,7 +156,9 @@ class Answer:
         keep = "Keep it wider" if bad == 1 else "Keep them wider"
         shift = helpful_shift(worst, self.tolerance)
         if shift is None:
-            return f"{keep}."
+            scalable = _usually_scaled(self.to) and not worst.number("nan_lost_count")
+            each = "it" if bad == 1 else "each"
+            return f"{keep}, or give {each} a scale." if scalable else f"{keep}."
         it = "it" if bad == 1 else self._named(worst)
         return f"{keep}, or scale {it} by 2^{shift}."
 
@@ -163,11 +172,14 @@ class Answer:
         else:
             name = f" ({self._named(worst)})" if len(rows) > 1 else ""
             parts.append(f"{'worst ' if name else ''}{decibels(worst.number('sqnr_db'))}{name}")
-        overflows = _total(rows, "overflow_count")
+        overflows = _total([row for row in rows if not is_scaled(row)], "overflow_count")
         if overflows:
             parts.append(
                 f"{overflows:,} value{'s' * (overflows > 1)} overflow{'s' * (overflows == 1)}"
             )
+        clipped = _total(rows, "clipped_count")
+        if clipped:
+            parts.append(f"{clipped:,} value{'s are' if clipped > 1 else ' is'} clipped")
         lost = _total(rows, "underflow_count")
         if lost:
             parts.append(f"{lost:,} value{'s' * (lost > 1)} underflow{'s' * (lost == 1)}")
@@ -192,6 +204,17 @@ class Answer:
         return [f"Before the cast already: {what} ({where})."]
 
 
+def _usually_scaled(to: str) -> bool:
+    """Whether a target is one of those of few bits that nobody ships without scales."""
+    target = find_target(to)
+    return isinstance(target, FormatSpec) and target.bits <= _FEW_BITS and target.zero
+
+
+def is_scaled(row: CastRow) -> bool:
+    """Whether it is of a scaled target."""
+    return row.metrics["block_count"] is not None
+
+
 def _total(rows: Iterable[CastRow], count: str) -> int:
     """A count over several rows."""
     return sum(int(row.number(count)) for row in rows)
@@ -199,7 +222,9 @@ def _total(rows: Iterable[CastRow], count: str) -> int:
 
 def _ails(row: CastRow) -> str:
     """What is wrong with a tensor that does not fit, as the predicate of a sentence."""
-    if row.number("overflow_count"):
+    if row.decided_by == "clipping_loss_db":
+        return "loses its largest values"
+    if row.number("overflow_count") and not is_scaled(row):
         return "overflows"
     if row.verdict is Verdict.LOSES_SMALL_VALUES:
         return "loses small values"
@@ -210,8 +235,8 @@ def _how(row: CastRow) -> str:
     """By how much a tensor does not fit."""
     count = f"{row.metrics['count']:,} values"
     overflows, destroyed = row.number("overflow_count"), row.number("destroyed_count")
-    if overflows:
-        largest, top = row.number("max_abs"), find_format(row.to).max_finite.fraction
+    if overflows and not is_scaled(row):
+        largest, top = row.number("max_abs"), largest_of(find_target(row.to))
         into = {"overflow_to_inf_count": "inf", "overflow_to_nan_count": "NaN"}
         became = [what for name, what in into.items() if row.number(name)]
         if row.number("saturated_count"):
@@ -220,15 +245,21 @@ def _how(row: CastRow) -> str:
             f"{overflows:,} of {count} become {' or '.join(became)}, largest {brief(largest)} "
             f"({_times(Fraction(largest) / top)} the maximum)"
         )
+    if row.decided_by == "clipping_loss_db":
+        clipped, sqnr = row.number("clipped_count"), row.number("sqnr_db")
+        costs = row.number("clipping_loss_db")
+        what = f"costs it {decibels(costs)}" if math.isfinite(costs) else "is all of its error"
+        return f"{clipped:,} of {count} are clipped, which {what}; its SQNR is {decibels(sqnr)}"
     if row.verdict is Verdict.LOSES_SMALL_VALUES:
         lost, rate = row.number("underflow_count"), row.number("underflow_rate")
         zeros = f"{lost:,} of {count} ({percent(rate)} of the non-zero) underflow"
-        if row.decided_by == "underflow_rate":
+        if row.decided_by in ("underflow_rate", "underflow_excess"):
             return zeros
         under, sqnr = row.number("small_value_loss_db"), row.number("sqnr_db")
+        where = "of normal numbers" if is_scaled(row) else "in its range"
         return (
-            f"its SQNR is {decibels(sqnr)}, {decibels(under)} under what the format gives in its "
-            f"range; {zeros}"
+            f"its SQNR is {decibels(sqnr)}, {decibels(under)} under what the format gives {where}; "
+            f"{zeros}"
         )
     lost_nans = row.number("nan_lost_count")
     if lost_nans and not destroyed:
@@ -249,7 +280,9 @@ def helpful_shift(row: CastRow, tolerance: Tolerance) -> int | None:
     tensor that loses small values the largest one that keeps it there; what the values' exponents
     then say of underflow must be within the tolerance.
     """
-    target, largest = find_format(row.to), row.number("max_abs")
+    target, largest = find_target(row.to), row.number("max_abs")
+    if not isinstance(target, FormatSpec):
+        return None  # it has scales of its own
     # no scale helps a format that lacks NaN, a sign or a zero
     lacking = row.number("nan_lost_count") or row.number("unexpected_nonfinite_count")
     if not largest or lacking:
@@ -323,7 +356,7 @@ def _smallest(rows: Sequence[CastRow]) -> str | None:
     fitting = [row for row in rows if row.fits]
     best = min(
         fitting,
-        key=lambda row: (find_format(row.to).bits, -row.number("sqnr_db")),
+        key=lambda row: (bits_of(find_target(row.to)), -row.number("sqnr_db")),
         default=None,
     )
     return None if best is None else best.to

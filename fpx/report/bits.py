@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import SEEK_END
+from math import lcm
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
-from fpx.core.packing import Packing, Unpacker, default_packing
+from fpx.core.packing import BLOCK, Packing, Unpacker, default_packing, offset_of
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report
@@ -30,8 +31,9 @@ class BitsReport(Report):
         spec: the codes' format.
         codes: in the order in which they lie.
         offset: the byte in which the first one starts.
-        stride: bits from one code to the next.
+        packing: how the codes lie.
         leftover_bytes: bytes at the end that are no whole code; 0 where the end was not reached.
+        block: codes of a block, of split halves; the first code begins one.
     """
 
     schema: ClassVar[str] = "fpx.bits/1"
@@ -39,12 +41,13 @@ class BitsReport(Report):
     spec: FormatSpec
     codes: Sequence[int]
     offset: int
-    stride: int
+    packing: Packing
     leftover_bytes: int = 0
+    block: int = BLOCK
 
     def offset_of(self, index: int) -> int:
         """The byte in which a code starts."""
-        return self.offset + index * self.stride // 8
+        return self.offset + offset_of(index, self.spec.bits, self.packing, self.block)
 
     def parts(self) -> tuple[CodeRow, ...]:
         """One row per code."""
@@ -74,6 +77,7 @@ def bits_stream(
     count: int | None = None,
     packing: Packing | None = None,
     big_endian: bool = False,
+    block: int = BLOCK,
 ) -> Iterator[BitsReport]:
     """Reports on the codes in bytes, each as soon as there are codes; at least one.
 
@@ -84,28 +88,35 @@ def bits_stream(
         count: codes to decode; without it all.
         packing: how codes follow each other; without it `default_packing`.
         big_endian: of codes with whole bytes, whether the highest byte comes first.
+        block: codes of a block, of split halves.
 
     Raises:
-        InputError: `offset` or `count` is negative.
+        InputError: `offset` or `count` is negative, or split halves are asked for of what has none.
     """
     for name, number in (("offset", offset), ("count", count or 0)):
         if number < 0:
             raise InputError(f"`{name}` must not be negative, as {number} is")
     chosen = packing or default_packing(spec.bits)
-    stride = spec.bits if chosen is not Packing.BYTES else 8 * -(-spec.bits // 8)
-    unpacker = Unpacker(spec.bits, chosen, big_endian)
+    if block != BLOCK and chosen is not Packing.SPLIT_HALVES:
+        raise InputError(
+            f"`block` is of split halves, and these codes are {chosen.value}: choose "
+            f'`packing="{Packing.SPLIT_HALVES.value}"`'
+        )
+    unpacker = Unpacker(spec.bits, chosen, big_endian, block)
+    whole = lcm(ROW, block) if chosen is Packing.SPLIT_HALVES else ROW  # so that blocks begin one
     waiting: list[int] = []
     done = 0
 
     def report(codes: list[int], leftover: int = 0) -> BitsReport:
-        return BitsReport(spec, codes, offset + done * stride // 8, stride, leftover)
+        start = offset + offset_of(done, spec.bits, chosen, block)
+        return BitsReport(spec, codes, start, chosen, leftover, block)
 
     for chunk in chunks:
         waiting += unpacker.feed(chunk)
         if count is not None and done + len(waiting) >= count:
             yield report(waiting[: count - done])
             return
-        ready = len(waiting) // ROW * ROW
+        ready = len(waiting) // whole * whole
         if ready:
             yield report(waiting[:ready])
             done += ready

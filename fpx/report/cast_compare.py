@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from fpx.core.blocks import find_target
 from fpx.core.formats import FORMATS
+from fpx.core.scaling import ScaledFormat
 from fpx.report.answers import Answer, Recommendation, recommend
 from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.cast_row import CastRow
@@ -17,6 +19,7 @@ from fpx.report.gates.baseline import Baseline, Comparison
 from fpx.report.gates.exemptions import Exemption
 from fpx.report.gates.gate import Gate
 from fpx.report.metrics import METRICS
+from fpx.report.rules import RuleComparison, compare_rules
 from fpx.report.verdicts import USUAL, Tolerance
 
 TARGETS = ("float16", "bfloat16")
@@ -86,6 +89,16 @@ class CastReport(Report):
         return {
             "answers": [answer.to_dict() for answer in self.answers],
             "recommendations": to_json(self.recommendations),
+            "scaled_targets": [
+                {
+                    "name": target.name,
+                    "says": target.says,
+                    "bits_per_element": target.bits_per_element,
+                    "encoding": target.choices(),
+                }
+                for target in self.scaled_targets
+            ],
+            "scale_rules": [compared.to_dict() for compared in self.scale_rules],
             "tolerance": to_json(self.tolerance),
             "totals": [row.to_dict() for row in self.totals],
             "subtotals": [row.to_dict() for row in self.subtotals],
@@ -134,6 +147,26 @@ class CastReport(Report):
     def recommendations(self) -> tuple[Recommendation, ...]:
         """The smallest target that each tensor fits, in the order of the rows."""
         return recommend(self.rows)
+
+    @once
+    def scaled_targets(self) -> tuple[ScaledFormat, ...]:
+        """Those of the targets that have scales."""
+        found = (find_target(total.to) for total in self.totals)
+        return tuple(target for target in found if isinstance(target, ScaledFormat))
+
+    @once
+    def scale_rules(self) -> tuple[RuleComparison, ...]:
+        """For each source, the rules of targets that were asked for by several."""
+        sources = dict.fromkeys(row.source for row in self.subtotals)
+        return tuple(
+            found
+            for source in sources
+            for found in compare_rules(
+                source,
+                [row for row in self.rows if row.source == source],
+                [total for total in self.subtotals if total.source == source],
+            )
+        )
 
     @property
     def keep(self) -> tuple[tuple[str, str], ...]:

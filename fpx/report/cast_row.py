@@ -69,6 +69,8 @@ class CastRow:
         locations: each of LOCATIONS by its name; None where there is no such element.
         judgement: whether the tensor fits the target, and what decided that.
         exponent_histogram: the count of finite non-zero inputs by their unbiased exponent.
+        scale_histogram: of a scaled target, the count of blocks by the code of their scale (of
+            scales of more than 8 bits, by its exponent); empty of others.
     """
 
     source: str
@@ -81,6 +83,7 @@ class CastRow:
     locations: Mapping[str, Location | None]
     judgement: Judgement
     exponent_histogram: Mapping[int, int] = field(default_factory=dict)
+    scale_histogram: Mapping[int, int] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         """A metric or a location."""
@@ -130,12 +133,13 @@ class CastRow:
         }
 
     def to_dict(self) -> dict[str, JsonValue]:
-        """Its JSON entry: what it is of, the verdict, metrics, locations and the histogram."""
+        """Its JSON entry: what it is of, the verdict, metrics, locations and the histograms."""
         return {
             **self._judged(),
             **{name: to_json(self.metrics[name]) for name in METRICS},
             **{name: at and at.to_dict() for name, at in self._located()},
             "exponent_histogram": to_json(self.exponent_histogram),
+            "scale_histogram": to_json(self.scale_histogram),
         }
 
     def _judged(self) -> dict[str, JsonValue]:
@@ -150,7 +154,7 @@ class CastRow:
         return ((name, self.locations[name]) for name in LOCATIONS)
 
     def to_cells(self) -> dict[str, Any]:
-        """Its entry without the histogram, flat: a location has a column for each of its parts."""
+        """Its entry without the histograms, flat: a location has a column for each of its parts."""
         cells = {**self._judged(), **{name: to_json(self.metrics[name]) for name in METRICS}}
         for name, at in self._located():
             parts = _NOWHERE if at is None else at.to_dict()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from fpx.core.policy import overflow_result
+from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.report.base import JsonValue, Report, Reports, hex_code
 from fpx.report.columns import Table, table_of
@@ -78,7 +80,64 @@ class NamesReport(Report):
         return self.spec.name
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class ScaledNames(Report):
+    """What one scaled format is made of, and called."""
+
+    schema: ClassVar[str] = NamesReport.schema
+
+    spec: ScaledFormat
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry: the keys of single numbers, null where they have no meaning, and its own."""
+        spec = self.spec
+        return [
+            dict.fromkeys(_KEYS)
+            | {
+                "format": spec.name,
+                "bits": spec.bits,
+                "signed": True,
+                "libraries": {},
+                "aliases": list(spec.aliases),
+                "citation": spec.citation,
+                "bits_per_element": spec.bits_per_element,
+                "element": spec.element.name,
+                "scale_format": spec.scale.name,
+                "shares": str(spec.reach),
+                "global_scale_format": None
+                if spec.global_scale is None
+                else spec.global_scale.name,
+                "encoding": spec.choices(),
+            }
+        ]
+
+    def table(self) -> Table:
+        """One row, with a column for every library."""
+        (entry,) = self.results()
+        return table_of([entry | {"libraries": dict.fromkeys(LIBRARIES)}])
+
+    def about(self) -> str:
+        """The format."""
+        return self.spec.name
+
+
+_KEYS = (
+    "format", "bits", "signed", "exponent_bits", "fraction_bits", "bias", "zero", "infinity",
+    "nan", "nan_code", "overflow", "libraries", "aliases", "citation",
+)  # fmt: skip
+
+
 class FormatsReport(Reports):
     """The names of several formats."""
 
-    items: tuple[NamesReport, ...]
+    items: tuple[NamesReport | ScaledNames, ...]
+
+    @classmethod
+    def of(cls, targets: Iterable[FormatSpec | ScaledFormat]) -> FormatsReport:
+        """The names of these."""
+        return cls(
+            tuple(
+                ScaledNames(target) if isinstance(target, ScaledFormat) else NamesReport(target)
+                for target in targets
+            )
+        )

@@ -28,6 +28,10 @@ ELEMENTS = "elements"
 """The unit of a count."""
 
 
+BLOCKS = "blocks"
+"""The unit of a count of what shares a scale: blocks, channels, whole tensors."""
+
+
 RATIO = "1"
 """The unit of a share of all elements, of a relative error."""
 
@@ -52,6 +56,7 @@ class Metric:
         merge: how blocks merge.
         location: the key of where its largest or its first element is; None where none is kept.
         on_device: whether it compares a device with the CPU, so that the CPU itself has none.
+        of_scales: whether it is of scaled targets, so that plain formats have none.
         worse: 1 if a larger one is worse, -1 if a smaller one is, 0 if neither.
     """
 
@@ -62,11 +67,12 @@ class Metric:
     location: str | None = None
     on_device: bool = False
     worse: int = 1
+    of_scales: bool = False
 
     @property
     def is_count(self) -> bool:
-        """Whether it counts elements, so that it can be given as a percentage of them."""
-        return self.unit == ELEMENTS
+        """Whether it counts elements or blocks, so that it can be given as a percentage of them."""
+        return self.unit in (ELEMENTS, BLOCKS)
 
 
 def _count(
@@ -83,6 +89,15 @@ def _count(
     return (
         Metric(name, ELEMENTS, says, Merge.SUM, location, on_device, worse),
         Metric(rate_of(name), RATIO, f"{name} over {of}", Merge.DERIVED, None, on_device, worse),
+    )
+
+
+def _of_scales(name: str, says: str, unit: str = BLOCKS, worse: int = 1) -> tuple[Metric, Metric]:
+    """A count of scaled targets, and its share of all blocks or elements."""
+    rate = f"{name} over all {unit}"
+    return (
+        Metric(name, unit, says, worse=worse, of_scales=True),
+        Metric(rate_of(name), RATIO, rate, Merge.DERIVED, worse=worse, of_scales=True),
     )
 
 
@@ -120,11 +135,24 @@ _COUNTS = (
     ),
     _count("device_nan_bits_mismatch_count", "NaNs on both whose bits differ", on_device=True),
 )
+_SCALE_COUNTS = (
+    _of_scales("clipped_count", "x beyond the largest element at the scale of its block", ELEMENTS),
+    _of_scales("clipped_block_count", "blocks with such an x"),
+    _of_scales("zero_block_count", "blocks of zeros alone", worse=0),
+    _of_scales("zero_scale_count", "other blocks whose scale is 0, so that all of it is lost"),
+    _of_scales("subnormal_scale_count", "blocks whose scale is subnormal, so that it is coarse"),
+    _of_scales("nan_scale_count", "blocks whose scale is NaN, because of a NaN or an infinity"),
+)
 _SURVIVING = "of the x that stayed finite: "
 _ROWS = (
     Metric("count", ELEMENTS, "elements", worse=0),
     *(count for count, _ in _COUNTS),
     *(rate for _, rate in _COUNTS),
+    Metric(
+        "block_count", BLOCKS, "blocks, channels or tensors with a scale", worse=0, of_scales=True
+    ),
+    *(count for count, _ in _SCALE_COUNTS),
+    *(rate for _, rate in _SCALE_COUNTS),
     Metric("max_abs", "x", "the largest |x|", Merge.MAX, "max_abs_location", worse=0),
     Metric("min_abs", "x", "the smallest |x| that is not 0", Merge.MIN, worse=0),
     Metric(
@@ -187,8 +215,33 @@ _ROWS = (
         "small_value_loss_db",
         DECIBELS,
         "by how much the SQNR is below what the target gives on data in its range, because values "
-        "below its smallest normal one keep fewer digits or none; 0 if it is not",
+        "below its smallest normal one keep fewer digits or none; 0 if it is not. Of a scaled "
+        "target, without what clipping costs: below reference_sqnr_db",
         Merge.DERIVED,
+    ),
+    Metric(
+        "clipping_loss_db",
+        DECIBELS,
+        "by how much the SQNR would be better without the errors of x beyond the largest element "
+        "at the scale of its block",
+        Merge.DERIVED,
+        of_scales=True,
+    ),
+    Metric(
+        "underflow_excess",
+        RATIO,
+        "underflow_rate above twice what it is of normally distributed numbers; 0 if it is not",
+        Merge.DERIVED,
+        of_scales=True,
+    ),
+    Metric(
+        "reference_sqnr_db",
+        DECIBELS,
+        "the SQNR, without what clipping costs, that the target gives on normally distributed "
+        "numbers: what small_value_loss_db is measured from",
+        Merge.DERIVED,
+        worse=0,
+        of_scales=True,
     ),
 )
 

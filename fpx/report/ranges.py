@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from fpx.core.dyadic import Dyadic, place_point
 from fpx.core.spec import FormatSpec, NanEncoding
-from fpx.report.base import JsonValue, Report, Reports, exact_text, to_json
+from fpx.report.base import JsonValue, Report, exact_text, to_json
 from fpx.report.columns import Cell, Table, table_of
 
 _LONG_INTEGER = 10**13
@@ -103,12 +103,6 @@ class FormatReport(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry: the constants."""
         return [self.constants]
-
-
-class RangeReport(Reports):
-    """The constants of several formats."""
-
-    items: tuple[FormatReport, ...]
 
 
 @dataclass(frozen=True)

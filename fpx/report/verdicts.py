@@ -58,7 +58,7 @@ class Tolerance:
         overflow_rate: share of the elements that may overflow or be destroyed, 0 to 1.
         underflow_rate: share of the finite non-zero elements that may become zero, 0 to 1.
         small_value_loss_db: dB that the SQNR may be below what the format gives on data in its
-            range.
+            range; of a scaled target, on normally distributed numbers.
     """
 
     overflow_rate: float = 0.0
@@ -105,7 +105,21 @@ RULES = (
     Rule("underflow_rate", "underflow_rate", Verdict.LOSES_SMALL_VALUES),
     Rule("small_value_loss_db", "small_value_loss_db", Verdict.LOSES_SMALL_VALUES),
 )
-"""The rules of verdicts; the first that a tensor breaks decides."""
+"""The rules of verdicts on plain formats; the first that a tensor breaks decides."""
+
+
+SCALED_RULES = (
+    Rule("destroyed_rate", "overflow_rate", Verdict.LOSES_RANGE),
+    Rule("nan_lost_rate", "overflow_rate", Verdict.LOSES_RANGE),
+    Rule("clipping_loss_db", "small_value_loss_db", Verdict.LOSES_RANGE),
+    Rule("underflow_excess", "underflow_rate", Verdict.LOSES_SMALL_VALUES),
+    Rule("small_value_loss_db", "small_value_loss_db", Verdict.LOSES_SMALL_VALUES),
+)
+"""The rules of verdicts on scaled targets.
+
+Each of those clips some values, or flushes them to zero, of any tensor: what counts is whether it
+does so much more than of normally distributed numbers that the tensor suffers.
+"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,8 @@ class Judgement:
 
 def judge(metrics: Metrics, tolerance: Tolerance) -> Judgement:
     """The verdict on a tensor by its metrics; one without finite elements fits."""
-    for metric, allowed, verdict in RULES:
+    scaled = metrics["block_count"] is not None
+    for metric, allowed, verdict in SCALED_RULES if scaled else RULES:
         value, limit = metrics[metric], getattr(tolerance, allowed)
         if value is not None and value > limit:
             return Judgement(verdict, metric, value, limit)

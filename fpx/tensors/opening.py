@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec
 
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.distributions import NAMES
@@ -32,15 +32,17 @@ class Opened:
     Attributes:
         sources: those that are tensor files or tensors, in the order in which they were named.
         errors: a line for each that is not, and for each tensor that is damaged.
+        remarks: what directories say of the files in them that are not read, a line each.
     """
 
     sources: tuple[Source, ...]
     errors: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the readers say of the sources, a line each, their names first."""
-        return tuple(
+        """What is to be said of the sources, a line each, their names first."""
+        return self.remarks + tuple(
             f"{escape(source.name)}: {escape(note)}"
             for source in self.sources
             for note in source.notes
@@ -98,15 +100,17 @@ def _open_all(
 ) -> Opened:
     opened: list[Source] = []
     refused: list[InputError] = []
+    remarks: list[str] = []
     for number, source in enumerate(sources):
         try:
-            found, bad = _open(source, number, sample)
+            found, bad, said = _open(source, number, sample)
         except InputError as error:
             if len(sources) == 1:
                 raise
             refused.append(error)
             continue
         refused += bad
+        remarks += said
         for each in found:
             try:
                 opened.append(take(each))
@@ -116,7 +120,7 @@ def _open_all(
                 refused.append(error)
     if include or exclude:
         opened = select(opened, include, exclude)
-    return Opened(tuple(opened), tuple(map(str, refused)))
+    return Opened(tuple(opened), tuple(map(str, refused)), tuple(remarks))
 
 
 def open_files(name: str) -> tuple[Source, ...]:
@@ -126,13 +130,18 @@ def open_files(name: str) -> tuple[Source, ...]:
         InputError: no such file, no tensor file, or a damaged or dangerous one; also of several.
         UnavailableError: the kind needs a package that is not installed.
     """
-    opened, refused = _open_path(name, f"{quoted_path(name)}: no such file")
+    opened, refused, _ = _open_path(name, f"{quoted_path(name)}: no such file")
     if refused:
         raise refused[0]
     return tuple(map(_readable, opened))
 
 
-_Found = tuple[list[Source], list[InputError]]  # what can be read of a source, and what cannot
+class _Found(NamedTuple):
+    """What can be read of a source, what cannot, and what is said of it."""
+
+    sources: list[Source]
+    refused: list[InputError]
+    remarks: tuple[str, ...] = ()
 
 
 def _open(source: object, number: int, sample: Sample | None) -> _Found:
@@ -142,18 +151,18 @@ def _open(source: object, number: int, sample: Sample | None) -> _Found:
         absent = f"{quoted_path(source)}: no such file"
         if sample is not None:
             if source in NAMES:
-                return [load("fpx.tensors.draws:named_source")(source, sample)], []
+                return _Found([load("fpx.tensors.draws:named_source")(source, sample)], [])
             absent += f", and no distribution has that name ({', '.join(NAMES)})"
             absent += did_you_mean(source, NAMES)
         return _open_path(source, absent)
     source_of = load("fpx.tensors.memory:source_of")
-    return [source_of(source, f"tensor{number}" if number else "tensor")], []
+    return _Found([source_of(source, f"tensor{number}" if number else "tensor")], [])
 
 
 def _open_path(name: str, absent: str) -> _Found:
     """A path; `absent` says that there is nothing at it."""
     if name == "-":
-        return [open_stdin()], []
+        return _Found([open_stdin()], [])
     try:
         path = Path(name)
         mode = path.stat().st_mode
@@ -162,9 +171,15 @@ def _open_path(name: str, absent: str) -> _Found:
     except (OSError, ValueError) as error:
         raise InputError(f"{quoted_path(name)} cannot be read: {_why(error)}") from None
     if stat.S_ISDIR(mode):
-        return _open_shards(sharded.in_directory(path, SUFFIXES))
+        directory = sharded.in_directory(path, SUFFIXES)
+        passed = tuple(f"{escape(name)}: {escape(line)}" for line in directory.passed)
+        return _open_shards(directory.shards)._replace(remarks=passed)
     if not stat.S_ISREG(mode):
         raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
+    if sharded.is_part(path):
+        raise InputError(
+            f"{quoted_path(name)} is a part of a distributed checkpoint: name its directory"
+        )
     if sharded.is_index(path):
         return _open_shards(sharded.of_index(path))
     return _open_shards([(path, None)])
@@ -183,7 +198,7 @@ def _open_shards(shards: list[sharded.Shard]) -> _Found:
         refused += (InputError(f"{quoted_path(source.name)}: {line}") for line in source.damaged)
     if refused and not opened:
         raise refused[0]
-    return opened, refused
+    return _Found(opened, refused)
 
 
 _EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb

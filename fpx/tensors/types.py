@@ -61,6 +61,7 @@ _BY_NAME: Mapping[str, Mapping[str | None, Origin]] = MappingProxyType(
         "safetensors": {row.safetensors: row for row in ROWS},
         "gguf": {row.gguf: row for row in ROWS},
         "numpy": {row.name if isinstance(row, IntegerType) else row.numpy: row for row in ROWS},
+        "torch": {row.name if isinstance(row, IntegerType) else row.torch: row for row in ROWS},
     }
 )
 
@@ -69,7 +70,7 @@ def type_named(column: str, name: str) -> Origin | None:
     """The format or integer type that a file kind calls so; None if it is no plain number.
 
     Args:
-        column: `safetensors`, `gguf` or `numpy`.
+        column: `safetensors`, `gguf`, `numpy` or `torch`.
         name: such as `F8_E4M3`.
     """
     return _BY_NAME[column].get(name)

@@ -6,6 +6,7 @@ import pytest
 import typer.main
 
 from fpx.cli.app import app
+from fpx.cli.options import complete_format, complete_target
 from fpx.render.writers import OPTIONS
 from tests.helpers import call
 
@@ -20,6 +21,14 @@ CHANGES: dict[str, list[tuple[list[str], str]]] = {
         (["70000", "--dtype", "fp16"], "--overflow saturate"),
         (["16", "--dtype", "fp16"], "--as code"),
         (["2049.0000000000001", "--dtype", "fp16"], "--libraries"),
+        (["7", "--dtype", "mxfp4"], "--scale-rule rceil"),
+        (["7", "--dtype", "mxfp4"], "--scale-rule all"),
+        (["3.5", "1.75", "--dtype", "mxfp4"], "--like gguf"),
+        (["7", "--dtype", "nvfp4"], "--global-scale 0.01"),
+        (["--dtype", "mxfp4", "--scale-code", "1", "--codes", "ff"], "--codes 7f"),
+        (["--dtype", "mxfp4", "--codes", "7f", "--scale-code", "0x7f"], "--scale-code 0x7e"),
+        (["--dtype", "mxfp4", "--codes", "7f", "--scale-code", "0x7f"], "--packing high-first"),
+        (["7", "1", "--dtype", "mxfp4"], "--packing high-first"),
     ],
     "encode": [
         (["3.14", "--dtype", "bf16"], "--dtype fp16"),
@@ -28,12 +37,13 @@ CHANGES: dict[str, list[tuple[list[str], str]]] = {
         (["16", "--dtype", "fp16"], "--as code"),
         (["3.14", "--dtype", "bf16"], "--output bin"),
     ],
-    "range": [([], "--dtype fp16"), ([], "--compare fp16 bf16")],
+    "range": [([], "--dtype fp16"), (["fp16"], "--dtype mxfp4"), ([], "--compare fp16 bf16")],
     "formats": [],
     "table": [
         (["fp4"], "--around 1"),
         (["fp4", "--around", "1"], "--count 3"),
         (["fp4"], "--list"),
+        (["mxfp4"], "--scale-code 0x80"),
     ],
     "distance": [(["1", "2"], "--dtype fp16"), (["16", "18"], "--as code")],
     "bits": [
@@ -42,6 +52,7 @@ CHANGES: dict[str, list[tuple[list[str], str]]] = {
         (["-", "--dtype", "bf16"], "--count 1"),
         (["-", "--dtype", "bf16"], "--big-endian"),
         (["-", "--dtype", "fp4"], "--packing high-first"),
+        (["-", "--dtype", "fp4", "--packing", "split-halves", "--block", "8"], "--block 4"),
     ],
 }
 PLAIN: dict[str, list[str]] = {
@@ -88,4 +99,19 @@ def test_of_many_names_the_one_that_is_meant_is_told(typed: str, meant: str) -> 
     assert code == 2
     assert err.startswith(f"fpx: --sort: '{typed}' is not one of those that --help lists; did you ")
     assert f"'{meant}'?" in err
-    assert "surviving_sqnr_db" in call("cast-compare", "normal", "--sort", "zzz")[2]
+    assert "those that --help lists (see" in call("cast-compare", "normal", "--sort", "zzz")[2]
+    assert "ml_dtypes" in call("cast-compare", "normal", "--backend", "zzz")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("mxfp6", ["mxfp6_e3m2", "mxfp6_e2m3"]), ("nv", ["nvfp4"]), ("bf", ["bfloat16"]),
+     ("hal", ["half"])],
+)  # fmt: skip
+def test_block_formats_are_completed(typed: str, found: list[str]) -> None:
+    assert set(found) <= set(complete_target(typed))
+    assert not [name for name in complete_target(typed) if not name.startswith(typed[:2])]
+
+
+def test_block_formats_are_not_completed_where_they_cannot_be() -> None:
+    assert "mxfp4" not in complete_format("mx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
 import numpy as np
@@ -10,13 +11,16 @@ import pytest
 import torch
 
 from fpx.casts.backends import BACKENDS
+from fpx.casts.scaling import scales_of
 from fpx.casts.values import values
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
-from fpx.measure import metrics
+from fpx.measure import derived, metrics
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement
 from fpx.measure.metrics import MEASURERS, measure
+from fpx.measure.scaled import measure_scales
 from fpx.measure.squares import ScaledSquares
 from fpx.report.metrics import METRICS, Merge
 from fpx.tensors.dtypes import container, origin_of
@@ -141,16 +145,25 @@ def test_what_is_known_is_not_looked_for() -> None:
         assert measurer(source, q, F16, Known(more)).maxima.keys() == maxima.keys() - more.keys()
 
 
+def _counts_of_scales() -> Mapping[str, int]:
+    target = BLOCK_FORMATS["mxfp4"]
+    return measure_scales(
+        scales_of(torch.ones(1, dtype=torch.float64), None, target), None, target
+    ).counts
+
+
 def test_every_metric_is_measured_once() -> None:
     """A row of the table and a measurement of the same name, for each."""
     measured = {
         Merge.SUM: metrics.COUNTS, Merge.MAX: metrics.MAXIMA, Merge.MIN: metrics.MINIMA,
-        Merge.DERIVED: metrics.DERIVED,
+        Merge.DERIVED: derived.DERIVED,
     }  # fmt: skip
     for merge, found in measured.items():
         named = {n for n, row in METRICS.items() if row.merge is merge}
         if merge is Merge.SUM:
-            named = {name for name in named if not METRICS[name].on_device}
+            elsewhere = {name for name in named if METRICS[name].of_scales}
+            assert elsewhere == {*_counts_of_scales(), "clipped_count"}
+            named = {name for name in named - elsewhere if not METRICS[name].on_device}
         assert named == set(found) - {"finite_count"}
     firsts = {n for n, row in METRICS.items() if row.location and row.merge is Merge.SUM}
     assert {name for name in firsts if not METRICS[name].on_device} == set(metrics.FIRSTS)

@@ -13,7 +13,7 @@ from fpx.casts.rounding import round_codes
 from fpx.casts.values import values
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
-from fpx.measure.metrics import metrics_of
+from fpx.measure.derived import metrics_of
 from fpx.measure.stats import CastStats
 from fpx.tensors.dtypes import cast_dtype
 from tests.helpers import E8M0, F16, F32

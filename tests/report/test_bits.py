@@ -15,6 +15,7 @@ from fpx.core.packing import Packing
 from fpx.report.bits import ROW, bits_stream
 
 DATA = bytes(range(1, 100))
+DENSE = [packing for packing in Packing if packing is not Packing.SPLIT_HALVES]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_leftover_bytes(
 @given(
     st.binary(max_size=200),
     st.sampled_from(["fp4", "float6_e3m2fn", "e4m3fn", "bf16", "float32", "e5m7"]),
-    st.sampled_from([None, *Packing]),
+    st.sampled_from([None, *DENSE]),
     st.lists(st.integers(0, 200), max_size=5),
     st.none() | st.integers(0, 120),
 )
@@ -87,9 +88,46 @@ def test_rows_are_codes() -> None:
         ({"offset": -1}, "`offset` must not be negative"),
         ({"count": -1}, "`count` must not be negative"),
         ({"offset": 100}, "end before byte 100: give a smaller `offset`"),
-        ({"packing": "sideways"}, "`packing` is one of low-first, high-first, bytes"),
+        ({"packing": "sideways"}, "`packing` is one of low-first, high-first, split-halves, bytes"),
     ],
 )
 def test_what_is_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(fpx.FpxError, match=message):
         fpx.bits(DATA, "bf16", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("block", [2, 16, 18, 32])
+@pytest.mark.parametrize("size", [7, 1 << 16])
+def test_split_halves_come_in_blocks_however_the_bytes_come(block: int, size: int) -> None:
+    data = DATA[: len(DATA) // block * block // 2]
+    whole = fpx.bits(data, "fp4", packing="split-halves", block=block, offset=0)
+    half, codes = block // 2, [row.code for row in whole]
+    assert codes[:half] == [byte & 15 for byte in data[:half]]
+    assert codes[half:block] == [byte >> 4 for byte in data[:half]]
+    offsets = [entry["offset"] for entry in whole.results()]
+    assert offsets[:block] == [*range(half), *range(half)]
+    chunks = [data[at : at + size] for at in range(0, len(data), size)]
+    parts = list(
+        bits_stream(chunks, find_format("fp4"), offset=3, packing=Packing.SPLIT_HALVES, block=block)
+    )
+    assert [entry["offset"] - 3 for part in parts for entry in part.results()] == offsets
+    assert [code for part in parts for code in part.codes] == codes
+
+
+def test_half_a_block_is_left_over() -> None:
+    report = fpx.bits(bytes(17), "fp4", packing="split-halves")
+    assert (len(report), report.leftover_bytes) == (32, 1)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "packing", "block", "says"),
+    [
+        ("fp4", None, 16, "split halves, and these codes are low-first"),
+        ("bf16", "split-halves", 32, "4 bits, and these have 16"),
+        ("fp4", "split-halves", 15, "even number"),
+        ("mxfp4", None, 32, "numbers with scales"),
+    ],
+)
+def test_blocks_that_there_are_not(dtype: str, packing: str | None, block: int, says: str) -> None:
+    with pytest.raises(fpx.FpxError, match=says):
+        fpx.bits(bytes(32), dtype, packing=packing, block=block)

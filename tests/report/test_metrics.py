@@ -12,7 +12,7 @@ import torch
 import fpx
 from fpx.report import checks, metrics
 from fpx.report.checks import parse_condition
-from fpx.report.metrics import ELEMENTS, LOCATIONS, METRICS, Merge
+from fpx.report.metrics import BLOCKS, ELEMENTS, LOCATIONS, METRICS, Merge
 from tests.helpers import call
 
 _COUNTS = [
@@ -38,7 +38,7 @@ def test_the_keys_of_json_are_those_of_old() -> None:
     report = fpx.cast_compare(torch.tensor([1.0, 7e4]), to="fp16")
     for entry in (*report.to_dict()["results"], *report.to_dict()["totals"]):
         assert [key for key in entry if key in KEYS] == KEYS
-        assert {*entry} - {*KEYS} <= {*METRICS, *LOCATIONS}
+        assert {*entry} - {*KEYS} <= {*METRICS, *LOCATIONS, "scale_histogram"}
 
 
 def test_rows_have_their_metrics_and_locations_as_attributes() -> None:
@@ -51,10 +51,11 @@ def test_rows_have_their_metrics_and_locations_as_attributes() -> None:
         _ = row.overflow
 
 
-def test_counts_are_of_elements() -> None:
+def test_counts_are_of_elements_or_blocks() -> None:
     for name, row in METRICS.items():
         assert row.name == name
-        assert row.is_count == (row.unit == ELEMENTS) == (name.endswith("count"))
+        assert row.is_count == (row.unit in (ELEMENTS, BLOCKS)) == (name.endswith("count"))
+        assert row.of_scales or row.unit != BLOCKS
         assert row.says
         assert not row.is_count or row.merge is Merge.SUM
 
@@ -63,6 +64,10 @@ def test_counts_are_of_elements() -> None:
 def test_every_metric_can_be_asked_about(name: str) -> None:
     assert parse_condition(f"{name}>=1").metric == name
     (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="fp16").rows
+    if METRICS[name].of_scales:
+        assert row.metrics[name] is None
+        (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="mxfp4").rows
+        assert row.metrics[name] is not None
     value = row.metrics[name]
     assert parse_condition(f"{name}<1e300").fails(row) == (value is not None)
     shown = name if not name.endswith("_rate") else "*_rate"
@@ -86,5 +91,8 @@ def test_a_total_of_nothing_has_every_metric() -> None:
     (row,) = fpx.cast_compare(torch.ones(0), to="fp16").rows
     assert [*row.metrics] == [*METRICS]
     assert {*row.locations} == {*LOCATIONS}
-    assert all(row.metrics[n] == 0 for n, m in METRICS.items() if m.is_count and not m.on_device)
+    counts = {name: m for name, m in METRICS.items() if m.is_count and not m.on_device}
+    assert all(row.metrics[n] == (None if m.of_scales else 0) for n, m in counts.items())
+    (scaled,) = fpx.cast_compare(torch.ones(0), to="mxfp4").rows
+    assert all(scaled.metrics[name] == 0 for name in counts)
     assert math.isnan(row.sqnr_db)

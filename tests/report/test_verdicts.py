@@ -14,6 +14,7 @@ from fpx.report.cast_row import CastRow
 from fpx.report.metrics import METRICS
 from fpx.report.verdicts import (
     RULES,
+    SCALED_RULES,
     SEVERITY,
     Judgement,
     Outcome,
@@ -175,9 +176,11 @@ def test_a_total_fits_if_each_tensor_does() -> None:
 
 
 def test_rules_are_of_metrics_and_tolerances() -> None:
-    nothing = dict.fromkeys(METRICS, 0)
+    nothing: dict[str, int | None] = dict.fromkeys(METRICS, 0)
     assert judge(nothing, Tolerance()).verdict is Verdict.FITS
-    for metric, tolerance, verdict in RULES:
+    plain = {name: None if row.of_scales else 0 for name, row in METRICS.items()}
+    of_plain = [(*rule, plain) for rule in RULES]
+    for metric, tolerance, verdict, nothing in [*of_plain, *((*r, nothing) for r in SCALED_RULES)]:
         assert getattr(Tolerance(), tolerance) >= 0
         found = judge({**nothing, metric: 4}, Tolerance())
         assert found == Judgement(verdict, metric, 4, getattr(Tolerance(), tolerance))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fpx.errors import InputError
 from fpx.report.base import JsonValue
 from fpx.report.checks import Condition, MeasuredRow, measured, number
-from fpx.report.metrics import DECIBELS, ELEMENTS, METRICS
+from fpx.report.metrics import BLOCKS, DECIBELS, ELEMENTS, METRICS
 from fpx.report.verdicts import SEVERITY, Judgement, Outcome, Verdict
 from fpx.words import escape, quoted
 
@@ -132,7 +132,7 @@ def _old_cast(entry: Entry, own: Mapping[str, str]) -> OldCast:
         value = entry[name]
         if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
             raise damaged(name, value)
-        if value is None and not metric.on_device:
+        if value is None and not (metric.on_device or metric.of_scales):
             destroyed = words["outcome"] is Outcome.DESTROYED and f"surviving_{name}" in METRICS
             value = math.inf * metric.worse if destroyed else math.nan
         metrics[name] = value
@@ -164,7 +164,7 @@ def differ(metric: str, old: float, new: float) -> bool:
     if old == new:
         return False
     unit = METRICS[metric].unit
-    if unit == ELEMENTS or math.isinf(old) or math.isinf(new):
+    if unit in (ELEMENTS, BLOCKS) or math.isinf(old) or math.isinf(new):
         return True
     if unit in (DECIBELS, "binades"):
         return abs(old - new) > LOGARITHMIC

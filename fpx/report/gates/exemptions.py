@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fpx.core.names import find_formats
+from fpx.core.blocks import find_targets
 from fpx.patterns import matcher
 from fpx.report.base import JsonValue
 from fpx.report.checks import Condition, MeasuredRow, parse_condition
@@ -79,7 +79,7 @@ def parse_exemption(
     return Exemption(
         tuple(tensors),
         tuple(map(parse_condition, fail_if)),
-        None if to is None else tuple(spec.name for spec in find_formats(to)),
+        None if to is None else tuple(spec.name for spec in find_targets(to)),
         reason,
         tuple(map(matcher, tensors)),
     )

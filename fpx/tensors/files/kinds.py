@@ -31,6 +31,7 @@ KERAS_WEIGHTS = "model.weights.h5"
 
 
 _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save, before zip archives
+_DISTRIBUTED = b"torch.distributed.checkpoint.metadata"
 _ZIP_MAGIC = b"PK\x03\x04"
 _LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
 _MOST_BEFORE_A_GRAPH = 1 << 10  # fields of an ONNX model
@@ -116,10 +117,20 @@ def _is_onnx(look: Look) -> bool:
     return False
 
 
+def _is_distributed(look: Look) -> bool:
+    """A pickle that begins with the class of the metadata of such checkpoints."""
+    return look.starts(b"\x80") and _DISTRIBUTED in look.head[:64]
+
+
 KINDS = (
     FileKind(
         "safetensors", (".safetensors",), ".safetensors",
         _is_safetensors, "fpx.tensors.files.safetensors_file:open_safetensors",
+    ),
+    FileKind(
+        "torch (TorchScript)", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
+        lambda look: any(name.endswith("/constants.pkl") for name in look.members),
+        "fpx.tensors.files.torch_file:open_torchscript",
     ),
     FileKind(
         "torch", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
@@ -129,6 +140,10 @@ KINDS = (
     FileKind(
         "torch (legacy)", (".pt", ".pth", ".bin"), "torch's .pt, .pth and .bin",
         lambda look: look.starts(_TORCH_MAGIC), "fpx.tensors.files.torch_file:open_torch",
+    ),
+    FileKind(
+        "torch distributed", (".distcp",), "torch's distributed checkpoints (.distcp)",
+        _is_distributed, "fpx.tensors.files.dcp_file:open_distributed",
     ),
     FileKind(
         "npy", (".npy",), ".npy",

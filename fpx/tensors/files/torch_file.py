@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import mmap
 import pickle
-import pickletools
-import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -23,35 +19,99 @@ from fpx.errors import InputError
 from fpx.tensors.blocks import Box
 from fpx.tensors.dtypes import is_readable, origin_of
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
-from fpx.tensors.files.headers import record_start
+from fpx.tensors.files.pickles import Named, Table, Walked
+from fpx.tensors.files.torch_archive import Archive, archive_of, check_pickles, walked
+from fpx.tensors.files.torch_objects import STORAGE_BYTES, View, Views, views_in
 from fpx.tensors.memory import TooManyPlacesError, layout_of, named_leaves
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import quoted, quoted_path, reason
 
 _LOADED_LIMIT = 256 << 20  # bytes of a file that is loaded, not mapped
-_PICKLE_LIMIT = 1 << 20  # bytes of the pickle beside the tensors
-_PICKLE_PER_RECORD = 1 << 10  # and for each record that it can describe
 _MOST_STEPS = 1 << 20  # of an old file's pickles; a tensor takes about 30
+_OLD_PICKLES = 5  # magic number, protocol, system, what was saved, and the keys of its storages
+
+
+_Found = list[tuple[str, Tensor | None, str]]
+"""Tensors: name, what of it is read, and a note where that is not simply all of it."""
 
 
 def open_torch(path: Path) -> Source:
     """The tensors in what `torch.save` wrote, named by their path in it.
 
+    Of objects that torch does not load without running code, such as modules, only the tensors in
+    them are read, named as `state_dict()` names them.
+
     Raises:
-        InputError: damaged, with code in it, or too large to load whole.
+        InputError: damaged, too large to load whole, or nothing but objects with code.
     """
-    shown, size = quoted_path(path), path.stat().st_size
-    archive = _archive_of(path, shown) if zipfile.is_zipfile(path) else None
-    mapped = archive is not None
-    # the old format cannot be mapped, and what is mapped is copied to swap its bytes
-    whole = "is in torch's old format" if archive is None else "is of the other byte order"
-    if (archive is None or archive.swapped) and size > _LOADED_LIMIT:
-        raise InputError(
-            f"{shown} {whole}, which is loaded whole, and too large for that: save it again"
-        )
-    if archive is None:
-        with path.open("rb") as file:  # magic number, protocol, system, and what was saved
-            _check_pickles(file, 4, _MOST_STEPS, shown)
+    shown = quoted_path(path)
+    archive: Archive | None = None
+    if zipfile.is_zipfile(path):
+        with path.open("rb") as file:
+            archive = archive_of(file, shown)
+    if archive is None or archive.swapped:
+        # the old format cannot be mapped, and what is mapped is copied to swap its bytes
+        whole = "is in torch's old format" if archive is None else "is of the other byte order"
+        if path.stat().st_size > _LOADED_LIMIT:
+            raise InputError(
+                f"{shown} {whole}, which is loaded whole, and too large for that: save it again"
+            )
+    old = _old_pickles(path, shown) if archive is None else []
+    notes: tuple[str, ...] = ()
+    try:
+        found = _loaded(path, shown, mapped=archive is not None)
+    except pickle.UnpicklingError:
+        if archive.swapped if archive is not None else _is_swapped(old):
+            raise InputError(
+                f"{shown} is of the other byte order, and {_CODE}: save a state_dict"
+            ) from None
+        storages = _old_storages(path, old) if archive is None else _mapped(path, archive, "data")
+        root = old[3].root if archive is None else archive.walked["data.pkl"].root
+        found, notes = _without_code(root, storages, shown)
+    else:
+        if archive is not None and not archive.holds(_places(found)):
+            raise InputError(
+                f"{shown} is a damaged torch file: a storage is larger than its record"
+            )
+    return _source(path, found, notes, mapped=archive is not None and not archive.swapped)
+
+
+def open_torchscript(path: Path) -> Source:
+    """The tensors in what `torch.jit.save` wrote: of its objects, by their attributes.
+
+    Constants of the code, such as the parameters of a frozen module, have the names that the code
+    has for them: `CONSTANTS.c0`, ….
+
+    Raises:
+        InputError: damaged, or of the other byte order.
+    """
+    shown = quoted_path(path)
+    with path.open("rb") as file:
+        archive = archive_of(file, shown)
+    if archive.swapped:
+        raise InputError(f"{shown} is a TorchScript archive of the other byte order: save it again")
+    found: _Found = []
+    notes: list[str] = []
+    for folder, name in (("data", ""), ("constants", "CONSTANTS")):
+        root = archive.walked[f"{folder}.pkl"].root
+        if folder == "constants" and isinstance(root, tuple):
+            root = Table([part for at, item in enumerate(root) for part in (f"c{at}", item)])
+        views = views_in(root, name)
+        found += _tensors(views, _mapped(path, archive, folder), shown)
+        notes += views.notes
+    return _source(path, found, tuple(notes), mapped=True)
+
+
+_CODE = "a pickle with code, which fpx never runs"
+
+
+def _loaded(path: Path, shown: str, *, mapped: bool) -> _Found:
+    """What torch loads without running code.
+
+    Raises:
+        InputError: damaged.
+        pickle.UnpicklingError: it would run code.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of layouts that torch calls prototypes, too
@@ -61,270 +121,180 @@ def open_torch(path: Path) -> Source:
                 for name, item in named_leaves(loaded)
                 if isinstance(item, Tensor)
             ]
-            found = [(name, *_stored_values(tensor)) for name, tensor in named]
+            return [(name, *_stored_values(tensor)) for name, tensor in named]
     except TooManyPlacesError as error:
         raise InputError(f"{shown} holds more than tensors: {error}") from None
-    except InputError:
+    except (InputError, pickle.UnpicklingError):
         raise
-    except pickle.UnpicklingError:
+    except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
+        raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
+
+
+def _places(found: _Found) -> dict[int, int]:
+    """Where in memory each storage of tensors begins -> bytes."""
+    places: dict[int, int] = {}
+    for _, stored, _ in found:
+        if stored is not None:
+            storage = stored.untyped_storage()
+            at = storage.data_ptr()
+            places[at] = max(storage.nbytes(), places.get(at, 0))
+    return places
+
+
+def _source(path: Path, found: _Found, notes: tuple[str, ...], *, mapped: bool) -> Source:
+    pages = _Pages(path) if mapped else None
+    entries = tuple(
+        _torch_entry(name or "tensor", stored, pages)
+        for name, stored, _ in found
+        if stored is not None
+    )
+    told = tuple(f"{name or 'tensor'}: {note}" for name, _, note in found if note)
+    return Source(str(path), entries, (*notes, *told))
+
+
+# -- without code ----------------------------------------------------------------------------------
+
+
+_Storages = Callable[[str], torch.UntypedStorage | None]
+"""The numbers of a storage by its key; None if it has none."""
+
+
+def _without_code(root: object, storages: _Storages, shown: str) -> tuple[_Found, tuple[str, ...]]:
+    """The tensors in objects that are not made, and notes of those.
+
+    Raises:
+        InputError: none that can be read, or damaged.
+    """
+    views = views_in(root)
+    found = _tensors(views, storages, shown)
+    if all(stored is None for _, stored, _ in found):
         raise InputError(
             f"{shown} is damaged, or holds more than tensors (a pickle with code), which fpx never "
             "runs: save a state_dict, or convert it to .safetensors"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - a hostile pickle can raise anything
-        raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
-    entries: list[TensorEntry] = []
-    notes: list[str] = []
-    pages = _Pages(path) if archive is not None and not archive.swapped else None
-    storages: dict[int, int] = {}
-    for name, stored, note in found:
-        if note:
-            notes.append(f"{name}: {note}")
-        if stored is not None:
-            storage = stored.untyped_storage()
-            storages[storage.data_ptr()] = max(
-                storage.nbytes(), storages.get(storage.data_ptr(), 0)
-            )
-            entries.append(_torch_entry(name or "tensor", stored, pages))
-    if archive is not None and not archive.holds(storages):
-        raise InputError(f"{shown} is a damaged torch file: a storage is larger than its record")
-    return Source(str(path), tuple(entries), tuple(notes))
-
-
-@dataclass(frozen=True)
-class _Record:
-    """A member of a zip archive, not packed: where in the file it begins, and its bytes."""
-
-    start: int
-    size: int
-
-
-@dataclass(frozen=True)
-class _Archive:
-    """What the directory of a zip archive says.
-
-    Attributes:
-        records: those with the numbers of storages, by the key of the storage.
-        pickle: what describes the tensors.
-        swapped: whether numbers are in the other byte order than this machine's.
-    """
-
-    records: Mapping[str, _Record]
-    pickle: bytes
-    swapped: bool
-
-    def holds(self, storages: dict[int, int]) -> bool:
-        """Whether every storage is in its record, and no larger than that.
-
-        torch takes the size of a storage from the pickle: nothing else keeps one from reaching into
-        the next.
-
-        Args:
-            storages: where in memory each begins -> bytes.
-        """
-        claimed = _claims(self.pickle)
-        if claimed is None:
-            return False
-        for key, size in claimed.items():
-            if size and (key not in self.records or size > self.records[key].size):
-                return False
-        if self.swapped:  # in memory of their own
-            return True
-        # torch finds records by a directory that it reads itself: it must have found the same ones
-        used = {self.records[key].start: size for key, size in claimed.items() if size}
-        placed = sorted((at, size) for at, size in storages.items() if size)
-        if not placed:
-            return True
-        first = placed[0][0]
-        return any(
-            (first - start) % mmap.PAGESIZE == 0
-            and all(size <= used.get(at - first + start, -1) for at, size in placed)
-            for start in used
         )
+    made = (f"{_CODE}: only its tensors are read, of {views.classes()}",) if views.made else ()
+    return found, (*made, *views.notes)
 
 
-class _Inert:
-    """Stands for every class and function that a pickle names: takes all, and does nothing."""
-
-    name = ""
-
-    def __init__(self, *args: object, **kinds: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, item: object) -> None:
-        """Takes it."""
-
-    def extend(self, items: object) -> None:
-        """Takes them."""
-
-    def add(self, item: object) -> None:
-        """Takes it."""
-
-
-class _Storages(pickle.Unpickler):
-    """Reads what a pickle says of its storages, and runs nothing that it names."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-        self.claims: dict[str, int] = {}
-        self.sound = True
-
-    def find_class(self, module: str, name: str) -> Any:
-        """A class that does nothing."""
-        return type("_Inert", (_Inert,), {"name": name})
-
-    def persistent_load(self, pid: Any) -> Any:
-        """Notes (`storage`, its type, key, device, elements)."""
-        match pid:
-            case (_, type() as kind, str() | int() as key, _, int() as count) if (
-                issubclass(kind, _Inert) and count >= 0
-            ):
-                size = count * _itemsize(kind.name)
-                self.claims[str(key)] = max(size, self.claims.get(str(key), 0))
-            case _:
-                self.sound = False
-        return _Inert()
-
-
-def _itemsize(storage: str) -> int:
-    """Bytes of an element of a class of storages, by its name."""
-    dtype = getattr(getattr(torch, storage, None), "dtype", torch.uint8)
-    return dtype.itemsize if isinstance(dtype, torch.dtype) else 1
-
-
-def _claims(description: bytes) -> dict[str, int] | None:
-    """Bytes of each storage that a pickle claims, by its key; None where it cannot be told.
-
-    Args:
-        description: a pickle that `_check_pickles` let pass.
-    """
-    reader = _Storages(io.BytesIO(description))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of classes of storages, which torch means to drop
-            reader.load()
-    except Exception:  # noqa: BLE001 - a hostile pickle can raise anything
-        return None
-    return reader.claims if reader.sound else None
-
-
-def _archive_of(path: Path, shown: str) -> _Archive:
-    """Checks a zip archive's directory before torch reads from it.
+def _tensors(views: Views, storages: _Storages, shown: str) -> _Found:
+    """Views of storages as tensors.
 
     Raises:
-        InputError: TorchScript, or nothing that torch.save wrote.
+        InputError: a view is larger than its storage.
     """
-    records: dict[str, _Record] = {}
-    description: tuple[str, bytes] | None = None
-    swapped = False
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        infos = archive.infolist()
-        if any(info.filename.endswith("/constants.pkl") for info in infos):
+    held: dict[str, torch.UntypedStorage | None] = {}
+    found: _Found = []
+    for name, view in views.found:
+        if isinstance(view, str):
+            found.append((name, None, view))
+            continue
+        if view.storage not in held:
+            held[view.storage] = storages(view.storage)
+        tensor = _tensor(view, held[view.storage])
+        if tensor is None:
             raise InputError(
-                f"{shown} is a TorchScript archive, which holds code: save its state_dict()"
+                f"{shown} is a damaged torch file: {quoted(name)} is larger than its record"
             )
-        if len({info.filename for info in infos}) < len(infos):
-            raise InputError(f"{shown} is a damaged torch file: two records of one name")
-        end = archive.start_dir
-        for info in sorted(infos, key=lambda item: item.header_offset, reverse=True):
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise InputError(f"{shown} is compressed, which torch's files never are")
-            record = _Record(record_start(file, info), info.file_size)
-            if info.compress_size != record.size or record.start + record.size > end:
-                raise InputError(f"{shown} is a damaged torch file: a record has no room in it")
-            end = info.header_offset
-            records[info.filename] = record
-            if info.filename.endswith("/data.pkl"):
-                if description is not None:
-                    raise InputError(f"{shown} is a damaged torch file: it has two pickles")
-                if info.file_size > _PICKLE_LIMIT + _PICKLE_PER_RECORD * len(infos):
-                    raise InputError(
-                        f"{shown} holds more than tensors: {info.file_size:,} bytes of other things"
-                    )
-                description = info.filename.removesuffix("data.pkl"), archive.read(info)
-                _check_pickles(io.BytesIO(description[1]), 1, info.file_size, shown)
-            elif info.filename.endswith("/byteorder"):
-                swapped = archive.read(info).decode("ascii", "replace") != sys.byteorder
-    if description is None:
-        raise InputError(f"{shown} is a damaged torch file: it has no pickle")
-    prefix = f"{description[0]}data/"
-    of_storages = {
-        name.removeprefix(prefix): record
-        for name, record in records.items()
-        if name.startswith(prefix)
-    }
-    return _Archive(of_storages, description[1], swapped)
+        found.append((name, None, tensor) if isinstance(tensor, str) else (name, *tensor))
+    return found
 
 
-def _check_pickles(file: IO[bytes], count: int, most: int, shown: str) -> None:
-    """Walks pickles without running them: torch lets some call what takes for ever, or all memory.
+def _tensor(
+    view: View, storage: torch.UntypedStorage | None
+) -> tuple[Tensor | None, str] | str | None:
+    """What of a view is read, and a note; a note alone; None where the storage is too small."""
+    dtype = getattr(torch, view.dtype, None)
+    if not isinstance(dtype, torch.dtype):
+        return f"{quoted(view.dtype)} is not read"
+    if not is_readable(dtype.to_real() if dtype.is_complex else dtype):
+        return f"{dtype} is not read"
+    if storage is None:
+        storage = torch.empty(0, dtype=torch.uint8).untyped_storage()
+    if view.end * dtype.itemsize > storage.nbytes():
+        return None
+    tensor = torch.empty(0, dtype=dtype).set_(storage, view.offset, view.shape, view.stride)
+    if view.conjugated:
+        tensor = tensor.conj()
+    if view.negated:
+        tensor = torch._neg_view(tensor)
+    stored, note = _stored_values(tensor)
+    return stored, ", ".join(filter(None, (view.note, note)))
 
-    Args:
-        file, count: that many, one after the other.
-        most: steps, each of which may take memory.
-        shown: the file's name for messages.
+
+def _mapped(path: Path, archive: Archive, folder: str) -> _Storages:
+    """The storages of an archive, of one mapping of the file."""
+    records = archive.storages(folder)
+    whole = torch.UntypedStorage.from_file(str(path), False, path.stat().st_size)
+
+    def storage(key: str) -> torch.UntypedStorage | None:
+        record = records.get(key)
+        if record is None:
+            return None
+        part: torch.UntypedStorage = whole[record.start : record.start + record.size]
+        return part
+
+    return storage
+
+
+def _old_pickles(path: Path, shown: str) -> list[Walked]:
+    """What the pickles at the beginning of a file of torch's old format hold.
 
     Raises:
-        InputError: too many steps, a call that no tensors need, or no pickle.
+        InputError: damaged, or too large.
     """
-    steps = 0
-    texts: set[object] = set()  # memo entries that are strings,
-    eager: set[object] = set()  # and that are classes which iterate over what they are called with
-    calling, last, last_argument = False, "", None
-    try:
-        for _ in range(count):
-            texts.clear()
-            eager.clear()
-            for opcode, argument, _ in pickletools.genops(file):
-                steps += 1
-                if steps > most:
-                    raise InputError(f"{shown} holds more than tensors: too large a pickle")
-                name = opcode.name
-                if isinstance(argument, str) and _is_costly(argument):
-                    raise InputError(f"{shown} holds more than tensors: {quoted(argument)}")
-                if name in ("BINPUT", "LONG_BINPUT", "PUT"):
-                    if int(argument or 0) > most:  # memory for all below it would be taken
-                        raise InputError(f"{shown} holds more than tensors: too large a pickle")
-                    texts.discard(argument)
-                    eager.discard(argument)
-                    if "UNICODE" in last or "STRING" in last:
-                        texts.add(argument)
-                    elif last == "GLOBAL" and last_argument in _EAGER:
-                        eager.add(argument)
-                    continue
-                got = name in ("BINGET", "LONG_BINGET", "GET")
-                if (name == "GLOBAL" and argument in _EAGER) or (got and argument in eager):
-                    calling = True
-                elif name in ("REDUCE", "NEWOBJ"):
-                    calling = False
-                elif calling and (
-                    name in ("GLOBAL", "BINPERSID") or (got and argument not in texts)
-                ):
-                    raise InputError(f"{shown} holds more than tensors: a collection made of one")
-                last, last_argument = name, argument
-    except (ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"{shown} is a damaged torch file: {reason(error)}") from None
+    with path.open("rb") as file:
+        check_pickles(file, _OLD_PICKLES, _MOST_STEPS, shown)
+        found: list[Walked] = []
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for _ in range(_OLD_PICKLES):
+                found.append(walked(data, found[-1].end if found else 0, shown))
+    return found
 
 
-_EAGER = frozenset(
-    ("torch Size", "collections Counter", "collections OrderedDict", "__builtin__ set",
-     "builtins set")
-)  # fmt: skip
+def _is_swapped(old: Sequence[Walked]) -> bool:
+    """Whether what the pickles say of the system is of another byte order than this machine's."""
+    system = old[2].root
+    little = system.texts().get("little_endian") if isinstance(system, Table) else None
+    return little is not (sys.byteorder == "little")
 
 
-_COSTLY = re.compile("bytearray|puny.?code|idna", re.IGNORECASE)
+def _old_storages(path: Path, old: Sequence[Walked]) -> _Storages:
+    """The storages of a file of torch's old format: each has its elements' number before it."""
+    keys = [
+        key
+        for key in (old[4].root if isinstance(old[4].root, list) else ())
+        if isinstance(key, (str, int))
+    ]
+    sizes: dict[object, int] = {}
+    for kept in old[3].kept:
+        match kept.identity:
+            case ("storage", Named(name=kind), str() | int() as key, *_):
+                sizes[key] = STORAGE_BYTES.get(kind, 0)
+    records: dict[str, tuple[int, int]] = {}
+    at, end = old[4].end, path.stat().st_size
+    with path.open("rb") as file:
+        for key in keys:
+            if key not in sizes or at + 8 > end:
+                break
+            file.seek(at)
+            size = sizes[key] * int.from_bytes(file.read(8), "little")
+            at += 8
+            records[str(key)] = at, min(size, end - at)
+            at += size
+
+    def storage(key: str) -> torch.UntypedStorage | None:
+        if key not in records:
+            return None
+        start, size = records[key]
+        with path.open("rb") as file:
+            file.seek(start)
+            data = bytearray(file.read(size))
+        return torch.frombuffer(data, dtype=torch.uint8).untyped_storage() if data else None
+
+    return storage
 
 
-def _is_costly(argument: str) -> bool:
-    """Whether it names memory of any size, or a codec that takes for ever."""
-    name = argument.rpartition(" ")[2]  # of `module name`
-    return len(name) < 20 and _COSTLY.fullmatch(name) is not None
+# -- tensors ---------------------------------------------------------------------------------------
 
 
 _INTEGERS_OF = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32: torch.int32}

@@ -1,0 +1,195 @@
+"""Metrics that are worked out last, from the counts, maxima and sums of all blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from types import MappingProxyType
+
+from fpx.core.blocks import Target, largest_of
+from fpx.core.scaling import ScaledFormat
+from fpx.measure.metrics import MAXIMA
+from fpx.measure.reference import Reference, reference_of
+from fpx.measure.squares import ScaledSquares
+from fpx.measure.stats import CastStats
+from fpx.report.cast_row import Location
+from fpx.report.metrics import BLOCKS, METRICS, Merge, Metric, rate_of
+
+
+def _finite_inputs(stats: CastStats) -> int:
+    counts = stats.counts
+    return counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
+
+
+def _rate(name: str) -> Callable[[CastStats, Target], float]:
+    def rate(stats: CastStats, target: Target) -> float:
+        of = stats.counts["count"]
+        if name == "underflow_count":
+            of = sum(stats.exponents.values())  # which are of the finite non-zero elements
+        elif METRICS[name].unit == BLOCKS:
+            of = stats.counts["block_count"]
+        return stats.counts[name] / of if of else math.nan
+
+    return rate
+
+
+def _headroom(stats: CastStats, target: Target) -> float:
+    most = stats.maximum("max_abs")
+    if not most:
+        return math.inf if _finite_inputs(stats) else math.nan
+    top = largest_of(target) / Fraction(most)
+    return math.log2(top.numerator) - math.log2(top.denominator)
+
+
+def _with_destroyed(
+    surviving: Callable[[CastStats, Target], float], destroyed: float
+) -> Callable[[CastStats, Target], float]:
+    """A metric that is `destroyed` where an element is; without finite elements it has no value."""
+
+    def value(stats: CastStats, target: Target) -> float:
+        if not _finite_inputs(stats):
+            return math.nan
+        return destroyed if stats.counts["destroyed_count"] else surviving(stats, target)
+
+    return value
+
+
+def _surviving_maximum(name: str) -> Callable[[CastStats, Target], float]:
+    return lambda stats, target: stats.maximum(f"surviving_{name}")
+
+
+def _mean_error_ulp(stats: CastStats, target: Target) -> float:
+    total: float = stats.sums.get("error_ulp", 0.0)
+    return total / stats.counts["finite_count"]
+
+
+def _rms_error(stats: CastStats, target: Target) -> float:
+    count, noise = stats.counts["finite_count"], stats.squares("noise")
+    return noise.root(count) if count else math.nan
+
+
+def _sqnr_db(stats: CastStats, target: Target) -> float:
+    signal, noise = stats.squares("signal"), stats.squares("noise")
+    if not stats.counts["finite_count"]:
+        return math.nan
+    if not noise.total:
+        return math.inf
+    return signal.ratio_db(noise) if signal.total else -math.inf
+
+
+def _small_value_loss_db(stats: CastStats, target: Target) -> float:
+    noise = stats.squares("noise")
+    if not stats.counts["finite_count"]:
+        return math.nan
+    if not noise.total:
+        return 0.0
+    if isinstance(target, ScaledFormat):
+        return _below_reference_db(stats, reference_of(target))
+    # What rounding to a format without a smallest exponent would leave: errors are uniform within
+    # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
+    usual, usual_of_small = ScaledSquares(), ScaledSquares()
+    for exponent, count in stats.exponents.items():
+        expected = ScaledSquares(count / 12, exponent - target.fraction_bits)
+        if exponent <= target.emax:  # what is beyond has another error, or none that is a number
+            usual += expected
+        if exponent < target.emin:
+            usual_of_small += expected
+    in_range = stats.squares("normal_noise") + usual_of_small
+    # neither is there where only zeros, which some formats lack, make noise
+    return max(0.0, min(noise.ratio_db(of) if of.total else math.inf for of in (usual, in_range)))
+
+
+def _below_reference_db(stats: CastStats, reference: Reference) -> float:
+    """By how much the SQNR, without what clipping costs, is below that of normal numbers."""
+    signal, noise = stats.squares("signal"), stats.squares("unclipped_noise")
+    if not noise.total:
+        return 0.0
+    found = signal.ratio_db(noise) if signal.total else -math.inf
+    return max(0.0, reference.sqnr_db - found)
+
+
+def _clipping_loss_db(stats: CastStats, target: Target) -> float:
+    noise, rest = stats.squares("noise"), stats.squares("unclipped_noise")
+    if not stats.counts["finite_count"]:
+        return math.nan
+    if not noise.total:
+        return 0.0
+    return noise.ratio_db(rest) if rest.total else math.inf
+
+
+def _excess_underflow(stats: CastStats, target: Target) -> float:
+    assert isinstance(target, ScaledFormat)
+    rate = _rate("underflow_count")(stats, target)
+    return max(0.0, rate - 2 * reference_of(target).underflow_rate)
+
+
+def _reference_sqnr_db(stats: CastStats, target: Target) -> float:
+    assert isinstance(target, ScaledFormat)
+    return reference_of(target).sqnr_db
+
+
+DERIVED: Mapping[str, Callable[[CastStats, Target], float]] = MappingProxyType(
+    {
+        **{
+            rate_of(name): _rate(name)
+            for name, row in METRICS.items()
+            if row.is_count and rate_of(name) in METRICS
+        },
+        "headroom_binades": _headroom,
+        **{
+            name: _with_destroyed(_surviving_maximum(name), math.inf)
+            for name in ("max_abs_error", "max_rel_error", "max_error_ulp")
+        },
+        "mean_error_ulp": _with_destroyed(_mean_error_ulp, math.nan),
+        "rms_error": _with_destroyed(_rms_error, math.inf),
+        "sqnr_db": _with_destroyed(_sqnr_db, -math.inf),
+        "surviving_rms_error": _rms_error,
+        "surviving_sqnr_db": _sqnr_db,
+        "small_value_loss_db": _small_value_loss_db,
+        "clipping_loss_db": _clipping_loss_db,
+        "underflow_excess": _excess_underflow,
+        "reference_sqnr_db": _reference_sqnr_db,
+    }
+)
+"""Name -> what follows from the counts, maxima and sums of all blocks."""
+
+
+def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, int | float | None]:
+    """The value of each of METRICS; NaN where it has none.
+
+    Those of devices are None if no device was compared with the CPU, those of scales where the
+    target has none.
+    """
+    scaled = isinstance(target, ScaledFormat)
+
+    def value(metric: Metric) -> int | float | None:
+        name, merge = metric.name, metric.merge
+        if (metric.on_device and not on_device) or (metric.of_scales and not scaled):
+            return None
+        if merge is Merge.SUM:
+            return stats.counts[name]
+        if merge is Merge.MAX:
+            return stats.maximum(name) if _finite_inputs(stats) else math.nan
+        if merge is Merge.MIN:
+            return stats.minima.get(name, math.nan)
+        return DERIVED[name](stats, target)
+
+    return {name: value(metric) for name, metric in METRICS.items()}
+
+
+def locations_of(stats: CastStats) -> dict[str, Location | None]:
+    """Each of LOCATIONS; None where there is no such element."""
+
+    def location(name: str) -> Location | None:
+        surviving = f"surviving_{name}"
+        if surviving not in MAXIMA:
+            return stats.locations.get(name)
+        # an infinite error is where the first element was destroyed
+        return stats.locations.get("destroyed_count", stats.locations.get(surviving))
+
+    return {
+        metric.location: location(name)
+        for name, metric in METRICS.items()
+        if metric.location is not None
+    }

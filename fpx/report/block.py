@@ -1,0 +1,415 @@
+"""The report of `fpx decode` of scaled formats: numbers that share a scale, element by element."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, NamedTuple
+
+from fpx.core.codec import round_exact
+from fpx.core.elements import Codebook, Element, floor_log2
+from fpx.core.formats import FORMATS
+from fpx.core.numbers import fraction_text
+from fpx.core.packing import BLOCK, Packing, pack
+from fpx.core.quantise import Datum, QuantisedBlock
+from fpx.core.scaling import ScaledFormat, Scope
+from fpx.core.shortest import value_text
+from fpx.report.base import JsonValue, Report, Reports, hex_code, once
+from fpx.report.columns import Table, table_of
+from fpx.report.verdicts import Outcome
+
+_FLOAT32 = FORMATS["float32"]
+
+
+class Given(NamedTuple):
+    """A number as it was given, and what it is."""
+
+    text: str
+    datum: Datum
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What became of some numbers, all told.
+
+    Attributes:
+        count: numbers.
+        clipped_count: those beyond the largest element at their scale.
+        flushed_count: those that became 0 and were not.
+        outcome: in a word.
+        sqnr_db: of the finite ones, in decibels: infinite where all are exact, minus infinity where
+            one became infinite or NaN; None where none is finite.
+    """
+
+    count: int
+    clipped_count: int
+    flushed_count: int
+    outcome: Outcome
+    sqnr_db: float | None
+
+    @classmethod
+    def of(cls, rows: Iterable[BlockRow]) -> Loss:
+        """The loss of these numbers."""
+        rows = tuple(rows)
+        finite = [
+            (row.given.datum.value, row.value)
+            for row in rows
+            if row.given is not None and row.given.datum.value is not None
+        ]
+        clipped = sum(row.clipped for row in rows)
+        outcome, sqnr_db = _outcome(finite, clipped, len(finite) == len(rows))
+        return cls(len(rows), clipped, sum(row.flushed for row in rows), outcome, sqnr_db)
+
+    def entry(self) -> dict[str, JsonValue]:
+        """The loss as keys of an entry; an infinite SQNR is null, as the outcome says."""
+        sqnr = self.sqnr_db
+        return {
+            "count": self.count,
+            "clipped_count": self.clipped_count,
+            "flushed_count": self.flushed_count,
+            "outcome": self.outcome.value,
+            "sqnr_db": sqnr if sqnr is not None and math.isfinite(sqnr) else None,
+        }
+
+
+def _outcome(
+    pairs: Sequence[tuple[Fraction, Fraction | None]], clipped: int, all_finite: bool
+) -> tuple[Outcome, float | None]:
+    if not pairs:
+        return Outcome.EMPTY, None
+    signal = noise = Fraction(0)
+    for number, value in pairs:
+        if value is None:
+            return Outcome.DESTROYED, -math.inf
+        signal += number * number
+        noise += (value - number) ** 2
+    if not noise:
+        return Outcome.EXACT if all_finite else Outcome.ROUNDED, math.inf
+    ratio = signal / noise
+    sqnr_db = 10 * math.log10(2) * (math.log2(ratio.numerator) - math.log2(ratio.denominator))
+    return Outcome.SATURATED if clipped else Outcome.ROUNDED, sqnr_db
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """One number of a block.
+
+    Attributes:
+        element: what its code is of.
+        index: among all numbers.
+        code: of the element.
+        value: what it stands for; None for infinities and NaNs.
+        step: scale x global scale; None if the scale is NaN.
+        given: what it was; None of what was decoded from bytes.
+        clipped: whether it was beyond the largest element at that scale.
+        flushed: whether it became 0 and was not.
+    """
+
+    element: Element
+    index: int
+    code: int
+    value: Fraction | None
+    step: Fraction | None
+    given: Given | None = None
+    clipped: bool = False
+    flushed: bool = False
+
+    @property
+    def hex(self) -> str:
+        """The element's code as `0x7`."""
+        return f"0x{self.code:0{-(-self.element.bits // 4)}x}"
+
+    @property
+    def bits(self) -> str:
+        """The element's code in binary."""
+        return f"{self.code:0{self.element.bits}b}"
+
+    @property
+    def element_text(self) -> str:
+        """The element's own value as a decimal, `-0`, `inf` or `nan`."""
+        return element_text(self.code, self.element)
+
+    @property
+    def value_text(self) -> str:
+        """element x scale x global scale as an exact decimal, `-0`, `inf` or `nan`."""
+        own = self.element_text
+        if self.value is None:
+            return "nan" if self.step is None else own
+        return "-0" if not self.value and own.startswith("-") else fraction_text(self.value)
+
+    @property
+    def error(self) -> str | None:
+        """value - number as exact text; None where one of the two is NaN, or there is no number."""
+        if self.given is None or self.value_text.endswith("nan"):
+            return None
+        number = self.given.datum
+        if number.value is not None and self.value is not None:
+            return fraction_text(self.value - number.value)
+        if not (number.infinite or number.value is not None):
+            return None
+        if self.value is None:  # an infinity of the element's format
+            return "0" if number.infinite else self.value_text
+        return "inf" if number.negative else "-inf"
+
+    @property
+    def error_ulp(self) -> str | None:
+        """`error` in ulps of the element at that scale; None where there is no such spacing."""
+        error, ulp = self.error, self.ulp
+        if error is None or error == "0" or error.endswith("inf"):
+            return error
+        return None if ulp is None else fraction_text(Fraction(error) / ulp)
+
+    @property
+    def ulp(self) -> Fraction | None:
+        """The spacing of values at the number; None of a table of numbers, or at no scale."""
+        if self.given is None or not self.step or self.given.datum.value is None:
+            return None
+        spacing = _spacing(abs(self.given.datum.value / self.step), self.element)
+        return None if spacing is None else spacing * abs(self.step)
+
+    @property
+    def in_float32(self) -> str | None:
+        """What float32 makes of the value: `exact`, `rounded`, `subnormal`, `zero`, `overflow`.
+
+        `subnormal` and `zero` are below its normal range; None for infinities and NaNs.
+        """
+        if self.value is None:
+            return None
+        found = round_exact(*abs(self.value).as_integer_ratio(), _FLOAT32)
+        if found.overflow:
+            return "overflow"
+        if self.value and abs(self.value) < _FLOAT32.smallest_normal.fraction:
+            return "subnormal" if found.code else "zero"
+        return "rounded" if found.inexact else "exact"
+
+    def entry(self) -> dict[str, JsonValue]:
+        """The number as an entry of `elements`."""
+        given = self.given
+        return {
+            "index": self.index,
+            "input": None if given is None else given.text,
+            "code": self.hex,
+            "bits": self.bits,
+            "element": self.element_text,
+            "value": self.value_text,
+            "clipped": None if given is None else self.clipped,
+            "flushed": None if given is None else self.flushed,
+            "error": self.error,
+            "error_ulp": self.error_ulp,
+            "in_float32": self.in_float32,
+        }
+
+
+def element_text(code: int, element: Element) -> str:
+    """The value of an element's code as a decimal, `-0`, `inf` or `nan`."""
+    if isinstance(element, Codebook):
+        return fraction_text(element.values[code])
+    return value_text(code, element)
+
+
+def _spacing(quotient: Fraction, element: Element) -> Fraction | None:
+    """Between the elements around a positive number or 0; None where they are not even."""
+    if isinstance(element, Codebook):
+        if element.fraction_bits is None:
+            return None
+        return element.values[1] - element.values[0]
+    exponent = element.emin
+    if quotient:
+        exponent = min(max(floor_log2(quotient), element.emin), element.emax)
+    return Fraction(2) ** (exponent - element.fraction_bits)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockReport(Report):
+    """Numbers that share a scale.
+
+    Attributes:
+        target: their format.
+        block: codes, scale and values.
+        number: which block it is, from 0.
+        start: the index of its first number among all.
+        given: the numbers; None of what was decoded from bytes.
+        global_code: of the global scale; None without one.
+    """
+
+    schema: ClassVar[str] = "fpx.block/1"
+
+    target: ScaledFormat
+    block: QuantisedBlock
+    number: int = 0
+    start: int = 0
+    given: tuple[Given, ...] | None = None
+    global_code: int | None = None
+
+    @property
+    def format(self) -> str:
+        """The format's name, with what differs from the usual one of its kind."""
+        return self.target.name
+
+    @property
+    def scale_hex(self) -> str:
+        """The scale's code as `0x7f`."""
+        return hex_code(self.block.scale_code, self.target.scale)
+
+    @property
+    def scale_text(self) -> str:
+        """The scale's exact value, or `nan`."""
+        return value_text(self.block.scale_code, self.target.scale)
+
+    @property
+    def global_hex(self) -> str | None:
+        """The global scale's code; None without one."""
+        spec = self.target.global_scale
+        return (
+            None if spec is None or self.global_code is None else hex_code(self.global_code, spec)
+        )
+
+    @property
+    def global_text(self) -> str | None:
+        """The global scale's exact value; None without one."""
+        return None if self.global_hex is None else fraction_text(self.block.global_scale)
+
+    @property
+    def amax(self) -> Fraction | None:
+        """The largest finite magnitude of the numbers; None without any."""
+        if self.given is None:
+            return None
+        finite = (abs(each.datum.value) for each in self.given if each.datum.value is not None)
+        return max(finite, default=None)
+
+    @once
+    def rows(self) -> tuple[BlockRow, ...]:
+        """One per number."""
+        block, count = self.block, len(self.block.codes)
+        step = None if block.scale is None else block.scale * block.global_scale
+        nothing = (False,) * count
+        columns = zip(
+            block.codes,
+            block.values,
+            self.given or (None,) * count,
+            block.clipped or nothing,
+            block.flushed or nothing,
+            strict=True,
+        )
+        return tuple(
+            BlockRow(self.target.element, self.start + at, code, value, step, given, clipped, zero)
+            for at, (code, value, given, clipped, zero) in enumerate(columns)
+        )
+
+    @once
+    def loss(self) -> Loss | None:
+        """What became of the numbers; None of what was decoded from bytes."""
+        return None if self.given is None else Loss.of(self.rows)
+
+    @property
+    def packings(self) -> tuple[Packing, ...]:
+        """How the codes may lie in bytes, the usual way first."""
+        return packings(self.target)
+
+    def packed(self, packing: Packing) -> bytes:
+        """The codes in bytes, without the scale."""
+        size = block_size(self.target) or BLOCK
+        return pack(self.block.codes, self.target.bits, packing, size)
+
+    def parts(self) -> tuple[BlockRow, ...]:
+        """One row per number."""
+        return self.rows
+
+    def about(self) -> str:
+        """The format."""
+        return self.format
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry, with `elements`, one per number."""
+        target, amax, loss = self.target, self.amax, self.loss
+        return [
+            {
+                "format": self.format,
+                "element": target.element.name,
+                "scale_format": target.scale.name,
+                "shares": str(target.reach),
+                "block": self.number,
+                "scale_code": self.scale_hex,
+                "scale": self.scale_text,
+                "global_scale_code": self.global_hex,
+                "global_scale": self.global_text,
+                "amax": None if amax is None else fraction_text(amax),
+                **(loss.entry() if loss else {"count": len(self.rows)}),
+                "packed": {
+                    each.value.replace("-", "_"): self.packed(each).hex() for each in self.packings
+                },
+                "encoding": target.choices() if loss else None,
+                "elements": [row.entry() for row in self.rows],
+            }
+        ]
+
+    def table(self) -> Table:
+        """A row per number."""
+        shared = {
+            "format": self.format,
+            "block": self.number,
+            "scale_code": self.scale_hex,
+            "scale": self.scale_text,
+            "global_scale": self.global_text,
+        }
+        return table_of([shared | row.entry() for row in self.rows])
+
+
+class BlocksReport(Reports):
+    """Blocks of the same numbers, of one scaled format after the other."""
+
+    items: tuple[BlockReport, ...]
+
+    @property
+    def schema(self) -> str:
+        """That of blocks."""
+        return BlockReport.schema
+
+    @property
+    def by_target(self) -> dict[ScaledFormat, tuple[BlockReport, ...]]:
+        """The blocks of each format."""
+        found: dict[ScaledFormat, list[BlockReport]] = {}
+        for item in self.items:
+            found.setdefault(item.target, []).append(item)
+        return {target: tuple(items) for target, items in found.items()}
+
+    @once
+    def losses(self) -> dict[ScaledFormat, Loss]:
+        """What became of all numbers, by format; nothing of what was decoded from bytes."""
+        return {
+            target: Loss.of(row for item in items for row in item.rows)
+            for target, items in self.by_target.items()
+            if items[0].given is not None
+        }
+
+    def beside(self) -> dict[str, JsonValue]:
+        """`totals`: of each format, over all blocks."""
+        return {
+            "totals": [
+                {"format": target.name, "bits_per_element": target.bits_per_element} | loss.entry()
+                for target, loss in self.losses.items()
+            ]
+        }
+
+
+def block_size(target: ScaledFormat) -> int | None:
+    """How many numbers share a scale; None where all do, of a tensor or a channel."""
+    reach = target.reach
+    return reach.rows * reach.columns if reach.scope is Scope.BLOCK else None
+
+
+def packings(target: ScaledFormat) -> tuple[Packing, ...]:
+    """How codes of a format may lie in bytes, the usual way first.
+
+    bitsandbytes, whose tables nf4 and fp4_bnb are, has the first number in the high nibble.
+    """
+    if target.bits >= 8:
+        return (Packing.BYTES,)
+    usual = [Packing.LOW_FIRST, Packing.HIGH_FIRST]
+    if isinstance(target.element, Codebook):
+        usual.reverse()
+    if target.bits == 4 and not (block_size(target) or BLOCK) % 2:
+        usual.append(Packing.SPLIT_HALVES)
+    return (*usual, Packing.BYTES)
