@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.writers import gguf, nvfp4
+from tests.writers import gguf, nvfp4, onnx, onnx_tensor
 
 PACKAGE = Path(__file__).parent.parent / "fpx"
 
@@ -198,13 +198,13 @@ def test_no_room_is_the_house() -> None:
 # that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
-    "fpx.tensors.files.gguf_blocks",
-    "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow", "fpx.tensors.files.gguf_types",
-    "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
+    "fpx.tensors.files.gguf_blocks", "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow",
+    "fpx.tensors.files.gguf_types", "fpx.tensors.files.onnx_entries", "fpx.tensors.files.onnx_file",
+    "fpx.tensors.files.protobuf", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
     "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.tensors.files.pickles",
     "fpx.tensors.files.torch_objects", "fpx.tensors.files.torch_archive",
-    "fpx.tensors.files.dcp_file", "fpx.measure.inspect",
-    "fpx.measure.quantised", "fpx.render.inspect",
+    "fpx.tensors.files.dcp_file", "fpx.measure.inspect", "fpx.measure.quantised",
+    "fpx.render.inspect",
 }  # fmt: skip
 
 
@@ -237,16 +237,21 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
 
 def files(folder: Path) -> dict[str, Path]:
     """A file of each kind whose header is read without a library of tensors."""
-    found = {name: folder / f"x.{name}" for name in ("safetensors", "npy", "npz", "gguf")}
+    found = {name: folder / f"x.{name}" for name in ("safetensors", "npy", "npz", "gguf", "onnx")}
     save_file({"x": np.ones((2, 3), np.float32)}, found["safetensors"], {"format": "np"})
     np.save(found["npy"], np.ones(3))
     np.savez(found["npz"], x=np.ones(3))
     found["gguf"].write_bytes(gguf({"x": (0, (1,), bytes(4)), "q": (12, (256,), bytes(144))}))
+    halves = onnx_tensor("q", 23, (2,), (9, b"\x21"))
+    found["onnx"].write_bytes(onnx(onnx_tensor("x", 1, (1,), (9, bytes(4))), halves))
     return found
 
 
+KINDS = ["safetensors", "npy", "npz", "gguf", "onnx", "folder", "quantised"]
+
+
 @pytest.mark.parametrize("more", [[], ["--json"], ["--csv", "--include", "x"]], ids=str)
-@pytest.mark.parametrize("kind", ["safetensors", "npy", "npz", "gguf", "folder", "quantised"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_headers_are_listed_without_a_tensor_library(
     kind: str, more: list[str], tmp_path: Path
 ) -> None:

@@ -88,6 +88,56 @@ def nvfp4(folder: Path, *, spoiled: bool = True) -> Path:
     return folder
 
 
+def varint(number: int) -> bytes:
+    """Protobuf's number of varying length; negative ones are of 64 bits."""
+    number &= (1 << 64) - 1
+    data = b""
+    while number > 127:
+        data += bytes([number & 127 | 128])
+        number >>= 7
+    return data + bytes([number])
+
+
+def proto(*fields: tuple[int, int | bytes | str | float]) -> bytes:
+    """A message of protobuf: (number, value) of each field, of which a float is one of 32 bits."""
+    data = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            data += varint(number << 3) + varint(value)
+        elif isinstance(value, float):
+            data += varint(number << 3 | 5) + struct.pack("<f", value)
+        else:
+            content = value.encode() if isinstance(value, str) else value
+            data += varint(number << 3 | 2) + varint(len(content)) + content
+    return data
+
+
+def onnx_tensor(
+    name: str, data_type: int, shape: Sequence[int], *fields: tuple[int, int | bytes | float]
+) -> bytes:
+    """A TensorProto; field 9 is its raw data."""
+    return proto(*((1, length) for length in shape), (2, data_type), (8, name), *fields)
+
+
+def onnx_node(
+    kind: str, *attributes: bytes, output: str = "out", name: str = "", inputs: Sequence[str] = ()
+) -> bytes:
+    """A NodeProto; its attributes are AttributeProtos."""
+    return proto(
+        *((1, each) for each in inputs), (2, output), (3, name), (4, kind),
+        *((5, attribute) for attribute in attributes),
+    )  # fmt: skip
+
+
+def onnx(*tensors: bytes, nodes: Sequence[bytes] = (), more: bytes = b"") -> bytes:
+    """A model of such; `more` are fields of the graph."""
+    graph = proto(*((1, node) for node in nodes), (2, "graph"), *((5, each) for each in tensors))
+    return proto(
+        (1, 10), (2, "fpx"), (8, proto((2, 17))), (7, graph + more),
+        (14, proto((1, "author"), (2, "nobody"))),
+    )  # fmt: skip
+
+
 def sharded(folder: Path) -> Path:
     save_file({"a.weight": X, "a.bias": X[0].clone()}, folder / "m-1.safetensors")
     save_file({"b.weight": X * 100, "stray": X}, folder / "m-2.safetensors")

@@ -101,8 +101,8 @@ def list_all(
 ) -> Opened:
     """Opens sources to list what is in them, `Source.unread` too; else as `open_all`.
 
-    Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz
-    and GGUF.
+    Loads no library of tensors for files whose header it reads without: safetensors, .npy, .npz,
+    GGUF and ONNX.
     """
     return _open_all(sources, include, exclude, None, lambda source: source, stored, as_)
 

@@ -20,7 +20,7 @@ from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.opening import open_all, open_files
 from tests.helpers import call, run
 from tests.tensors.reading import refused, report_of
-from tests.writers import gguf, sharded
+from tests.writers import gguf, onnx, onnx_tensor, sharded
 
 
 def test_npy_on_stdin() -> None:
@@ -41,6 +41,7 @@ FILES: dict[str, Callable[[Path], object]] = {
     "npz": lambda path: path.write_bytes(npz()),
     "hdf5": lambda path: h5py.File(path, "w").close(),
     "gguf": lambda path: path.write_bytes(gguf({"x": (0, (1,), bytes(4))})),
+    "onnx": lambda path: path.write_bytes(onnx(onnx_tensor("x", 1, (1,), (9, bytes(4))))),
     "zip": lambda path: path.write_bytes(b"PK\3\4" + bytes(22) + b"\1\0\0\0a"),
 }
 

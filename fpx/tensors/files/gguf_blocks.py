@@ -75,8 +75,11 @@ def beside(tensor: Described, type_: BlockType, tensors: Mapping[str, Described]
         tensors: all of the file, by name.
 
     Returns:
-        The scales; or why they cannot be its, in a few words.
+        The scales; or what is damaged, in a few words.
     """
+    columns = tensor.shape[-1] if tensor.shape else 1
+    if columns % type_.elements:
+        return f"its rows of {columns:,} elements are no whole blocks of {type_.elements}"
     stems = dict.fromkeys((tensor.name.removesuffix(".weight"), tensor.name))
     scales = [tensors[f"{stem}.scale"] for stem in stems if f"{stem}.scale" in tensors]
     inputs = [tensors[f"{stem}.input_scale"] for stem in stems if f"{stem}.input_scale" in tensors]
@@ -101,11 +104,8 @@ def _fits(scale: Described, tensor: Described) -> bool:
     return scale.kind == _F32 and (count == 1 or count == experts <= _MOST_EXPERTS)
 
 
-def unread_because(tensor: Described, type_: BlockType) -> str:
-    """Why a tensor of blocks cannot be read, in a few words; "" if it can."""
-    columns = tensor.shape[-1] if tensor.shape else 1
-    if columns % type_.elements:
-        return f"its rows of {columns:,} elements are no whole blocks of {type_.elements}"
+def unread_because(type_: BlockType) -> str:
+    """Why tensors of a type cannot be read, in a few words; "" if they can."""
     if not type_.in_files:
         return "it is made while a model runs, and no file should have it"
     if type_.by_library and find_spec("gguf") is None:

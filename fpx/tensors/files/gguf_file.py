@@ -19,7 +19,7 @@ from fpx.tensors.files.gguf_blocks import Beside, Described, beside, block_entry
 from fpx.tensors.files.gguf_types import BLOCK_TYPES
 from fpx.tensors.files.plain import plain_entry
 from fpx.tensors.types import itemsize, type_named
-from fpx.words import quoted, quoted_path
+from fpx.words import escape, quoted, quoted_path
 
 _PLAIN = {  # ggml_type -> its name, of plain numbers, which FORMATS and INTEGERS know by it
     0: "F32", 1: "F16", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 30: "BF16",
@@ -156,8 +156,8 @@ def open_gguf(path: Path) -> Source:
             if nbytes and tensor.at < end:
                 raise header.damaged(f"{quoted(tensor.name)} overlaps the tensor before it")
             end = max(end, tensor.at + nbytes)
-    entries, unread = _entries(path, in_order, by_name)
-    return Source(str(path), tuple(entries), metadata=metadata, unread=tuple(unread))
+    found = _entries(path, in_order, by_name)
+    return replace(found, metadata=metadata)
 
 
 def _read(header: _Header, file: IO[bytes]) -> tuple[dict[str, Any], list[Described]]:
@@ -190,12 +190,11 @@ def _read(header: _Header, file: IO[bytes]) -> tuple[dict[str, Any], list[Descri
     return metadata, [replace(tensor, at=start + tensor.at) for tensor in found]
 
 
-def _entries(
-    path: Path, tensors: list[Described], by_name: Mapping[str, Described]
-) -> tuple[list[TensorEntry], list[Unread]]:
-    """(What can be read, what cannot); scales of other tensors are parts of those."""
+def _entries(path: Path, tensors: list[Described], by_name: Mapping[str, Described]) -> Source:
+    """What can be read, and what cannot; scales of other tensors are parts of those."""
     read: list[TensorEntry | Described] = []
     unread: list[Unread] = []
+    damaged: list[str] = []
     parts: set[str] = set()
     for tensor in tensors:
         plain = _PLAIN.get(tensor.kind)
@@ -204,21 +203,22 @@ def _entries(
             continue
         type_ = BLOCK_TYPES.get(tensor.kind)
         name = f"ggml type {tensor.kind}" if type_ is None else type_.name
-        why = "" if type_ is None else unread_because(tensor, type_)
-        if type_ is not None and not why:
-            found = beside(tensor, type_, by_name)
-            if isinstance(found, Beside):
-                parts |= {*found.others, *([found.scale.name] if found.scale else [])}
-                read.append(block_entry(path, tensor, type_, found))
-                continue
-            why = found
-        unread.append(Unread(tensor.name, name, tensor.shape, _bytes(tensor), why=why))
+        why = "" if type_ is None else unread_because(type_)
+        if type_ is None or why:
+            unread.append(Unread(tensor.name, name, tensor.shape, _bytes(tensor), why=why))
+            continue
+        found = beside(tensor, type_, by_name)
+        if isinstance(found, Beside):
+            parts |= {*found.others, *([found.scale.name] if found.scale else [])}
+            read.append(block_entry(path, tensor, type_, found))
+        else:
+            damaged.append(f"{escape(tensor.name)} cannot be read as {name}: {found}")
     entries = [
         each if isinstance(each, TensorEntry) else _plain_entry(path, each)
         for each in read
         if each.name not in parts
     ]
-    return entries, unread
+    return Source(str(path), tuple(entries), unread=tuple(unread), damaged=tuple(damaged))
 
 
 def _plain_entry(path: Path, tensor: Described) -> TensorEntry:

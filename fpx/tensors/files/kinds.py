@@ -10,9 +10,11 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO
 
 from fpx.errors import InputError
+from fpx.tensors.files.protobuf import BYTES, VARINT, Walker
 from fpx.words import quoted_path, reason
 
 DAMAGE = (
@@ -32,6 +34,7 @@ _TORCH_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch.save, before
 _DISTRIBUTED = b"torch.distributed.checkpoint.metadata"
 _ZIP_MAGIC = b"PK\x03\x04"
 _LFS_MAGIC = b"version https://git-lfs.github.com/spec/"
+_MOST_BEFORE_A_GRAPH = 1 << 10  # fields of an ONNX model
 STREAM_HEAD = 1 << 10
 """Bytes of a file's beginning that are looked at."""
 
@@ -94,6 +97,26 @@ def _is_hdf5(look: Look) -> bool:
     return False
 
 
+def _is_onnx(look: Look) -> bool:
+    """It has no magic: fields of a model follow each other from the first one on to its graph."""
+
+    def at(place: int, count: int) -> bytes:
+        return look.at(place, count) or look.head[place : place + count]
+
+    if not look.starts(b"\x08"):  # ir_version, which writers put first
+        return False
+    wires = {1: VARINT, 5: VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), BYTES)
+    try:
+        for item in islice(Walker(at, look.size).fields(0, 1 << 62), _MOST_BEFORE_A_GRAPH):
+            if wires.get(item.number) != item.wire:
+                return False
+            if item.number == 7:
+                return True
+    except ValueError:
+        return False
+    return False
+
+
 def _is_distributed(look: Look) -> bool:
     """A pickle that begins with the class of the metadata of such checkpoints."""
     return look.starts(b"\x80") and _DISTRIBUTED in look.head[:64]
@@ -142,6 +165,9 @@ KINDS = (
     FileKind(
         "hdf5", (".h5", ".hdf5"), "HDF5 (.h5, .hdf5)",
         _is_hdf5, "fpx.tensors.files.hdf5_file:open_hdf5",
+    ),
+    FileKind(
+        "onnx", (".onnx",), "ONNX (.onnx)", _is_onnx, "fpx.tensors.files.onnx_file:open_onnx",
     ),
 )  # fmt: skip
 """Every kind of tensor file. Whatever fpx says of kinds derives from these rows."""

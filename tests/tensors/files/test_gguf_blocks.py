@@ -21,7 +21,7 @@ from fpx.errors import InputError
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.files import gguf_blocks
 from fpx.tensors.files.gguf_types import BLOCK_TYPES, BlockType, mxfp4_scale, nvfp4_scale
-from fpx.tensors.opening import list_all, open_files
+from fpx.tensors.opening import open_all, open_files
 from fpx.tensors.quantised.model import Evidence, Quantised, ScaleTensor
 from tests.helpers import call, memory_of
 from tests.tensors.reading import notes, read, refused
@@ -407,13 +407,14 @@ def test_doubts(scale: float, type_: str, doubt: str, tmp_path: Path) -> None:
     ],
 )
 def test_scales_that_do_not_fit(scales: Raw, why: str, tmp_path: Path) -> None:
-    """The tensor is left out with a line; all others, the odd scale among them, are read."""
+    """An error of the tensor; all others, the odd scale among them, are read."""
     path = write(tmp_path / "x.gguf", {"x.weight": of("NVFP4", (2, 64)), **scales})
-    (note,) = notes(path)
-    assert note.startswith(f"x.weight: NVFP4 is not read: {why}")
-    assert set(read(path)) == set(scales)
-    (item,) = list_all([path]).sources[0].unread
-    assert (item.name, item.type, item.shape, item.nbytes) == ("x.weight", "NVFP4", (2, 64), 72)
+    opened = open_all([path])
+    (error,) = opened.errors
+    assert error.startswith(f"'{path}': x.weight cannot be read as NVFP4: {why}")
+    assert {entry.name for entry in opened.sources[0].entries} == set(scales)
+    code, _, err = call("cast-compare", path, "--to", "bf16")
+    assert (code, why in err) == (2, True)
 
 
 def test_what_is_no_scale_of_other_types(tmp_path: Path) -> None:
@@ -436,11 +437,12 @@ def test_rows_of_no_whole_blocks(tmp_path: Path) -> None:
         "odd": (12, (2, 384), bytes(3 * 144)), "point": (39, (), bytes(17)),
         "x": (0, (1,), bytes(4)),
     })  # fmt: skip
-    assert notes(path) == [
-        "odd: Q4_K is not read: its rows of 384 elements are no whole blocks of 256",
-        "point: MXFP4 is not read: its rows of 1 elements are no whole blocks of 32",
+    opened = open_all([path])
+    assert [error.removeprefix(f"'{path}': ") for error in opened.errors] == [
+        "odd cannot be read as Q4_K: its rows of 384 elements are no whole blocks of 256",
+        "point cannot be read as MXFP4: its rows of 1 elements are no whole blocks of 32",
     ]
-    assert set(read(path)) == {"x"}
+    assert [entry.name for entry in opened.sources[0].entries] == ["x"]
     refused(write(path, {"odd": (12, (2, 384), bytes(3 * 144))}), "no whole blocks of 256")
 
 
