@@ -501,6 +501,8 @@ def cast_compare(
     tolerate_overflow: float = USUAL.overflow_rate,
     tolerate_underflow: float = USUAL.underflow_rate,
     tolerate_loss: float = USUAL.small_value_loss_db,
+    stored: bool = False,
+    as_: str | Iterable[str] = (),
 ) -> CastReport:
     """Which tensors fit a format, and what a cast loses of those in a file, an array, a module.
 
@@ -528,6 +530,8 @@ def cast_compare(
         integers: whether integer and bool tensors are cast too.
         tolerate_overflow, tolerate_underflow, tolerate_loss: how much a tensor may lose and still
             fit: the attributes of `fpx.report.verdicts.Tolerance`, in their order.
+        stored: whether quantised weights stay as they are stored, codes and scales.
+        as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`.
 
     Raises:
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
@@ -558,6 +562,8 @@ def cast_compare(
         exclude=_each(exclude),
         integers=integers,
         tolerance=Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss),
+        stored=stored,
+        as_=_each(as_),
     )
     return report if older is None else report.since(older)
 

@@ -172,6 +172,8 @@ def cast_compare(
             help="dB that its SQNR may be below what the format gives on data in its range.",
         ),
     ] = USUAL.small_value_loss_db,
+    stored: options.Stored = False,
+    as_: options.As = None,
     every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
     top: Annotated[
         int | None,
@@ -274,6 +276,8 @@ def cast_compare(
             checks=conditions,
             integers=integers,
             tolerance=tolerance,
+            stored=stored,
+            as_=as_ or (),
         )
 
     report = replace(report, exemptions=exemptions_of(context))

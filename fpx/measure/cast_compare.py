@@ -56,6 +56,8 @@ def cast_compare(
     checks: Sequence[Check[CastRow]] = (),
     integers: bool = False,
     tolerance: Tolerance = USUAL,
+    stored: bool = False,
+    as_: Sequence[str] = (),
     measurer: Measurer = measure,
     worthwhile: int = WORTHWHILE,
 ) -> CastReport:
@@ -79,6 +81,7 @@ def cast_compare(
         integers: whether integer and bool tensors are cast too. A module's `half` and `to` leave
             them as they are, and so does this, with a note.
         tolerance: how much a tensor may lose and still fit.
+        stored, as_: of quantised weights, see `open_all`.
         measurer: who measures what a cast did to a block.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
 
@@ -98,7 +101,7 @@ def cast_compare(
             f'`backend="{EXACT.name}"`'
         )
     sample = Sample(_drawn_in(from_), size, seed, plain)
-    opened = open_all(sources or NAMES, include, exclude, sample=sample)
+    opened = open_all(sources or NAMES, include, exclude, sample=sample, stored=stored, as_=as_)
     notes = [*opened.notes]
     if not integers:
         opened, left = _floating(opened)

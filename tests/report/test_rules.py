@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import fpx
 from fpx.core.blocks import find_target
 from fpx.report.rules import without_rule
 from tests.helpers import call
+from tests.writers import nvfp4
 
 HALF_CLIPPED = torch.full((4, 32), 1.99)  # floor keeps 1.5 of it, even and the others all but 0.01
 ODD = torch.tensor([5.0] + [1.0] * 31)  # a scale of 1 has 4 and 6 beside 5, of 2 half of the ones
@@ -174,3 +177,17 @@ def test_the_screen_shows_the_best_rule_alone() -> None:
     assert out.count("clipped blocks") == 1
     _, page, _ = call(*args, "--histogram", columns=100)
     assert "float32" in page.splitlines()[-2]
+
+
+def test_quantised_weights_are_cast_as_what_they_mean(tmp_path: Path) -> None:
+    folder = nvfp4(tmp_path / "model", spoiled=False)
+    code, out, _ = call("cast-compare", str(folder), "--to", "bf16", "--json")
+    assert code == 0
+    names = {row["tensor"]: row["from"] for row in json.loads(out)["results"]}
+    assert names["layer.0.up.weight"] == "float64"
+    assert not any("packed" in name for name in names)
+    report = fpx.cast_compare(folder, to="bf16", stored=True, integers=True)
+    assert "layer.0.up.weight_packed" in {row.tensor for row in report.rows}
+    assert call("cast-compare", str(folder), "--stored", "--integers", "--csv")[1].count("_packed")
+    code, _, err = call("cast-compare", str(folder), "--as", "nothing=nvfp4")
+    assert (code, err.count("\n")) == (2, 1)
