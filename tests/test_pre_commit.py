@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.distributed.checkpoint import save
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from fpx.cli.app import COMMANDS
 from fpx.tensors.files.kinds import SUFFIXES

@@ -60,8 +60,10 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
     sources = list(dict.fromkeys(answer.source for answer in report.answers))
     alone = all(row.tensor == row.source for row in report.rows)  # distributions, tensors in memory
     outdone = _outdone(report)
+    overall = [answer for answer in report.overall if (answer.source, answer.to) not in outdone]
     if len(sources) > 1:
-        parts += [_answer(answer) for answer in report.overall]
+        parts += [_answer(answer) for answer in overall]
+        parts += _rules(report, report.overall[0].source if report.overall else "")
     if len(sources) == 1 or not alone:
         for source in sources:
             if len(sources) > 1:
@@ -74,11 +76,17 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
             wanted = {(answer.source, answer.to) for answer in mine}
             totals = [each for each in report.subtotals if (each.source, each.to) in wanted]
             parts += [_answer(answer) for answer in mine]
-            parts += [rules_table(each) for each in report.scale_rules if each.source == source]
+            parts += _rules(report, source)
             parts += _blocks(report, mine, totals, view)
     else:
-        parts += _blocks(report, report.overall, report.totals, view)
+        kept = {answer.to for answer in overall}
+        parts += _blocks(report, overall, [row for row in report.totals if row.to in kept], view)
     return Group(*parts)
+
+
+def _rules(report: CastReport, source: str) -> list[RenderableType]:
+    """The scale rules of a source, or of all of them, side by side."""
+    return [rules_table(each) for each in report.scale_rules if each.source == source]
 
 
 def _heading(report: CastReport) -> Text:

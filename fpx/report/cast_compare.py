@@ -156,17 +156,18 @@ class CastReport(Report):
 
     @once
     def scale_rules(self) -> tuple[RuleComparison, ...]:
-        """For each source, the rules of targets that were asked for by several."""
-        sources = dict.fromkeys(row.source for row in self.subtotals)
-        return tuple(
-            found
-            for source in sources
-            for found in compare_rules(
-                source,
-                [row for row in self.rows if row.source == source],
-                [total for total in self.subtotals if total.source == source],
-            )
-        )
+        """The rules of targets that were asked for by several: over all sources, if there are
+        several, under the name of the totals; then for each.
+        """
+        sources = {row.source for row in self.subtotals}
+        found: list[RuleComparison] = []
+        if len(sources) > 1:
+            found += compare_rules(self.totals[0].source, self.rows, self.totals)
+        for source in dict.fromkeys(row.source for row in self.subtotals):
+            own = [row for row in self.rows if row.source == source]
+            totals = [total for total in self.subtotals if total.source == source]
+            found += compare_rules(source, own, totals)
+        return tuple(found)
 
     @property
     def keep(self) -> tuple[tuple[str, str], ...]:

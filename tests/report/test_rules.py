@@ -53,6 +53,33 @@ def test_many_tensors_are_told_by_their_median() -> None:
     )
 
 
+def test_several_sources_are_told_of_together_and_each() -> None:
+    found = fpx.cast_compare(
+        ["normal", "activations"], to="mxfp4,nvfp4", scale_rule="all", size=20_000
+    )
+    assert [(each.source, each.target, each.tensors) for each in found.scale_rules] == [
+        ("(total)", "mxfp4", 2), ("(total)", "nvfp4", 2),
+        ("normal", "mxfp4", 1), ("normal", "nvfp4", 1),
+        ("activations", "mxfp4", 1), ("activations", "nvfp4", 1),
+    ]  # fmt: skip
+    together, _, normal, _, activations, _ = found.scale_rules
+    for row, *own in zip(together.rows, normal.rows, activations.rows, strict=True):
+        assert row.worst_sqnr_db == min(each.sqnr_db for each in own)
+        assert row.best_of == sum(each.best_of for each in own)
+
+
+def test_several_distributions_show_the_best_rule_alone() -> None:
+    lines = call(
+        "cast-compare", "normal", "activations", "--size", 20_000, "--to", "mxfp4",
+        "--scale-rule", "all",
+    )[1].splitlines()  # fmt: skip
+    (take,) = [line for line in lines if line.startswith("mxfp4: take ")]
+    assert take.startswith("mxfp4: take even: median ")
+    assert "best for 2 of 2 tensors; " in take
+    assert [line for line in lines if line.startswith("mxfp4:rule=")][-1] == "mxfp4:rule=even"
+    assert not [line for line in lines if line.startswith(("mxfp4: yes", "mxfp4:rule=ceil"))]
+
+
 def test_only_what_was_asked_by_several_rules() -> None:
     assert rules_of(HALF_CLIPPED, to=["mxfp4", "nvfp4", "fp16"]) == ()
     names = [each.target for each in rules_of(ODD, to=["mxfp4", "nvfp4", "nf4"], scale_rule="all")]
