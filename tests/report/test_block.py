@@ -247,6 +247,7 @@ def test_codes_of_a_nan_scale_are_nan_and_the_rest_is_not() -> None:
     assert set(column(first, "value")) == {"nan"}
     assert set(column(second, "value")) == {"6", "-4"}
     assert (first["block"], second["block"]) == (0, 1)
+    assert column(first, "index") + column(second, "index") == [*range(64)]
     assert report.to_dict()["totals"] == []
 
 
