@@ -432,3 +432,9 @@ def test_blocks_too_long_to_share_a_reading_are_read_apart() -> None:
     together = fpx.cast_compare(x, to=names).rows
     for name, row in zip(names, together, strict=True):
         assert row == fpx.cast_compare(x, to=name).rows[0]
+
+
+def test_scales_that_are_zero_have_no_exponent() -> None:
+    x = torch.tensor([[1e-200, 0.0], [2.0, 1.0]], dtype=torch.float64)
+    (row,) = fpx.cast_compare(x, to="int8:channel").rows
+    assert (row.zero_scale_count, row.scale_histogram) == (1, {0: 1})
