@@ -172,6 +172,16 @@ def cast_compare(
             help="dB that its SQNR may be below what the format gives on data in its range.",
         ),
     ] = USUAL.small_value_loss_db,
+    axis: Annotated[
+        int | None,
+        typer.Option(
+            "--axis",
+            metavar="N",
+            help="Tell which channel along axis N sticks out, and what it costs the others in "
+            "targets where they share scales; -1 is the last axis.",
+            show_default=False,
+        ),
+    ] = None,
     stored: options.Stored = False,
     as_: options.As = None,
     every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
@@ -239,6 +249,7 @@ def cast_compare(
     fpx cast-compare weights.npy --to fp4 --to e3m4 --to tf32
     fpx cast-compare model.safetensors --to mxfp4,nvfp4 --scale-rule all
     fpx cast-compare model.safetensors --to e4m3fn --scale channel
+    fpx cast-compare model.safetensors --to e4m3fn --scale tensor --axis 0
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
@@ -278,6 +289,7 @@ def cast_compare(
             tolerance=tolerance,
             stored=stored,
             as_=as_ or (),
+            axis=axis,
         )
 
     report = replace(report, exemptions=exemptions_of(context))

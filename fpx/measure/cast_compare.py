@@ -18,6 +18,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Choice, Where
+from fpx.measure.channels import PASSES, channel_costs, has_channels
 from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurement import Measurer
@@ -26,6 +27,7 @@ from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
+from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check
 from fpx.report.verdicts import USUAL, Judgement, Tolerance, Verdict, judge, worst
 from fpx.tensors.distributions import NAMES
@@ -58,6 +60,7 @@ def cast_compare(
     tolerance: Tolerance = USUAL,
     stored: bool = False,
     as_: Sequence[str] = (),
+    axis: int | None = None,
     measurer: Measurer = measure,
     worthwhile: int = WORTHWHILE,
 ) -> CastReport:
@@ -82,6 +85,7 @@ def cast_compare(
             them as they are, and so does this, with a note.
         tolerance: how much a tensor may lose and still fit.
         stored, as_: of quantised weights, see `open_all`.
+        axis: of channels: which one sticks out, and what it costs the others in scaled targets.
         measurer: who measures what a cast did to a block.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
 
@@ -111,8 +115,13 @@ def cast_compare(
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
         _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
-    progress.start(sum(entry.count * _passes(entry, plain, scaled) for _, entry in work))
+    with_channels = _with_channels([entry for _, entry in work], scaled, axis)
+    progress.start(
+        sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
+        + sum(entry.count * PASSES for entry in with_channels)
+    )
     rows: list[CastRow] = []
+    channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
     subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
@@ -126,6 +135,8 @@ def cast_compare(
                 _cast_entry(entry, casts, where, progress, measurer, worthwhile)
             if scalings:
                 scale_entry(entry, scalings, where, progress)
+            if axis is not None and scalings and has_channels(entry, axis):
+                channels += channel_costs(name, entry, scaled, axis, progress)
         except InputError as error:
             if len(sources) == len(work) == 1:
                 raise
@@ -164,7 +175,29 @@ def cast_compare(
         versions=versions,
         notes=tuple(notes),
         tolerance=tolerance,
+        channels=tuple(channels),
     )
+
+
+def _with_channels(
+    entries: Sequence[TensorEntry], scaled: Sequence[ScaledFormat], axis: int | None
+) -> list[TensorEntry]:
+    """The tensors that have channels along an axis that was asked for.
+
+    Raises:
+        InputError: no tensor has, or no target has scales that channels could share.
+    """
+    if axis is None:
+        return []
+    if not scaled:
+        raise InputError(
+            "`axis` asks what a channel costs those that share its scales: name a target with "
+            "scales, such as e4m3fn:tensor"
+        )
+    found = [e for e in entries if e.only_for is None and has_channels(e, axis)]
+    if entries and not found:
+        raise InputError(f"none of the {len(entries):,} tensors has channels along axis {axis}")
+    return found
 
 
 def _floating(opened: Opened) -> tuple[Opened, list[str]]:

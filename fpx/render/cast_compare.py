@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
+from fpx.render.channels import channels_tables
 from fpx.render.exponents import ExponentChart
 from fpx.render.names import Name, least_of
 from fpx.render.rules import rules_table
@@ -78,9 +79,12 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
             parts += [_answer(answer) for answer in mine]
             parts += _rules(report, source)
             parts += _blocks(report, mine, totals, view)
+            parts += _channels(report, source, wanted, view)
     else:
         kept = {answer.to for answer in overall}
         parts += _blocks(report, overall, [row for row in report.totals if row.to in kept], view)
+        for source in sources:
+            parts += _channels(report, source, {(source, to) for to in kept}, view)
     return Group(*parts)
 
 
@@ -139,6 +143,17 @@ def _blocks(
     if view.histogram:
         parts += _histograms(answers, view)
     return parts
+
+
+def _channels(
+    report: CastReport, source: str, wanted: Collection[tuple[str, str]], view: View
+) -> list[RenderableType]:
+    """What channels that stick out cost the others, in the targets that are shown."""
+    costs = [each for each in report.channels if each.source == source]
+    return channels_tables(
+        [each for each in costs if (source, each.to) in wanted],
+        None if view.every else view.top or ROWS,
+    )
 
 
 def _columns(rows: Sequence[CastRow]) -> list[Column]:

@@ -12,6 +12,7 @@ from fpx.core.scaling import ScaledFormat
 from fpx.report.answers import Answer, Recommendation, recommend
 from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.cast_row import CastRow
+from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check, Failure
 from fpx.report.columns import Table
 from fpx.report.environment import Environment
@@ -55,6 +56,8 @@ class CastReport(Report):
         baseline: an older report, beside which this one is judged.
         versions: the version of each backend that cast, by its name.
         tolerance: how much a tensor may lose and still fit.
+        channels: of each tensor and scaled target, what the channel that sticks out costs the
+            others; empty where no axis was asked for.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
@@ -71,6 +74,7 @@ class CastReport(Report):
     baseline: Comparison | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     tolerance: Tolerance = USUAL
+    channels: tuple[ChannelCost, ...] = ()
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -99,6 +103,7 @@ class CastReport(Report):
                 for target in self.scaled_targets
             ],
             "scale_rules": [compared.to_dict() for compared in self.scale_rules],
+            "channels": [cost.to_dict() for cost in self.channels],
             "tolerance": to_json(self.tolerance),
             "totals": [row.to_dict() for row in self.totals],
             "subtotals": [row.to_dict() for row in self.subtotals],
