@@ -45,7 +45,7 @@ _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
     "tensors": _NUMBERS | {"gguf", "h5py"},
     "casts": _NUMBERS,
-    "measure": _NUMBERS,
+    "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
@@ -208,7 +208,7 @@ LISTING = {
 }  # fmt: skip
 
 
-HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf")
+HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf", "numba")
 
 
 def loaded(command: str) -> set[str]:
