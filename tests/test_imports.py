@@ -273,5 +273,9 @@ def test_tables_load_no_tensor_library(table: str) -> None:
     assert loaded(f"import {table}") == set()
 
 
+def test_little_data_loads_no_compiler() -> None:
+    assert loaded(_run("cast-compare", "normal", "--size", "1000", "--json")) & {"numba"} == set()
+
+
 def test_that_test_can_fail() -> None:
     assert loaded("import numpy") == {"numpy"}

@@ -42,6 +42,7 @@ def sweep(
     under_way: deque[Future[_Result]] = deque()
     try:
         try:
+            torch.set_num_threads(1)  # here, too, where pieces are made
             for piece in pieces:
                 if len(under_way) == 2 * workers:  # enough to keep every thread busy
                     done(under_way.popleft().result())

@@ -315,9 +315,7 @@ def _cast_in_threads(
     def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
         start, block = piece
         source, where = SourceBlock(block), _where(entry, start.__add__)
-        found = [
-            cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts
-        ]
+        found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
         return len(block), found
 
     def done(result: tuple[int, list[Callable[[], None]]]) -> None:

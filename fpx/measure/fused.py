@@ -1,7 +1,7 @@
 """The measurer that goes over a block once, compiled; what it does not take, torch's measures.
 
-It takes blocks of float32 and float64 on the CPU, cast to formats whose values float32 has. numba is
-imported when `load` is called, and not before.
+It takes blocks of float32 and float64 on the CPU, cast to formats whose values float32 has.
+numba is imported when `load` is called, and not before.
 """
 
 from __future__ import annotations

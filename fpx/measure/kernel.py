@@ -29,9 +29,7 @@ def _reordered(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, 
     return _kept(function, nogil=True, fastmath={"reassoc"})
 
 
-def _kept(
-    function: Callable[_Arguments, _Result], **kinds: Any
-) -> Callable[_Arguments, _Result]:
+def _kept(function: Callable[_Arguments, _Result], **kinds: Any) -> Callable[_Arguments, _Result]:
     try:
         made: Callable[_Arguments, _Result] = numba.njit(cache=True, **kinds)(function)
     except RuntimeError:  # no folder can be written to, neither beside this file nor the user's own
@@ -157,8 +155,8 @@ def _errors(
     Returns:
         The bits of the smallest |x| that is not 0; infinity's where there is none.
     """
-    most = largest = relative = ulps = np.int64(0)
-    least = np.int64(INFINITY)
+    most = largest = relative = ulps = 0
+    least = INFINITY
     signal = noise = normal_noise = error_ulp = 0.0
     for i in range(len(x)):
         v, result = np.float64(x[i]), np.float64(q[i])
@@ -221,13 +219,11 @@ def measure_block(
         The bits of the smallest magnitude that is not 0; infinity's where there is none.
     """
     fields = np.empty(STRETCH, np.uint16)
-    least = np.int64(INFINITY)
+    least = INFINITY
     for start in range(0, len(x), STRETCH):
         some, results = x[start : start + STRETCH], q[start : start + STRETCH]
         _count(some, results, overflow, smallest_normal, counts)
-        here = _errors(
-            some, results, smallest_normal, low, high, unit, maxima, sums, fields
-        )
+        here = _errors(some, results, smallest_normal, low, high, unit, maxima, sums, fields)
         least = min(least, here)
         _tally(fields[: len(some)], exponents)
     return least
@@ -256,7 +252,7 @@ def find(
         finite = abs(v) < np.inf
         found = False
         if which == 0:
-            found = finite and _bits(abs(v)) == bits
+            found = bool(finite and _bits(abs(v)) == bits)
         elif which == 1:
             found = _bits(abs(error)) == bits
         elif which == 2:
@@ -264,9 +260,9 @@ def find(
         elif which == 3:
             found = _bits(abs(_in_ulps(error, v, low, high, unit))) == bits
         elif which == OVERFLOW:
-            found = finite and abs(v) >= overflow
+            found = bool(finite and abs(v) >= overflow)
         else:
-            found = finite and not abs(result) < np.inf
+            found = bool(finite and not abs(result) < np.inf)
         if found:
             return i
     return -1

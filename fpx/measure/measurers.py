@@ -19,12 +19,13 @@ WORTHWHILE = 1 << 24
 
 _PATIENCE = 1.0  # seconds that compiling may take without a word
 
+
 class Cast(NamedTuple):
     """A cast of a tensor: from what, to what, and how many elements it has."""
 
     dtype: torch.dtype
     target: FormatSpec
-    count: int
+    elements: int
 
 
 class Chosen(NamedTuple):
@@ -52,7 +53,7 @@ def choose(
         worthwhile: elements below which nothing is compiled or loaded.
     """
     taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
-    if sum(cast.count for cast in taken) < worthwhile:
+    if sum(cast.elements for cast in taken) < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
         return Chosen(measure, f"torch's operations: {few}")
     found = fused.load()

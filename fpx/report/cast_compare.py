@@ -55,8 +55,8 @@ class CastReport(Report):
         baseline: an older report, beside which this one is judged.
         versions: the version of each backend that cast, by its name.
         tolerance: how much a tensor may lose and still fit.
-        measured_by: who measured casts to plain targets, and why; in no document, since measurements
-            do not depend on it.
+        measured_by: who measured casts to plain targets, and why; in no document,
+            since measurements do not depend on it.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
