@@ -12,7 +12,7 @@ import typer
 from fpx.casts.backends import BACKENDS
 from fpx.cli import options
 from fpx.cli.config import exemptions_of
-from fpx.cli.failures import finish
+from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
@@ -207,6 +207,9 @@ def cast_compare(
         bool,
         typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on stderr who measured, and why.")
+    ] = False,
     how: Output = SCREEN,
 ) -> None:
     """Say which tensors fit a format, where others overflow or underflow, and by how much.
@@ -290,6 +293,7 @@ def cast_compare(
             stored=stored,
             as_=as_ or (),
             axis=axis,
+            tell=note,
         )
 
     report = replace(report, exemptions=exemptions_of(context))
@@ -307,7 +311,11 @@ def cast_compare(
         how,
         draw=draw,
         took=report.details.device if device == "auto" else None,
-        notes=[*report.notes, *report.gate.notes(report.rows)],
+        notes=[
+            *report.notes,
+            *report.gate.notes(report.rows),
+            *([f"measured by {report.measured_by}"] if verbose else []),
+        ],
         errors=report.errors,
         interrupted=cut if report.partial else None,
         unchecked=report.unchecked,

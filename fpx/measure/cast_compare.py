@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from fpx.casts.backends import EXACT, Backend
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
+from fpx.casts.sweep import sweep
 from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat, Scope
@@ -21,7 +23,7 @@ from fpx.measure.casting import Casting, Choice, Where
 from fpx.measure.channels import PASSES, channel_costs, has_channels
 from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
-from fpx.measure.measurement import Measurer
+from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.measure.stats import CastStats
@@ -61,8 +63,9 @@ def cast_compare(
     stored: bool = False,
     as_: Sequence[str] = (),
     axis: int | None = None,
-    measurer: Measurer = measure,
+    measurer: Chosen | None = None,
     worthwhile: int = WORTHWHILE,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
@@ -86,8 +89,9 @@ def cast_compare(
         tolerance: how much a tensor may lose and still fit.
         stored, as_: of quantised weights, see `open_all`.
         axis: of channels: which one sticks out, and what it costs the others in scaled targets.
-        measurer: who measures what a cast did to a block.
+        measurer: who measures what a cast did to a block; by default whoever suits the sources.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
+        tell: hears, while it goes on, what takes its time.
 
     Raises:
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
@@ -120,6 +124,7 @@ def cast_compare(
         sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
         + sum(entry.count * PASSES for entry in with_channels)
     )
+    measurer = measurer or _measurer(work, plain, where, tell)
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
@@ -176,7 +181,26 @@ def cast_compare(
         notes=tuple(notes),
         tolerance=tolerance,
         channels=tuple(channels),
+        measured_by=measurer.says,
     )
+
+
+def _measurer(
+    work: Sequence[tuple[str, TensorEntry]],
+    targets: Sequence[FormatSpec],
+    device: Device,
+    tell: Callable[[str], None],
+) -> Chosen:
+    """Who measures the casts of these tensors to plain targets."""
+    if not device.is_cpu:
+        return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
+    casts = (
+        Cast(entry.dtype, target, entry.count)
+        for _, entry in work
+        for target in targets
+        if entry.only_for in (None, target.name)
+    )
+    return choose(casts, tell)
 
 
 def _with_channels(
@@ -274,7 +298,7 @@ def _cast_entry(
     casts: Sequence[Casting],
     device: Device,
     progress: Progress,
-    measurer: Measurer,
+    chosen: Chosen,
     worthwhile: int,
 ) -> None:
     """Reads a tensor once and takes its casts to every target in."""
@@ -288,7 +312,10 @@ def _cast_entry(
             if found is not None:
                 where = _where(entry, found.first.__getitem__)
                 for cast in casts:
-                    cast.take(found.block, cast.codes(found.block.x), where, measurer)
+                    cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
+        return
+    if chosen.threaded and entry.count > device.block:
+        _cast_in_threads(entry, casts, device, progress, chosen)
         return
     start = 0
     for block in entry.blocks(device.block):
@@ -296,11 +323,42 @@ def _cast_entry(
         where = _where(entry, start.__add__)
         for cast in casts:
             codes = cast.codes(source.x)
-            cast.take(source, codes, where, measurer)
+            cast.take(source, codes, where, chosen.measurer)
             if not device.is_cpu:
                 cast.take_mismatches(block, codes, cast.codes(block), where)
         start += block.numel()
         progress.advance(block.numel())
+
+
+def _cast_in_threads(
+    entry: TensorEntry,
+    casts: Sequence[Casting],
+    device: Device,
+    progress: Progress,
+    chosen: Chosen,
+) -> None:
+    """As `_cast_entry`, on the CPU, several blocks at a time; taken in in their order."""
+
+    def blocks() -> Iterator[tuple[int, Tensor]]:
+        start = 0
+        for block in entry.blocks(device.block):
+            yield start, block.clone()  # the next one may be written over it
+            start += len(block)
+
+    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
+        start, block = piece
+        source, where = SourceBlock(block), _where(entry, start.__add__)
+        found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
+        return len(block), found
+
+    def done(result: tuple[int, list[Callable[[], None]]]) -> None:
+        count, found = result
+        for take in found:
+            take()
+        progress.advance(count)
+
+    workers = min(torch.get_num_threads(), -(-entry.count // device.block))
+    sweep(work, blocks(), workers, done)
 
 
 def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:

@@ -58,6 +58,8 @@ class CastReport(Report):
         tolerance: how much a tensor may lose and still fit.
         channels: of each tensor and scaled target, what the channel that sticks out costs the
             others; empty where no axis was asked for.
+        measured_by: who measured casts to plain targets, and why; in no document,
+            since measurements do not depend on it.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
@@ -75,6 +77,7 @@ class CastReport(Report):
     versions: Mapping[str, str] = field(default_factory=dict)
     tolerance: Tolerance = USUAL
     channels: tuple[ChannelCost, ...] = ()
+    measured_by: str = ""
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
