@@ -150,3 +150,10 @@ def test_what_it_does_not_take_is_torchs(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(asked) == 5
     FUSED(SourceBlock(x.float()), x.half(), F16)
     assert len(asked) == 5
+
+
+def test_a_nan_that_becomes_infinite() -> None:
+    x = torch.full((5,), math.nan)
+    q = torch.tensor([math.inf, math.nan, 1.0, 0.0, -math.inf])
+    both(x, q.half(), F16)
+    assert FUSED(SourceBlock(x), q.half(), F16).counts["nan_lost_count"] == 4
