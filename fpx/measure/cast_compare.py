@@ -38,7 +38,7 @@ from fpx.tensors.dtypes import cast_dtype, dtype_name, origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.opening import Opened, open_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.words import escape, listed
+from fpx.words import escape, listed, quoted
 
 TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
@@ -114,6 +114,7 @@ def cast_compare(
     if not integers:
         opened, left = _floating(opened)
         notes += left
+    notes += _short_blocks(opened, scaled)
     errors = list(opened.errors)
     progress = progress or Silent()
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
@@ -246,6 +247,28 @@ def _floating(opened: Opened) -> tuple[Opened, list[str]]:
     if opened.sources and not sources:
         raise InputError(f"nothing is left to cast: {left[0]}")
     return replace(opened, sources=tuple(sources)), left
+
+
+def _short_blocks(opened: Opened, scaled: Sequence[ScaledFormat]) -> list[str]:
+    """A line per source on matrices whose rows are shorter than a block.
+
+    A convolution's weight ends in its kernel: a row of 1 or 3 elements has a scale of its own.
+    """
+    blocks = [target.reach for target in scaled if target.reach.scope is Scope.BLOCK]
+    if not blocks:
+        return []
+    width = min(reach.columns for reach in blocks)
+    notes = []
+    for source in opened.sources:
+        short = [e for e in source.entries if len(e.shape) > 1 and 0 < e.shape[-1] < width]
+        if short:
+            notes.append(
+                f"{escape(source.name)}: blocks run along the last axis, which {len(short):,} "
+                f"{'tensor has' if len(short) == 1 else 'tensors have'} shorter than {width} (such as "
+                f"{quoted(short[0].name)} {list(short[0].shape)}): with a scale for so few "
+                "elements less is lost, and more bits are taken, than the format says"
+            )
+    return notes
 
 
 def _is_integer(dtype: torch.dtype) -> bool:

@@ -438,3 +438,15 @@ def test_scales_that_are_zero_have_no_exponent() -> None:
     x = torch.tensor([[1e-200, 0.0], [2.0, 1.0]], dtype=torch.float64)
     (row,) = fpx.cast_compare(x, to="int8:channel").rows
     assert (row.zero_scale_count, row.scale_histogram) == (1, {0: 1})
+
+
+def test_rows_shorter_than_a_block_are_told() -> None:
+    tensors = {"conv": torch.ones(4, 3, 1), "fc": torch.ones(4, 32), "bias": torch.ones(4)}
+    (note,) = fpx.cast_compare(tensors, to="mxfp4,nvfp4").notes
+    assert "blocks run along the last axis, which 1 tensor has shorter than 16" in note
+    assert "(such as 'conv' [4, 3, 1])" in note
+    both = {**tensors, "fc": torch.ones(4, 31)}
+    (note,) = fpx.cast_compare(both, to="mxfp4").notes
+    assert "which 2 tensors have shorter than 32" in note
+    assert fpx.cast_compare(both, to="e4m3fn", scale="channel").notes == ()
+    assert fpx.cast_compare(both, to="fp16").notes == ()
