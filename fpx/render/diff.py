@@ -130,7 +130,7 @@ def _quantised(rows: Sequence[DiffRow]) -> Table:
             *([_lost(found)] if lossy else []),
             *_errors(found),
             "-" if best is None or best.sqnr_db is None else _decibels(best.sqnr_db),
-            "-" if short is None else f"{short:+.2f}",
+            "-" if short is None or math.isinf(short) else f"{round(short, 2) + 0.0:+.2f}",
             "-" if best is None else best.rule,
         )
     return table

@@ -260,14 +260,15 @@ class DiffRow:
 
     @property
     def shortfall_db(self) -> float | None:
-        """By how much a quantised tensor is below the best of fpx's rules; negative if above."""
+        """By how much a quantised tensor is below the best of fpx's rules; negative if above.
+
+        Infinite where that rule loses nothing; None where either has no value.
+        """
         best = None if self.quantised is None else self.quantised.best
-        if best is None or best.sqnr_db is None or self.comparison is None:
+        if best is None or self.comparison is None:
             return None
-        found = self.comparison.sqnr_db
-        if found is None or math.isnan(found) or found == best.sqnr_db:
-            return None if found is None or math.isnan(found) else 0.0
-        return best.sqnr_db - found
+        here, there = _value(self.comparison.sqnr_db), _value(best.sqnr_db)
+        return None if here == -math.inf else there - here
 
     def how_far(self) -> list[str]:
         """What is wrong with values, in words: how far off they are, and what is lost."""
@@ -406,6 +407,8 @@ def _allowed(rows: Sequence[DiffRow]) -> list[str]:
         return ["fpx's own rules give no more"]
     assert row.quantised is not None
     assert row.quantised.best is not None
+    if most == math.inf:
+        return [f"{escape(row.tensor)} loses nothing by fpx's own rule {row.quantised.best.rule}"]
     of = "" if len(rows) == 1 else f" ({escape(row.tensor)})"
     upto = "" if len(rows) == 1 else "up to "
     return [f"fpx's own rules give {upto}{most:.2f} dB more, by {row.quantised.best.rule}{of}"]

@@ -113,6 +113,19 @@ def test_numbers_that_fpx_does_not_encode_and_whole_ones_have_no_rules() -> None
     assert all(row.quantised is None for row in diff({"w.weight": W[:4, :8]}, b).rows)
 
 
+def test_sqnr_that_is_no_number_is_not_subtracted() -> None:
+    b = mxfp4(W)
+    b["w.weight_scale"][3, 1] = 255  # NaN
+    report = diff({"w.weight": W}, b)
+    assert report.answer == "w.weight is quantised in B: 32 became NaN."
+    assert report.rows[0].shortfall_db is None
+    halves = torch.full((2, 32), 1.5)
+    report = diff({"w.weight": halves}, mxfp4(halves, 3))  # 0.75, which becomes 0.5
+    assert report.rows[0].shortfall_db == math.inf
+    assert report.answer.endswith(" dB; w.weight loses nothing by fpx's own rule floor.")
+    assert "inf" not in drawn(report, 120).replace("Information", "")
+
+
 def test_every_tensor_of_zeros_nan_and_infinity_has_an_answer() -> None:
     for value in (0.0, math.nan, math.inf):
         a = W.clone()

@@ -129,7 +129,7 @@ class Row:
         width = stored[-1] * codes.type.bits
         if self.packing is Packing.BYTES or (bits == 8 and width == 8 * stored[-1]):
             return stored
-        if width % bits or (bits == 6 and stored[-1] % 3):
+        if width % bits:
             return f"rows of {stored[-1]} bytes are no whole number of codes of {bits} bits"
         return (*stored[:-1], width // bits)
 
