@@ -64,7 +64,7 @@ class Dyadic(NamedTuple):
         places = -exponent - twos
         if places <= 0:
             return integer_text(significand >> -exponent)
-        digits = integer_text(abs(significand >> twos) * _power_of_five(places))
+        digits = integer_text(abs(significand >> twos) * power_of_five(places))
         return _place_point("-" if significand < 0 else "", digits, -places)
 
     @property
@@ -82,8 +82,15 @@ class Dyadic(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _power_of_five(k: int) -> int:
+def power_of_five(k: int) -> int:
+    """5^k, for k >= 0."""
     return int(5**k)
+
+
+@lru_cache(maxsize=1024)
+def power_of_ten(k: int) -> int:
+    """10^k, for k >= 0."""
+    return int(10**k)
 
 
 def integer_text(n: int) -> str:
