@@ -256,15 +256,14 @@ class DecodeReport(EncodeReport):
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
         rounding_error, error_ulp = self._errors
-        told = self._told
         return [
             {
                 "input": self.input,
-                **told.before,
+                **self._before(),
                 "rounding_error": rounding_error,
                 "error_ulp": error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
-                **told.after,
+                **self._after(),
                 "flags": list(self.flags),
             }
         ]
@@ -272,7 +271,7 @@ class DecodeReport(EncodeReport):
     def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
         """As `Report.lines`, put together from what is known of the code."""
         rounding_error, error_ulp = self._errors
-        before, after = self._told.texts(encode)
+        before, after = self._around(encode)
         return [
             f'{{"input": {encode(self.input)}, {before}, '
             f'"rounding_error": {encode(rounding_error)}, "error_ulp": {encode(error_ulp)}, '
@@ -280,16 +279,16 @@ class DecodeReport(EncodeReport):
             f'"flags": {_list_text(self.flags, encode)}}}'
         ]
 
-    @property
-    def _told(self) -> _Told:
-        """What the entry says of the code alone."""
+    def _around(self, encode: Callable[[JsonValue], str]) -> tuple[str, str]:
+        """`_before` and `_after` as JSON without braces."""
         key = self.code, self.spec, self.rounding, self.overflow
-        told = _TOLD.get(key)
-        if told is None:
-            if len(_TOLD) == _MOST_TOLD:
-                _TOLD.clear()
-            told = _TOLD[key] = _Told(self._before(), self._after())
-        return told
+        texts = _AROUND.get(key)
+        if texts is None:
+            if len(_AROUND) == _MOST_AROUND:
+                _AROUND.clear()
+            texts = encode(self._before())[1:-1], encode(self._after())[1:-1]
+            _AROUND[key] = texts
+        return texts
 
     def _before(self) -> dict[str, JsonValue]:
         """The entry up to the errors, but for the input."""
@@ -329,25 +328,10 @@ class DecodeReport(EncodeReport):
         return table_of([entry])
 
 
-_MOST_TOLD = 1 << 13
+_MOST_AROUND = 1 << 15  # with some 800 bytes each
 
-
-class _Told:
-    """What entries say of a code, whatever number became it: as data, and as JSON."""
-
-    def __init__(self, before: dict[str, JsonValue], after: dict[str, JsonValue]) -> None:
-        self.before, self.after = before, after
-        self._texts: tuple[str, str] | None = None
-
-    def texts(self, encode: Callable[[JsonValue], str]) -> tuple[str, str]:
-        """Both as JSON without braces, by an encoder that puts each into one line."""
-        if self._texts is None:
-            self._texts = encode(self.before)[1:-1], encode(self.after)[1:-1]
-        return self._texts
-
-
-_TOLD: dict[tuple[int, FormatSpec, Rounding, Overflow], _Told] = {}
-"""Of the last codes, up to _MOST_TOLD: in formats of few bits most numbers become one of those."""
+_AROUND: dict[tuple[int, FormatSpec, Rounding, Overflow], tuple[str, str]] = {}
+"""What lines say of the last codes: in formats of few bits most numbers become one of those."""
 
 
 _LIST_TEXTS: dict[tuple[str, ...], str] = {}
