@@ -72,10 +72,10 @@ def round_codes(
     dtype = container(target)
     if not codes.numel():
         return torch.empty_like(codes, dtype=dtype)
-    if isinstance(origin, FormatSpec) and origin.signed and rounding is Rounding.TIES_TO_EVEN:
+    if isinstance(origin, FormatSpec) and origin.signed:
         span = span or _span(codes, origin)
         if span is not None:
-            found = _round_span(codes, span, origin, target, overflow)
+            found = _round_span(codes, span, origin, target, rounding, overflow)
             if found is not None:
                 return found
     numbers = _unpack(codes, origin)
@@ -118,20 +118,32 @@ def _span(codes: Tensor, spec: FormatSpec) -> Span | None:
     return Span(low & spec.magnitude_mask, high & spec.magnitude_mask, low < 0)
 
 
+def plain(span: Span, origin: FormatSpec, target: FormatSpec) -> bool:
+    """Whether all of a span are finite, and none a zero that one of the formats has none of.
+
+    Then rounding is monotonic there: what lies between codes that become the same becomes it too.
+    """
+    zeros = target.zero and origin.nan is not NanEncoding.NEGATIVE_ZERO
+    return span.high <= origin.max_finite_magnitude and (zeros or span.low > 0)
+
+
 def _round_span(
-    codes: Tensor, span: Span, origin: FormatSpec, target: FormatSpec, overflow: Overflow
+    codes: Tensor,
+    span: Span,
+    origin: FormatSpec,
+    target: FormatSpec,
+    rounding: Rounding,
+    overflow: Overflow,
 ) -> Tensor | None:
-    """As `round_codes`, ties to even; None if some of these codes need more care."""
-    if span.high > origin.max_finite_magnitude or origin.bits != 8 * codes.itemsize:
+    """As `round_codes`; None if some of these codes need more care."""
+    if not plain(span, origin, target) or origin.bits != 8 * codes.itemsize:
         return None
     sign = origin.sign_mask if span.negative else 0
-    if not span.low and (origin.nan is NanEncoding.NEGATIVE_ZERO or not target.zero):
-        return None
     top_bit = 1 << (target.bits - 1)
     ends = torch.tensor(
         [wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
     )
-    rounded = _round_numbers(_unpack(ends, origin), target, Rounding.TIES_TO_EVEN, overflow)
+    rounded = _round_numbers(_unpack(ends, origin), target, rounding, overflow)
     first, last = (code & (2 * top_bit - 1) for code in rounded.tolist())
     dtype = container(target)
     if first == last:  # rounding is monotonic: what lies between rounds likewise
@@ -152,11 +164,10 @@ def _round_span(
     ):
         return None
     magnitude = (codes & origin.magnitude_mask).sub_(rebias) if negative else codes - rebias
-    odd = (magnitude >> dropped).bitwise_and_(1)
-    half_less_one = (1 << (dropped - 1)) - 1
-    magnitude.add_(odd).add_(half_less_one).bitwise_right_shift_(dropped)
+    direction = direction_of(rounding, negative)
+    magnitude = _drop(magnitude, dropped, direction)
     top = target.max_finite_magnitude
-    beyond = special_codes(target, overflow).beyond
+    beyond = special_codes(target, overflow, direction).beyond
     assert beyond is not None
     sign = target.sign_mask if negative else 0
     if last & target.magnitude_mask > top or last == beyond | sign or beyond <= top:
@@ -167,6 +178,20 @@ def _round_span(
     if sign:
         magnitude.bitwise_or_(wrapped(sign, magnitude.dtype))
     return magnitude.to(dtype)
+
+
+def _drop(magnitude: Tensor, count: int, direction: Direction) -> Tensor:
+    """Magnitudes without their lowest bits, rounded; in place where that can be."""
+    half, rest = 1 << (count - 1), (1 << count) - 1
+    if direction is Direction.ODD:
+        inexact = (magnitude & rest) != 0
+        return magnitude.bitwise_right_shift_(count).bitwise_or_(inexact)
+    if direction is Direction.EVEN:
+        odd = (magnitude >> count).bitwise_and_(1)
+        magnitude.add_(odd).add_(half - 1)
+    elif direction is not Direction.DOWN:
+        magnitude.add_(half if direction is Direction.AWAY_ON_TIE else rest)
+    return magnitude.bitwise_right_shift_(count)
 
 
 # -- the long way: any codes -----------------------------------------------------------------------

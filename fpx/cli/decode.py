@@ -10,7 +10,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import command_path, note
 from fpx.cli.output import SCREEN, Output, collected, show
-from fpx.cli.values import read_numbers, read_values
+from fpx.cli.values import STDIN, read_numbers, read_values
 from fpx.core.blocks import LIKE, Target, find_targets, with_scales, without_scales
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
@@ -205,12 +205,17 @@ def decode(
         return Reports(items) if dtype else Comparison(items)
 
     draw = None
-    if not (libraries or surveyed) and (len(values) > 1 or "-" in values):
+    if not (libraries or surveyed) and (len(values) > 1 or STDIN in values):
         from fpx.render.decode import DecodeRows
 
         draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
-    show(collected(reports) if how.form == "json" else reports, how, draw)
+    show(
+        collected(reports) if how.form == "json" else reports,
+        how,
+        draw,
+        prompt=STDIN not in values,
+    )
 
 
 def _refuse_rounding(

@@ -8,7 +8,7 @@ import typer
 
 from fpx.cli import options
 from fpx.cli.output import SCREEN, Output, collected, show
-from fpx.cli.values import read_values
+from fpx.cli.values import STDIN, read_values
 from fpx.core.literals import ReadAs
 from fpx.core.policy import Overflow, Rounding
 from fpx.report.encode import EncodeReport, Notation
@@ -48,4 +48,9 @@ def encode(
         EncodeReport.of(literal, spec, rounding, overflow)
         for literal in read_values(values, read_as)
     )
-    show(collected(reports) if how.form == "json" else reports, how, lambda item: item.text(output))
+    show(
+        collected(reports) if how.form == "json" else reports,
+        how,
+        lambda item: item.text(output),
+        prompt=STDIN not in values,
+    )

@@ -86,6 +86,7 @@ def show(
     reports: Report | Iterable[Report],
     how: Output,
     draw: Callable[[Any], Any] | None = None,
+    prompt: bool = True,
 ) -> None:
     """Prints results on stdout, and saves them where that is asked for.
 
@@ -93,11 +94,12 @@ def show(
         reports: one report, or several of one schema, each shown as soon as it is there.
         how: where they go.
         draw: draws a report, where its own drawing is not what is wanted.
+        prompt: whether each is flushed; if not, what they are made from sees to that.
 
     Raises:
         InputError: a file cannot be written.
     """
-    problems = deliver(reports, how, draw)
+    problems = deliver(reports, how, draw, prompt)
     if problems:
         raise InputError("; ".join(problems))
 
@@ -106,6 +108,7 @@ def deliver(
     reports: Report | Iterable[Report],
     how: Output,
     draw: Callable[[Any], Any] | None = None,
+    prompt: bool = True,
 ) -> list[str]:
     """`show`, but that what could not be saved is told: a line for each file."""
     from fpx.render.registry import renderable
@@ -113,7 +116,7 @@ def deliver(
 
     def setting() -> Setting:
         # what draws a stream may keep the head that it drew: in each output it begins anew
-        return Setting(copy(draw or renderable), command_line())
+        return Setting(copy(draw or renderable), command_line(), prompt)
 
     each = iter([reports] if isinstance(reports, Report) else reports)
     kept: list[Report] = []

@@ -11,7 +11,11 @@ from fpx.core.numbers import Literal
 from fpx.errors import FpxError, InputError
 from fpx.words import quoted
 
+STDIN = "-"
+"""The argument that stands for the lines of stdin."""
+
 _LONGEST_LINE = 64 << 20  # bytes of stdin that one value may take
+_CHUNK = 1 << 13  # bytes of stdin that are read at a time, or fewer if no more are there
 
 
 def read_values(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
@@ -21,7 +25,7 @@ def read_values(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
         InputError: not a literal; for a line of stdin it names the line.
     """
     # arguments are all read before the first result, so that a typo among them costs no output
-    given = [None if value == "-" else _read_argument(value, read_as) for value in values]
+    given = [None if value == STDIN else _read_argument(value, read_as) for value in values]
     for literal in given:
         if literal is None:
             yield from _read_stdin(read_as)
@@ -36,7 +40,7 @@ def read_numbers(values: Iterable[str], read_as: ReadAs) -> Iterator[Literal]:
         InputError: as `read_values`.
     """
     for value in values:
-        if value == "-":
+        if value == STDIN:
             yield from _read_stdin(read_as, split_numbers)
         else:
             yield from (_read_argument(part, read_as) for part in split_numbers(value))
@@ -60,14 +64,33 @@ def _one(line: str) -> list[str]:
 
 
 def _read_stdin(read_as: ReadAs, parts: Callable[[str], list[str]] = _one) -> Iterator[Literal]:
-    readline = sys.stdin.buffer.readline
-    number = 0
-    while line := readline(_LONGEST_LINE):
-        number += 1
-        if len(line) == _LONGEST_LINE:
-            raise InputError(f"line {number} of stdin is longer than {_LONGEST_LINE >> 20} MiB")
+    for number, line in enumerate(_lines_of_stdin(), 1):
         try:
             for part in parts(line.decode("utf-8", "backslashreplace")):
                 yield parse_literal(part, read_as)
         except FpxError as error:
             raise type(error)(f"line {number} of stdin: {error}") from None
+
+
+def _lines_of_stdin() -> Iterator[bytes]:
+    """The lines; whenever it has to wait for more, what was made of them is on stdout.
+
+    Raises:
+        InputError: a line is too long.
+    """
+    read = getattr(sys.stdin.buffer, "read1", sys.stdin.buffer.read)
+    number, pieces, size = 1, [b""], 0
+    while chunk := read(_CHUNK):
+        first, *others = chunk.split(b"\n")
+        pieces.append(first)
+        size += len(first)
+        if size >= _LONGEST_LINE:
+            raise InputError(f"line {number} of stdin is longer than {_LONGEST_LINE >> 20} MiB")
+        if others:
+            yield b"".join(pieces)
+            yield from others[:-1]
+            number += len(others)
+            pieces, size = [others[-1]], len(others[-1])
+        sys.stdout.flush()
+    if size:
+        yield b"".join(pieces)

@@ -230,7 +230,7 @@ class _Cast:
         def work(number: int) -> int:
             block, span = codes.block(number)
             expected = self.expected(block, span)
-            tally.add(block, expected, self.one.cast(block, self.origin, self.target))
+            tally.add(block, expected, self.one.cast(block, self.origin, self.target), span)
             return block.numel()
 
         alone = self.one.compiled or not self.one.device.is_cpu

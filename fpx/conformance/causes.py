@@ -5,27 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import Span, nans, plain, round_codes
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import NAN_BITS, POLICY, WRONG_ROUNDING
-from fpx.tensors.dtypes import IntegerType, Origin
+from fpx.tensors.dtypes import IntegerType, Origin, wrapped
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Codes (n,) whose results (n,) are not the expected ones (n,)."""
+    """Codes (n,) whose results (n,) are not the expected ones (n,).
+
+    Attributes:
+        codes, origin, target, expected, got: what was cast to what, and the results.
+        span: of the codes, if it is known, which makes other rules cheap: see `round_codes`.
+        consulted: what other rules gave, and whether inputs were subnormal: all but signs, NaNs
+            and the results that tests of causes depend on.
+    """
 
     codes: Tensor
     origin: Origin
     target: FormatSpec
     expected: Tensor
     got: Tensor
+    span: Span | None = None
+    consulted: list[Tensor] = field(default_factory=list, repr=False)
     _rounded: dict[tuple[Rounding, Overflow], Tensor] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -37,6 +47,8 @@ class Differences:
 
     def where(self, chosen: Tensor) -> Differences:
         """Some of them, by bools (n,)."""
+        if chosen.all():
+            return self
         codes, expected, got = (part[chosen] for part in self.tensors)
         return replace(self, codes=codes, expected=expected, got=got)
 
@@ -48,8 +60,13 @@ class Differences:
         """The target's codes by another rule; each rule is computed once."""
         how = rounding, overflow
         if how not in self._rounded:
-            self._rounded[how] = round_codes(self.codes, self.origin, self.target, *how)
+            self._rounded[how] = self._to(self.target, *how)
         return self._rounded[how]
+
+    def _to(self, target: FormatSpec, *how: Any) -> Tensor:
+        found = round_codes(self.codes, self.origin, target, *how, span=self.span)
+        self.consulted.append(found)
+        return found
 
     def through(
         self,
@@ -58,8 +75,9 @@ class Differences:
         overflow: Overflow = Overflow.IEEE,
     ) -> Tensor:
         """The target's codes by another rule, after a rounding to another format."""
-        first = round_codes(self.codes, self.origin, middle)
-        return round_codes(first, middle, self.target, rounding, overflow)
+        second = round_codes(self._to(middle), middle, self.target, rounding, overflow)
+        self.consulted.append(second)
+        return second
 
     def magnitude(self, codes: Tensor) -> Tensor:
         """The target's codes without their sign, int64."""
@@ -95,8 +113,7 @@ class Differences:
             return beyond & ~self.invalid & ~self.origin_nan
         # what the format gives does not tell overflow; with one more exponent bit it does
         wider = replace(self.target, exponent_bits=self.target.exponent_bits + 1)
-        magnitude = round_codes(self.codes, self.origin, wider).to(torch.int64)
-        magnitude &= wider.magnitude_mask
+        magnitude = self._to(wider).to(torch.int64) & wider.magnitude_mask
         return magnitude > self.target.max_finite_magnitude
 
     @cached_property
@@ -115,7 +132,8 @@ class Differences:
             # the least integer has none here; its neighbour rounds likewise
             least = torch.iinfo(self.codes.dtype).min
             return replace(self, codes=self.codes.clamp(min=least + 1).abs())
-        return replace(self, codes=self.codes & self.origin.magnitude_mask)
+        span = None if self.span is None else self.span._replace(negative=False)
+        return replace(self, codes=self.codes & self.origin.magnitude_mask, span=span)
 
     @cached_property
     def same_sign(self) -> Tensor:
@@ -128,7 +146,9 @@ class Differences:
         if isinstance(self.origin, IntegerType) or not self.origin.zero:
             return torch.zeros_like(self.origin_nan)
         magnitude = self.codes.to(torch.int64) & self.origin.magnitude_mask
-        return (magnitude > 0) & (magnitude >> self.origin.fraction_bits == 0)
+        found = (magnitude > 0) & (magnitude >> self.origin.fraction_bits == 0)
+        self.consulted.append(found)
+        return found
 
 
 Test = Callable[[Differences], Tensor]
@@ -266,6 +286,42 @@ CAUSES = (
 
 def explain(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
     """Each cause that there is, with the differences that are its: together, all of them."""
+    whole = _explain_by_ends(differences)
+    return _explain_each(differences) if whole is None else iter([(whole, differences)])
+
+
+def _explain_by_ends(differences: Differences) -> Cause | None:
+    """The one cause of all differences, if their first and last code tell it.
+
+    Every rule is monotonic in the magnitudes of one sign. What comes of both ends of a span comes
+    of all between: where the results are the same throughout, and whatever the tests consult is
+    the same at both ends, the tests say the same of every code.
+    """
+    d, span = differences, differences.span
+    if span is None or not isinstance(d.origin, FormatSpec) or not plain(span, d.origin, d.target):
+        return None
+    if not (_constant(d.got) and _constant(d.expected)):
+        return None
+    sign = d.origin.sign_mask if span.negative else 0
+    codes = [wrapped(sign | end, d.codes.dtype) for end in (span.low, span.high)]
+    ends = replace(
+        d,
+        codes=torch.tensor(codes, dtype=d.codes.dtype, device=d.codes.device),
+        expected=d.expected[:1].expand(2),
+        got=d.got[:1].expand(2),
+        consulted=[],
+    )
+    causes = [cause for cause, _ in _explain_each(ends)]
+    if len(causes) == 1 and all(_constant(found) for found in ends.consulted):
+        return causes[0]
+    return None
+
+
+def _constant(x: Tensor) -> bool:
+    return bool((x == x[0]).all())
+
+
+def _explain_each(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
     left = differences
     for cause in CAUSES:
         if not left.codes.numel():
@@ -273,4 +329,6 @@ def explain(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
         explained = cause.test(left)
         if explained.any():
             yield cause, left.where(explained)
+            if explained.all():
+                return
             left = left.where(~explained)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import nans
+from fpx.casts.rounding import Span, nans
 from fpx.conformance.causes import Cause, Differences, explain
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
@@ -30,8 +30,10 @@ class Tally:
     examples: dict[Cause, list[tuple[int, int, int]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
-        """Takes in one block."""
+    def add(
+        self, codes: Tensor, expected: Tensor, got: Tensor, span: Span | None = None
+    ) -> None:
+        """Takes in one block; `span` as for `round_codes`."""
         count = codes.numel()
         if _same(expected, got):
             if self.target.nan_code is None:
@@ -46,7 +48,9 @@ class Tally:
         with self.lock:
             self.checked += count
             self.differing += at.numel()
-        self._explain(codes[at], expected[at], got[at])
+        if at.numel() < codes.numel():
+            codes, expected, got = codes[at], expected[at], got[at]
+        self._explain(Differences(codes, self.origin, self.target, expected, got, span))
 
     def _leave_out(self, codes: Tensor) -> int:
         undefined = int(nans(codes, self.origin).count_nonzero())
@@ -54,8 +58,8 @@ class Tally:
             self.undefined += undefined
         return undefined
 
-    def _explain(self, codes: Tensor, expected: Tensor, got: Tensor) -> None:
-        for cause, its in explain(Differences(codes, self.origin, self.target, expected, got)):
+    def _explain(self, differences: Differences) -> None:
+        for cause, its in explain(differences):
             rows = zip(*(part[: self.keep].tolist() for part in its.tensors), strict=True)
             wide = (self.origin.bits, self.target.bits, self.target.bits)
             found = [

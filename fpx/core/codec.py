@@ -61,6 +61,9 @@ class Rounded(NamedTuple):
     invalid: bool = False
 
 
+_EVEN = Direction.EVEN  # to ask an Enum for a member takes a while
+
+
 # -- encode ----------------------------------------------------------------------------------------
 
 
@@ -188,7 +191,7 @@ def _round(
     # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
     # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
     twice = 2 * remainder
-    if direction is Direction.EVEN:
+    if direction is _EVEN:
         up = twice > denominator or (twice == denominator and magnitude & 1)
     elif direction is Direction.AWAY_ON_TIE:
         up = twice >= denominator

@@ -59,13 +59,11 @@ class Dyadic(NamedTuple):
         significand, exponent = self
         if exponent >= 0 or significand == 0:
             return integer_text(significand << exponent) if significand else "0"
-        # m / 2^k = m * 5^k / 10^k; with m odd, the product has no factor 10 left
-        twos = (significand & -significand).bit_length() - 1
-        places = -exponent - twos
-        if places <= 0:
-            return integer_text(significand >> -exponent)
-        digits = integer_text(abs(significand >> twos) * _power_of_five(places))
-        return _place_point("-" if significand < 0 else "", digits, -places)
+        # m / 2^k = m * 5^k / 10^k
+        digits = integer_text(abs(significand) * power_of_five(-exponent))
+        stripped = digits.rstrip("0")
+        exponent += len(digits) - len(stripped)
+        return _place_point("-" if significand < 0 else "", stripped, exponent)
 
     @property
     def hex_float(self) -> str:
@@ -82,8 +80,15 @@ class Dyadic(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _power_of_five(k: int) -> int:
+def power_of_five(k: int) -> int:
+    """5^k, for k >= 0."""
     return int(5**k)
+
+
+@lru_cache(maxsize=1024)
+def power_of_ten(k: int) -> int:
+    """10^k, for k >= 0."""
+    return int(10**k)
 
 
 def integer_text(n: int) -> str:

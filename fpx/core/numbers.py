@@ -8,7 +8,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from fpx.core.dyadic import Dyadic, digits_to_int, integer_text, place_point
+from fpx.core.dyadic import (
+    Dyadic,
+    digits_to_int,
+    integer_text,
+    place_point,
+    power_of_five,
+    power_of_ten,
+)
 from fpx.errors import InputError
 from fpx.words import quoted
 
@@ -57,8 +64,8 @@ class DecimalNumber(NamedTuple):
             digits, exponent = digits[:kept] + "1", -places - 1
         coefficient = digits_to_int(digits)
         if exponent >= 0:
-            return coefficient * 10**exponent, 1
-        return coefficient, 10**-exponent
+            return coefficient * power_of_ten(exponent), 1
+        return coefficient, power_of_ten(-exponent)
 
     def error_of(self, value: Dyadic, ulp_exponent: int) -> tuple[str, str] | None:
         """Exact text of value - x and of (value - x) / 2^ulp_exponent; None if too long to write.
@@ -75,13 +82,14 @@ class DecimalNumber(NamedTuple):
             x = -int(self.digits or 0) if self.negative else int(self.digits or 0)
             power = min(exponent, self.exponent, 0)
             if exponent >= 0:
-                significand = (significand << exponent) * 10**-power
+                significand = (significand << exponent) * power_of_ten(-power)
             else:
-                significand *= 5**-exponent * 10 ** (exponent - power)
-            error = significand - x * 10 ** (self.exponent - power)
+                significand *= power_of_five(-exponent) * power_of_ten(exponent - power)
+            error = significand - x * power_of_ten(self.exponent - power)
             if ulp_exponent <= 0:
                 return _scaled(error, power), _scaled(error << -ulp_exponent, power)
-            return _scaled(error, power), _scaled(error * 5**ulp_exponent, power - ulp_exponent)
+            ulps = error * power_of_five(ulp_exponent)
+            return _scaled(error, power), _scaled(ulps, power - ulp_exponent)
         exact = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
         difference = _EXACT.subtract(_decimal(*value), exact)
         ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))

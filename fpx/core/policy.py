@@ -51,10 +51,13 @@ class Direction(Enum):
     ODD = "odd"
 
 
+_TIES_TO_EVEN, _EVEN = Rounding.TIES_TO_EVEN, Direction.EVEN  # nearly every call is about these
+
+
 def direction_of(rounding: Rounding, negative: bool) -> Direction:
     """Where a rounding mode takes the magnitude of a number of that sign."""
-    if rounding is Rounding.TIES_TO_EVEN:
-        return Direction.EVEN
+    if rounding is _TIES_TO_EVEN:
+        return _EVEN
     if rounding is Rounding.TIES_TO_AWAY:
         return Direction.AWAY_ON_TIE
     if rounding is Rounding.TO_ODD:

@@ -111,6 +111,11 @@ class FormatSpec:
         """Hexadecimal digits of a zero-padded code."""
         return -(-self.bits // 4)
 
+    @cached_property
+    def code_pattern(self) -> str:
+        """How a code is written, for `%`: zero-padded hexadecimal, `0x%04x`."""
+        return f"0x%0{self.code_digits}x"
+
     # -- special values ----------------------------------------------------------------------------
 
     @cached_property

@@ -41,9 +41,9 @@ def write_jsonl(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
     """A line for each entry of the results."""
     encode = _encoder(indent=None).encode
     for report in reports:
-        for entry in report.results():
-            out.write(encode(entry) + "\n")
-        out.flush()
+        for line in report.lines(encode):
+            out.write(line + "\n")
+        setting.shown(out)
 
 
 @cache

@@ -19,7 +19,7 @@ def write_csv(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
         if columns:
             lines.writerow(columns)
         lines.writerows([csv_cell(field(cell)) for cell in row] for row in rows)
-        out.flush()
+        setting.shown(out)
 
 
 def write_markdown(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
@@ -34,7 +34,7 @@ def write_markdown(reports: Iterable[Report], out: TextIO, setting: Setting) -> 
             out.write(f"|{' --- |' * len(columns)}\n")
         for row in rows:
             out.write(line(row))
-        out.flush()
+        setting.shown(out)
 
 
 def _tables(

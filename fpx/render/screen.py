@@ -81,4 +81,4 @@ def _write(reports: Iterable[Report], out: TextIO, setting: Setting, limited: bo
             console = console or _console(out, limited)
             text = _spelled(_drawn(picture, console), out)
         out.write(text)
-        out.flush()
+        setting.shown(out)

@@ -23,10 +23,18 @@ class Setting(NamedTuple):
     Attributes:
         draw: draws one, for the forms that draw.
         command: the command line that made them, for the forms that tell how they were made.
+        prompt: whether each report is to be seen before the next is asked for; if not, whoever
+            makes them flushes the stream.
     """
 
     draw: Draw
     command: str = "fpx"
+    prompt: bool = True
+
+    def shown(self, out: TextIO) -> None:
+        """A report is written: to be seen now, or with others."""
+        if self.prompt:
+            out.flush()
 
 
 class Writer(NamedTuple):

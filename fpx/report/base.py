@@ -59,6 +59,10 @@ class Report:
         """The entries of the JSON document's `results`."""
         return [to_json(self)]
 
+    def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
+        """The entries of `results`, each as JSON by an encoder that breaks no lines."""
+        return [encode(entry) for entry in self.results()]
+
     def environment(self) -> dict[str, JsonValue]:
         """The entries of the JSON document's `environment`."""
         return {}
@@ -179,7 +183,7 @@ def to_json(value: Any) -> JsonValue:
 
 def hex_code(code: int, spec: FormatSpec) -> str:
     """A code as zero-padded hexadecimal: `0x4049`."""
-    return f"0x{code:0{spec.code_digits}x}"
+    return spec.code_pattern % code
 
 
 def exact_text(value: Dyadic | None) -> str | None:
@@ -209,6 +213,10 @@ class Reports(Report):
     def results(self) -> list[dict[str, JsonValue]]:
         """The entries of all of them, in order."""
         return [entry for item in self.items for entry in item.results()]
+
+    def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
+        """The lines of all of them, in order."""
+        return [line for item in self.items for line in item.lines(encode)]
 
     def environment(self) -> dict[str, JsonValue]:
         """The environment of them all, which they share."""

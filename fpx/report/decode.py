@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import ClassVar, NamedTuple
 
@@ -10,7 +11,9 @@ from fpx.core.codec import Classification, Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
 from fpx.core.numbers import Infinity, Nan, Number, as_number
+from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
+from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code, once
 from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
@@ -252,42 +255,94 @@ class DecodeReport(EncodeReport):
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry with every attribute; exact numbers as text."""
-        spec, interval = self.spec, self.interval
-        sign, biased_exponent, fraction = self.fields
         rounding_error, error_ulp = self._errors
-        lower, upper = map(self._text_of, self.neighbours)
         return [
             {
                 "input": self.input,
-                "format": spec.name,
-                "code": hex_code(self.code, spec),
-                "bits": self.bits,
-                "sign": sign,
-                "biased_exponent": biased_exponent,
-                "exponent": self.exponent,
-                "fraction": f"0x{fraction:0{-(-spec.fraction_bits // 4)}x}",
-                "significand": exact_text(self.significand_dyadic),
-                "classification": self.classification.value,
-                "value": self.value_text,
-                "shortest": self.shortest,
-                "hex_float": self.hex_float,
+                **self._before(),
                 "rounding_error": rounding_error,
                 "error_ulp": error_ulp,
                 "ulp": exact_text(self.ulp_dyadic),
-                "lower": lower,
-                "upper": upper,
-                "interval": None if interval is None else interval_json(interval),
-                "rounding": self.rounding.value,
-                "overflow": self.overflow.value,
+                **self._after(),
                 "flags": list(self.flags),
             }
         ]
+
+    def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
+        """As `Report.lines`, put together from what is known of the code."""
+        rounding_error, error_ulp = self._errors
+        before, after = self._around(encode)
+        return [
+            f'{{"input": {encode(self.input)}, {before}, '
+            f'"rounding_error": {encode(rounding_error)}, "error_ulp": {encode(error_ulp)}, '
+            f'"ulp": {encode(exact_text(self.ulp_dyadic))}, {after}, '
+            f'"flags": {_list_text(self.flags, encode)}}}'
+        ]
+
+    def _around(self, encode: Callable[[JsonValue], str]) -> tuple[str, str]:
+        """`_before` and `_after` as JSON without braces."""
+        key = self.code, self.spec, self.rounding, self.overflow
+        texts = _AROUND.get(key)
+        if texts is None:
+            if len(_AROUND) == _MOST_AROUND:
+                _AROUND.clear()
+            texts = encode(self._before())[1:-1], encode(self._after())[1:-1]
+            _AROUND[key] = texts
+        return texts
+
+    def _before(self) -> dict[str, JsonValue]:
+        """The entry up to the errors, but for the input."""
+        spec = self.spec
+        sign, biased_exponent, fraction = self.fields
+        return {
+            "format": spec.name,
+            "code": hex_code(self.code, spec),
+            "bits": self.bits,
+            "sign": sign,
+            "biased_exponent": biased_exponent,
+            "exponent": self.exponent,
+            "fraction": f"0x{fraction:0{-(-spec.fraction_bits // 4)}x}",
+            "significand": exact_text(self.significand_dyadic),
+            "classification": self.classification.value,
+            "value": self.value_text,
+            "shortest": self.shortest,
+            "hex_float": self.hex_float,
+        }
+
+    def _after(self) -> dict[str, JsonValue]:
+        """The entry from the errors on, but for the flags."""
+        interval = self.interval
+        lower, upper = map(self._text_of, self.neighbours)
+        return {
+            "lower": lower,
+            "upper": upper,
+            "interval": None if interval is None else interval_json(interval),
+            "rounding": self.rounding.value,
+            "overflow": self.overflow.value,
+        }
 
     def table(self) -> Table:
         """One row; a code to which nothing rounds has empty columns for the interval."""
         (entry,) = self.results()
         entry["interval"] = entry["interval"] or dict.fromkeys(_INTERVAL_KEYS)
         return table_of([entry])
+
+
+_MOST_AROUND = 1 << 15  # with some 800 bytes each
+
+_AROUND: dict[tuple[int, FormatSpec, Rounding, Overflow], tuple[str, str]] = {}
+"""What lines say of the last codes: in formats of few bits most numbers become one of those."""
+
+
+_LIST_TEXTS: dict[tuple[str, ...], str] = {}
+
+
+def _list_text(names: tuple[str, ...], encode: Callable[[JsonValue], str]) -> str:
+    """Flags as JSON; there are few combinations of them."""
+    text = _LIST_TEXTS.get(names)
+    if text is None:
+        text = _LIST_TEXTS[names] = encode(list(names))
+    return text
 
 
 _INTERVAL_KEYS = ("low", "high", "low_closed", "high_closed")

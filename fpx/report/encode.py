@@ -23,7 +23,7 @@ class Notation(Enum):
     INT = "int"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -43,6 +43,19 @@ class EncodeReport(Report):
     rounding: Rounding
     overflow: Overflow
     rounded: Rounded
+
+    def __init__(
+        self,
+        literal: Literal,
+        spec: FormatSpec,
+        rounding: Rounding,
+        overflow: Overflow,
+        rounded: Rounded,
+    ) -> None:
+        # at once, where the __init__ of a frozen dataclass sets each by a call
+        self.__dict__.update(
+            literal=literal, spec=spec, rounding=rounding, overflow=overflow, rounded=rounded
+        )
 
     @classmethod
     def of(
