@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -63,8 +62,13 @@ class Differences:
             self._rounded[how] = self._to(self.target, *how)
         return self._rounded[how]
 
-    def _to(self, target: FormatSpec, *how: Any) -> Tensor:
-        found = round_codes(self.codes, self.origin, target, *how, span=self.span)
+    def _to(
+        self,
+        target: FormatSpec,
+        rounding: Rounding = Rounding.TIES_TO_EVEN,
+        overflow: Overflow = Overflow.IEEE,
+    ) -> Tensor:
+        found = round_codes(self.codes, self.origin, target, rounding, overflow, span=self.span)
         self.consulted.append(found)
         return found
 

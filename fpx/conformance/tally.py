@@ -30,9 +30,7 @@ class Tally:
     examples: dict[Cause, list[tuple[int, int, int]]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(
-        self, codes: Tensor, expected: Tensor, got: Tensor, span: Span | None = None
-    ) -> None:
+    def add(self, codes: Tensor, expected: Tensor, got: Tensor, span: Span | None = None) -> None:
         """Takes in one block; `span` as for `round_codes`."""
         count = codes.numel()
         if _same(expected, got):

@@ -262,9 +262,10 @@ def _short_blocks(opened: Opened, scaled: Sequence[ScaledFormat]) -> list[str]:
     for source in opened.sources:
         short = [e for e in source.entries if len(e.shape) > 1 and 0 < e.shape[-1] < width]
         if short:
+            have = "tensor has" if len(short) == 1 else "tensors have"
             notes.append(
                 f"{escape(source.name)}: blocks run along the last axis, which {len(short):,} "
-                f"{'tensor has' if len(short) == 1 else 'tensors have'} shorter than {width} (such as "
+                f"{have} shorter than {width} (such as "
                 f"{quoted(short[0].name)} {list(short[0].shape)}): with a scale for so few "
                 "elements less is lost, and more bits are taken, than the format says"
             )
