@@ -22,6 +22,7 @@ from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.literals import to_literal
 from fpx.core.spec import FormatSpec
+from fpx.measure.measurers import COMPILING
 
 FPX = [sys.executable, "-P", "-m", "fpx"]
 PATIENCE = 120
@@ -109,13 +110,19 @@ runpy.run_module("fpx", run_name="__main__")
 
 
 def memory_of(*args: object) -> Measured:
-    """What a command does, and how much memory and work it takes."""
+    """What a command does, and how much memory and work it takes; see `without_compiling`."""
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told"
         command = [sys.executable, "-P", "-c", _MEASURE, str(told), *map(str, args)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
         megabytes, seconds = told.read_text().split()
-    return Measured(result.returncode, result.stdout, result.stderr, int(megabytes), float(seconds))
+    err = without_compiling(result.stderr)
+    return Measured(result.returncode, result.stdout, err, int(megabytes), float(seconds))
+
+
+def without_compiling(err: str) -> str:
+    """stderr without the line that the first command with much data may say."""
+    return err.removeprefix(f"fpx: note: {COMPILING}\n")
 
 
 def drawn(report: object, width: int = 80) -> str:

@@ -154,7 +154,8 @@ _ELSEWHERE = {
     ),
     "range": {"compare": "compare_ranges"},
     "table": {"scale_code": "element_table"},
-    "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first"),
+    "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first")
+    | {"verbose": "measured_by"},
     "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several

@@ -17,6 +17,10 @@ WORTHWHILE = 1 << 24
 """Elements from which on the compiled measurer saves more time than it takes to import numba."""
 
 
+COMPILING = "numba compiles what measures, which it keeps for next time"
+"""What is said where that takes its time."""
+
+
 _PATIENCE = 1.0  # seconds that compiling may take without a word
 
 
@@ -71,7 +75,7 @@ def _compile(
     measurer: fused.FusedMeasurer, dtypes: Iterable[torch.dtype], tell: Callable[[str], None]
 ) -> None:
     """Has everything compiled that sources of those dtypes need, or read from disk."""
-    said = Timer(_PATIENCE, tell, ["numba compiles what measures, which it keeps for next time"])
+    said = Timer(_PATIENCE, tell, [COMPILING])
     said.daemon = True
     said.start()
     try:

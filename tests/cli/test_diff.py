@@ -199,7 +199,7 @@ def test_csv_reads_back(tmp_path: Path) -> None:
     assert (second["outcome"], second["b.dtype"], second["count"]) == ("missing", "", "")
     lines = call("diff", a, b, "--jsonl")[1].splitlines()
     assert [json.loads(line)["outcome"] for line in lines] == ["converted", "missing"]
-    assert "| float16 | 6 4 | converted | 24 |" in call("diff", a, b, "--markdown")[1]
+    assert "| float16 | 6 4 |  | converted | 24 |" in call("diff", a, b, "--markdown")[1]
 
 
 def test_errors_are_one_line(tmp_path: Path) -> None:
