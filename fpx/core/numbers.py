@@ -88,8 +88,8 @@ class DecimalNumber(NamedTuple):
             error = significand - x * power_of_ten(self.exponent - power)
             if ulp_exponent <= 0:
                 return _scaled(error, power), _scaled(error << -ulp_exponent, power)
-            ulps = error * power_of_five(ulp_exponent)
-            return _scaled(error, power), _scaled(ulps, power - ulp_exponent)
+            in_ulps = error * power_of_five(ulp_exponent)
+            return _scaled(error, power), _scaled(in_ulps, power - ulp_exponent)
         exact = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
         difference = _EXACT.subtract(_decimal(*value), exact)
         ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))
