@@ -503,6 +503,7 @@ def cast_compare(
     tolerate_loss: float = USUAL.small_value_loss_db,
     stored: bool = False,
     as_: str | Iterable[str] = (),
+    axis: int | None = None,
 ) -> CastReport:
     """Which tensors fit a format, and what a cast loses of those in a file, an array, a module.
 
@@ -532,6 +533,8 @@ def cast_compare(
             fit: the attributes of `fpx.report.verdicts.Tolerance`, in their order.
         stored: whether quantised weights stay as they are stored, codes and scales.
         as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`.
+        axis: the report's `channels` tell which channel along this axis sticks out, and what it
+            costs the others that share its scales; -1 is the last axis.
 
     Raises:
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
@@ -564,6 +567,7 @@ def cast_compare(
         tolerance=Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss),
         stored=stored,
         as_=_each(as_),
+        axis=axis,
     )
     return report if older is None else report.since(older)
 

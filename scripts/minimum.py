@@ -27,7 +27,7 @@ def minimums(pyproject: str) -> dict[str, str]:
     project = tomllib.loads(pyproject)["project"]
     oldest = {}
     for requirement in (*project["dependencies"], *project["optional-dependencies"]["hdf5"]):
-        found = re.fullmatch(r"([\w.-]+)>=([\w.]+)", requirement)
+        found = re.fullmatch(r"([\w.-]+)>=([\w.]+)(?:;.*)?", requirement)
         if not found:
             raise ValueError(f"pyproject.toml: {requirement} does not name its oldest version")
         if found[1] not in AS_PINNED:

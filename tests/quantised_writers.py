@@ -365,7 +365,7 @@ def bitsandbytes(
     if nested:
         quantised = codes_of(blocks, 8)
         values = [float32(Fraction(each, 255)) for each in range(256)]
-        absmax = [float32(Fraction(3, 7)) for _ in range(-(-blocks // 256))]
+        absmax = [float32(Fraction(3, 7 + place)) for place in range(-(-blocks // 256))]
         offset = float(float32(Fraction(1, 30)))
         scales = [
             values[code] * absmax[place // 256] + Fraction(offset)

@@ -45,7 +45,7 @@ _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
     "tensors": _NUMBERS | {"gguf", "h5py"},
     "casts": _NUMBERS,
-    "measure": _NUMBERS,
+    "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
@@ -208,7 +208,7 @@ LISTING = {
 }  # fmt: skip
 
 
-HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf")
+HEAVY = ("torch", "numpy", "ml_dtypes", "safetensors", "gguf", "numba")
 
 
 def loaded(command: str) -> set[str]:
@@ -271,6 +271,10 @@ def _run(*args: str) -> str:
 @pytest.mark.parametrize("table", sorted(LIGHT | LISTING))
 def test_tables_load_no_tensor_library(table: str) -> None:
     assert loaded(f"import {table}") == set()
+
+
+def test_little_data_loads_no_compiler() -> None:
+    assert loaded(_run("cast-compare", "normal", "--size", "1000", "--json")) & {"numba"} == set()
 
 
 def test_that_test_can_fail() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from fpx.cli.app import COMMANDS
 from fpx.tensors.files.kinds import SUFFIXES
@@ -31,9 +32,26 @@ def test_their_names() -> None:
 @pytest.mark.parametrize("name", hooks())
 def test_they_are_for_every_kind_of_file(name: str) -> None:
     files = re.compile(hooks()[name]["files"].strip("'"))
-    assert all(files.search(f"a/model{suffix}") for suffix in SUFFIXES)
+    alone = {suffix for suffix in SUFFIXES if suffix != ".distcp"}
+    assert all(files.search(f"a/model{suffix}") for suffix in alone)
     assert not files.search("a/model.py")
-    assert set(re.findall(r"\w+", files.pattern)) == {suffix[1:] for suffix in SUFFIXES}
+    assert set(re.findall(r"\w+", files.pattern)) == {suffix[1:] for suffix in alone} | {"metadata"}
+
+
+@pytest.mark.parametrize("name", hooks())
+def test_a_distributed_checkpoint_is_checked_once(name: str) -> None:
+    """Its .metadata stands for it: its other files cannot be read alone."""
+    files = re.compile(hooks()[name]["files"].strip("'"))
+    assert files.search(".metadata")
+    assert files.search("a/.metadata")
+    assert not files.search("a/model.metadata")
+    assert not files.search("a/__0_0.distcp")
+
+
+@pytest.mark.filterwarnings("ignore:torch.distributed is disabled")
+def test_what_stands_for_a_distributed_checkpoint_opens(tmp_path: Path) -> None:
+    save({"w": torch.ones(3)}, checkpoint_id=tmp_path, no_dist=True)
+    assert call("inspect", tmp_path / ".metadata")[0] == 0
 
 
 @pytest.mark.parametrize("name", hooks())

@@ -12,7 +12,7 @@ import typer
 from fpx.casts.backends import BACKENDS
 from fpx.cli import options
 from fpx.cli.config import exemptions_of
-from fpx.cli.failures import finish
+from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
@@ -172,6 +172,16 @@ def cast_compare(
             help="dB that its SQNR may be below what the format gives on data in its range.",
         ),
     ] = USUAL.small_value_loss_db,
+    axis: Annotated[
+        int | None,
+        typer.Option(
+            "--axis",
+            metavar="N",
+            help="Tell which channel along axis N sticks out, and what it costs the others in "
+            "targets where they share scales; -1 is the last axis.",
+            show_default=False,
+        ),
+    ] = None,
     stored: options.Stored = False,
     as_: options.As = None,
     every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
@@ -196,6 +206,9 @@ def cast_compare(
     histogram: Annotated[
         bool,
         typer.Option("--histogram", help="Draw exponents of tensors over the targets' ranges."),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say on stderr who measured, and why.")
     ] = False,
     how: Output = SCREEN,
 ) -> None:
@@ -239,6 +252,7 @@ def cast_compare(
     fpx cast-compare weights.npy --to fp4 --to e3m4 --to tf32
     fpx cast-compare model.safetensors --to mxfp4,nvfp4 --scale-rule all
     fpx cast-compare model.safetensors --to e4m3fn --scale channel
+    fpx cast-compare model.safetensors --to e4m3fn --scale tensor --axis 0
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
@@ -278,6 +292,8 @@ def cast_compare(
             tolerance=tolerance,
             stored=stored,
             as_=as_ or (),
+            axis=axis,
+            tell=note,
         )
 
     report = replace(report, exemptions=exemptions_of(context))
@@ -295,7 +311,11 @@ def cast_compare(
         how,
         draw=draw,
         took=report.details.device if device == "auto" else None,
-        notes=[*report.notes, *report.gate.notes(report.rows)],
+        notes=[
+            *report.notes,
+            *report.gate.notes(report.rows),
+            *([f"measured by {report.measured_by}"] if verbose else []),
+        ],
         errors=report.errors,
         interrupted=cut if report.partial else None,
         unchecked=report.unchecked,

@@ -13,9 +13,9 @@ from fpx.casts.backends import BACKENDS, CONTIGUOUS, EXACT, REFERENCES, SCALAR, 
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
 from fpx.casts.rounding import Span, round_codes
+from fpx.casts.sweep import check_flush_denormal, sweep
 from fpx.conformance.codes import Codes, choose_codes
 from fpx.conformance.scalar import round_one_by_one
-from fpx.conformance.sweep import check_flush_denormal, sweep
 from fpx.conformance.tally import Tally
 from fpx.core.blocks import find_plain
 from fpx.core.formats import FORMATS
@@ -235,7 +235,7 @@ class _Cast:
 
         alone = self.one.compiled or not self.one.device.is_cpu
         workers = 1 if alone else min(torch.get_num_threads(), codes.blocks)
-        sweep(work, codes.blocks, workers, progress.advance, flush_denormal)
+        sweep(work, range(codes.blocks), workers, progress.advance, flush_denormal)
 
     def row(self, tally: Tally) -> VerifyRow:
         """What was found."""

@@ -14,7 +14,7 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from fpx.core.elements import CODEBOOKS, Element, Ties, is_format, largest
+from fpx.core.elements import CODEBOOKS, Codebook, Element, Ties, is_format, largest
 from fpx.core.formats import FORMATS
 from fpx.core.names import ALL, find_format, find_formats
 from fpx.core.scaling import (
@@ -507,7 +507,7 @@ def rules_for(target: ScaledFormat) -> tuple[ScaleRule, ...]:
 
 
 def with_scaling(
-    targets: Sequence[Target],
+    targets: Sequence[Target | Codebook],
     reach: Reach | None = None,
     scale: FormatSpec | None = None,
     rules: Sequence[ScaleRule] | None = (),
@@ -516,7 +516,8 @@ def with_scaling(
     """Targets with scales: what `--scale`, `--scale-format`, `--scale-rule` and `--like` ask for.
 
     Args:
-        targets: formats; block formats keep the blocks and scales that they have.
+        targets: formats, and tables of elements where `reach` says what shares a scale; block
+            formats keep the blocks and scales that they have.
         reach: what shares a scale, of formats that have none yet.
         scale: the format of those scales; float32 where it is None.
         rules: each makes a target of its own; None stands for `rules_for` each target.
@@ -525,24 +526,30 @@ def with_scaling(
     Raises:
         InputError: an option that applies to none of the targets, or makes no sense for one.
     """
-    if reach is not None and not any(isinstance(target, FormatSpec) for target in targets):
+    if reach is not None and all(isinstance(target, ScaledFormat) for target in targets):
         raise InputError("`scale` is of formats without scales: the targets have theirs already")
     if scale is not None and reach is None:
         raise InputError("`scale_format` is of the scales of `scale`: say what shares one")
     made: list[Target] = []
     for target in targets:
-        if isinstance(target, FormatSpec) and reach is not None:
+        if not isinstance(target, ScaledFormat) and reach is not None:
             target = scaled(target, reach, scale or _FLOAT32)
         if isinstance(target, ScaledFormat):
             if library is not None:
                 target = with_library(target, library)
             wanted = rules_for(target) if rules is None else rules
             made += [with_rule(target, rule) for rule in wanted] or [target]
+        elif isinstance(target, Codebook):
+            raise InputError(f"{target.name} is nothing without scales: say what shares one")
         else:
             made.append(target)
     if (rules is None or rules or library) and not any(isinstance(t, ScaledFormat) for t in made):
         raise InputError("none of the targets has a scale: say what shares one (`scale`)")
     return list(dict.fromkeys(made))
+
+
+_TABLES = frozenset(CODEBOOKS) - frozenset(_BY_NAME)
+"""Elements that are no target before it is said what shares a scale."""
 
 
 def asked_targets(
@@ -567,9 +574,21 @@ def asked_targets(
         InputError: as those.
     """
     asked = [each.strip().lower() for each in scale_rule]
+    reach = None if scale is None else Reach.parse(scale)
+    each = [names] if isinstance(names, (str, FormatSpec, ScaledFormat)) else names
+    known = tuple(listed_ones)
+    found: list[Target | Codebook] = []
+    for part in (p for n in each for p in (split_names(n) if isinstance(n, str) else [n])):
+        key = part.strip().lower() if isinstance(part, str) else ""
+        if key not in _TABLES:
+            found += find_targets(part, known)
+        elif reach is not None:
+            found.append(CODEBOOKS[key])
+        else:
+            raise InputError(f"{key} is nothing without scales: say what shares one (`scale`)")
     return with_scaling(
-        find_targets(names, listed_ones),
-        None if scale is None else Reach.parse(scale),
+        found,
+        reach,
         None if scale_format is None else find_format(scale_format),
         None if ALL in asked else list(map(find_rule, asked)),
         like,

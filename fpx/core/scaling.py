@@ -95,6 +95,8 @@ class Reach:
             InputError: anything else.
         """
         match = _REACH.fullmatch(text.strip().lower())
+        if match is None and re.fullmatch("block[:=][0-9]+(x[0-9]+)?", text.strip().lower()):
+            raise InputError(f"{quoted(text)}: a block has up to 9,999,999 elements along an axis")
         if match is None:
             raise InputError(
                 f"{quoted(text)} is not what shares a scale: write tensor, channel, channel:AXIS, "

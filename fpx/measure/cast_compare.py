@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from fpx.casts.backends import EXACT, Backend
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
+from fpx.casts.sweep import sweep
 from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat, Scope
@@ -18,14 +20,16 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Choice, Where
+from fpx.measure.channels import PASSES, channel_costs, has_channels
 from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
-from fpx.measure.measurement import Measurer
+from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
+from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check
 from fpx.report.verdicts import USUAL, Judgement, Tolerance, Verdict, judge, worst
 from fpx.tensors.distributions import NAMES
@@ -34,7 +38,7 @@ from fpx.tensors.dtypes import cast_dtype, dtype_name, origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.opening import Opened, open_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.words import escape, listed
+from fpx.words import escape, listed, quoted
 
 TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
@@ -58,8 +62,10 @@ def cast_compare(
     tolerance: Tolerance = USUAL,
     stored: bool = False,
     as_: Sequence[str] = (),
-    measurer: Measurer = measure,
+    axis: int | None = None,
+    measurer: Chosen | None = None,
     worthwhile: int = WORTHWHILE,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
@@ -82,8 +88,10 @@ def cast_compare(
             them as they are, and so does this, with a note.
         tolerance: how much a tensor may lose and still fit.
         stored, as_: of quantised weights, see `open_all`.
-        measurer: who measures what a cast did to a block.
+        axis: of channels: which one sticks out, and what it costs the others in scaled targets.
+        measurer: who measures what a cast did to a block; by default whoever suits the sources.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
+        tell: hears, while it goes on, what takes its time.
 
     Raises:
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
@@ -106,13 +114,20 @@ def cast_compare(
     if not integers:
         opened, left = _floating(opened)
         notes += left
+    notes += _short_blocks(opened, scaled)
     errors = list(opened.errors)
     progress = progress or Silent()
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
         _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
-    progress.start(sum(entry.count * _passes(entry, plain, scaled) for _, entry in work))
+    with_channels = _with_channels([entry for _, entry in work], scaled, axis)
+    progress.start(
+        sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
+        + sum(entry.count * PASSES for entry in with_channels)
+    )
+    measurer = measurer or _measurer(work, plain, where, tell)
     rows: list[CastRow] = []
+    channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
     subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
@@ -126,6 +141,8 @@ def cast_compare(
                 _cast_entry(entry, casts, where, progress, measurer, worthwhile)
             if scalings:
                 scale_entry(entry, scalings, where, progress)
+            if axis is not None and scalings and has_channels(entry, axis):
+                channels += channel_costs(name, entry, scaled, axis, progress)
         except InputError as error:
             if len(sources) == len(work) == 1:
                 raise
@@ -164,7 +181,48 @@ def cast_compare(
         versions=versions,
         notes=tuple(notes),
         tolerance=tolerance,
+        channels=tuple(channels),
+        measured_by=measurer.says,
     )
+
+
+def _measurer(
+    work: Sequence[tuple[str, TensorEntry]],
+    targets: Sequence[FormatSpec],
+    device: Device,
+    tell: Callable[[str], None],
+) -> Chosen:
+    """Who measures the casts of these tensors to plain targets."""
+    if not device.is_cpu:
+        return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
+    casts = (
+        Cast(entry.dtype, target, entry.count)
+        for _, entry in work
+        for target in targets
+        if entry.only_for in (None, target.name)
+    )
+    return choose(casts, tell)
+
+
+def _with_channels(
+    entries: Sequence[TensorEntry], scaled: Sequence[ScaledFormat], axis: int | None
+) -> list[TensorEntry]:
+    """The tensors that have channels along an axis that was asked for.
+
+    Raises:
+        InputError: no tensor has, or no target has scales that channels could share.
+    """
+    if axis is None:
+        return []
+    if not scaled:
+        raise InputError(
+            "`axis` asks what a channel costs those that share its scales: name a target with "
+            "scales, such as e4m3fn:tensor"
+        )
+    found = [e for e in entries if e.only_for is None and has_channels(e, axis)]
+    if entries and not found:
+        raise InputError(f"none of the {len(entries):,} tensors has channels along axis {axis}")
+    return found
 
 
 def _floating(opened: Opened) -> tuple[Opened, list[str]]:
@@ -189,6 +247,29 @@ def _floating(opened: Opened) -> tuple[Opened, list[str]]:
     if opened.sources and not sources:
         raise InputError(f"nothing is left to cast: {left[0]}")
     return replace(opened, sources=tuple(sources)), left
+
+
+def _short_blocks(opened: Opened, scaled: Sequence[ScaledFormat]) -> list[str]:
+    """A line per source on matrices whose rows are shorter than a block.
+
+    A convolution's weight ends in its kernel: a row of 1 or 3 elements has a scale of its own.
+    """
+    blocks = [target.reach for target in scaled if target.reach.scope is Scope.BLOCK]
+    if not blocks:
+        return []
+    width = min(reach.columns for reach in blocks)
+    notes = []
+    for source in opened.sources:
+        short = [e for e in source.entries if len(e.shape) > 1 and 0 < e.shape[-1] < width]
+        if short:
+            have = "tensor has" if len(short) == 1 else "tensors have"
+            notes.append(
+                f"{escape(source.name)}: blocks run along the last axis, which {len(short):,} "
+                f"{have} shorter than {width} (such as "
+                f"{quoted(short[0].name)} {list(short[0].shape)}): with a scale for so few "
+                "elements less is lost, and more bits are taken, than the format says"
+            )
+    return notes
 
 
 def _is_integer(dtype: torch.dtype) -> bool:
@@ -241,7 +322,7 @@ def _cast_entry(
     casts: Sequence[Casting],
     device: Device,
     progress: Progress,
-    measurer: Measurer,
+    chosen: Chosen,
     worthwhile: int,
 ) -> None:
     """Reads a tensor once and takes its casts to every target in."""
@@ -255,7 +336,10 @@ def _cast_entry(
             if found is not None:
                 where = _where(entry, found.first.__getitem__)
                 for cast in casts:
-                    cast.take(found.block, cast.codes(found.block.x), where, measurer)
+                    cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
+        return
+    if chosen.threaded and entry.count > device.block:
+        _cast_in_threads(entry, casts, device, progress, chosen)
         return
     start = 0
     for block in entry.blocks(device.block):
@@ -263,11 +347,42 @@ def _cast_entry(
         where = _where(entry, start.__add__)
         for cast in casts:
             codes = cast.codes(source.x)
-            cast.take(source, codes, where, measurer)
+            cast.take(source, codes, where, chosen.measurer)
             if not device.is_cpu:
                 cast.take_mismatches(block, codes, cast.codes(block), where)
         start += block.numel()
         progress.advance(block.numel())
+
+
+def _cast_in_threads(
+    entry: TensorEntry,
+    casts: Sequence[Casting],
+    device: Device,
+    progress: Progress,
+    chosen: Chosen,
+) -> None:
+    """As `_cast_entry`, on the CPU, several blocks at a time; taken in in their order."""
+
+    def blocks() -> Iterator[tuple[int, Tensor]]:
+        start = 0
+        for block in entry.blocks(device.block):
+            yield start, block.clone()  # the next one may be written over it
+            start += len(block)
+
+    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
+        start, block = piece
+        source, where = SourceBlock(block), _where(entry, start.__add__)
+        found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
+        return len(block), found
+
+    def done(result: tuple[int, list[Callable[[], None]]]) -> None:
+        count, found = result
+        for take in found:
+            take()
+        progress.advance(count)
+
+    workers = min(torch.get_num_threads(), -(-entry.count // device.block))
+    sweep(work, blocks(), workers, done)
 
 
 def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:

@@ -91,9 +91,19 @@ class Casting:
 
     def take(self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer) -> None:
         """Takes in what it made of a block."""
+        self.measured(source, codes, where, measure)()
+
+    def measured(
+        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer
+    ) -> Callable[[], None]:
+        """Measures what it made of a block, in any thread.
+
+        Returns:
+            What takes that in, to be called in the order of blocks.
+        """
         q = _numbers(codes, self.target)
         found = measure(source, q, self.target, self.stats.known)
-        self.stats.take(found, _locator(source.x, q, where))
+        return lambda: self.stats.take(found, _locator(source.x, q, where))
 
     def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:
         """Takes in how codes from a device differ from those that the CPU makes of the same x."""

@@ -27,6 +27,8 @@ from fpx.measure.matching import (
     matched,
 )
 from fpx.measure.metrics import measure
+from fpx.measure.own_rules import OwnRules
+from fpx.measure.quantised import dtype_of
 from fpx.measure.stats import CastStats
 from fpx.report.base import hex_code
 from fpx.report.cast_row import Location
@@ -35,6 +37,7 @@ from fpx.report.diff import (
     Comparison,
     DiffReport,
     DiffRow,
+    Quantisation,
     Side,
     Spot,
     Unchanged,
@@ -176,8 +179,10 @@ class _Work:
             InputError: each side has one tensor, and one of the two cannot be read.
         """
         maybe = candidates(a, b)
-        shared = [item.entry for name, item in a.items() if name in b]
-        self.progress.start(sum(entry.count for entry in (*shared, *(m.entry for m in maybe))))
+        shared = [(item.entry, b[name].entry) for name, item in a.items() if name in b]
+        once = sum(entry.count for entry in (*(x for x, _ in shared), *(m.entry for m in maybe)))
+        again = sum(OwnRules(*pair).count for pair in shared) if self.twice else 0
+        self.progress.start(once + again)
         contents: dict[int, bytes] = {}
         for item in maybe:
             try:
@@ -226,7 +231,23 @@ class _Work:
                 self.rows.append(replace(row, outcome=Change.DIFFERS, comparison=found))
             raise
         found = comparing.result() if read < first.count else _all_equal(first, second)
-        return replace(row, outcome=outcome_of(found, row.converted), comparison=found)
+        row = replace(row, outcome=outcome_of(found, row.converted), comparison=found)
+        return row if second.quantised is None else self.quantised(row, first, second)
+
+    def quantised(self, row: DiffRow, first: TensorEntry, second: TensorEntry) -> DiffRow:
+        """The row of a tensor that is quantised in B, with what fpx's own rules give."""
+        rules = OwnRules(first, second)
+        assert second.quantised is not None
+        found = Quantisation(second.quantised.layout)
+        if row.outcome not in (Change.DIFFERS, Change.WITHIN_TOLERANCE):
+            self.progress.advance(rules.count if self.twice else 0)  # nothing was lost
+            return row
+        try:
+            found = replace(found, rules=rules.found(self.progress) if self.twice else ())
+        except KeyboardInterrupt:
+            self.rows.append(replace(row, quantised=found))
+            raise
+        return replace(row, quantised=found)
 
     def equal_elements(self, first: TensorEntry, second: TensorEntry) -> int:
         """How many elements come before the first block that is not equal, bit for bit."""
@@ -417,7 +438,8 @@ def _side(found: Found | None) -> Side | None:
     if found is None:
         return None
     entry = found.entry
-    return Side(found.source, entry.name, dtype_name(entry.dtype), entry.shape)
+    stored = None if entry.quantised is None else dtype_of(entry.quantised)
+    return Side(found.source, entry.name, dtype_name(entry.dtype), entry.shape, stored)
 
 
 def _value(element: Tensor) -> int | float:

@@ -1,7 +1,7 @@
 """How each metric is measured: a row of the name that it has in `fpx.report.metrics`.
 
 The measurements are made of torch's operations on a whole block; `measure` is one measurer, and
-others stand beside it in MEASURERS.
+`fpx.measure.measurers` chooses between it and others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from fpx.casts.rounding import nans
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
-from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Measurer, Sum
+from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Sum
 from fpx.measure.pair import Pair
 from fpx.measure.squares import ScaledSquares
 
@@ -231,10 +231,6 @@ def measure_pair(pair: Pair, known: Known = NOTHING) -> Measurement:
         },
         exponents=pair.source.exponents,
     )
-
-
-MEASURERS: Mapping[str, Measurer] = MappingProxyType({"torch": measure})
-"""Who measures, by name. All give equal measurements."""
 
 
 def measure_mismatches(on_device: Tensor, on_cpu: Tensor, target: FormatSpec) -> Measurement:

@@ -11,6 +11,11 @@ from torch import Tensor
 _SAFE_EXPONENT = 400  # squares of numbers within 2^±400 neither over- nor underflow
 
 
+def is_safe(largest: float) -> bool:
+    """Whether squares of numbers of which that is the largest can be added up as they are."""
+    return not largest or -_SAFE_EXPONENT < math.frexp(largest)[1] < _SAFE_EXPONENT
+
+
 class ScaledSquares(NamedTuple):
     """A sum of squares, total * 4^exponent, that does not overflow where the norm does not."""
 
@@ -26,10 +31,9 @@ class ScaledSquares(NamedTuple):
         if largest == 0:
             return cls()
         values = values.to(torch.float64)
-        exponent = math.frexp(largest)[1]
-        if -_SAFE_EXPONENT < exponent < _SAFE_EXPONENT:
-            exponent = 0
-        else:  # in two steps: 2^-exponent itself may be out of range
+        exponent = 0
+        if not is_safe(largest):  # in two steps: 2^-exponent itself may be out of range
+            exponent = math.frexp(largest)[1]
             half = exponent // 2
             values = values * 2.0**-half * 2.0 ** (half - exponent)
         weighted = values if weights is None else values * weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
+from fpx.render.channels import channels_tables
 from fpx.render.exponents import ExponentChart
 from fpx.render.names import Name, least_of
 from fpx.render.rules import rules_table
@@ -60,8 +61,10 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
     sources = list(dict.fromkeys(answer.source for answer in report.answers))
     alone = all(row.tensor == row.source for row in report.rows)  # distributions, tensors in memory
     outdone = _outdone(report)
+    overall = [answer for answer in report.overall if (answer.source, answer.to) not in outdone]
     if len(sources) > 1:
-        parts += [_answer(answer) for answer in report.overall]
+        parts += [_answer(answer) for answer in overall]
+        parts += _rules(report, report.overall[0].source if report.overall else "")
     if len(sources) == 1 or not alone:
         for source in sources:
             if len(sources) > 1:
@@ -74,11 +77,20 @@ def cast_tables(report: CastReport, view: View = View()) -> RenderableType:  # n
             wanted = {(answer.source, answer.to) for answer in mine}
             totals = [each for each in report.subtotals if (each.source, each.to) in wanted]
             parts += [_answer(answer) for answer in mine]
-            parts += [rules_table(each) for each in report.scale_rules if each.source == source]
+            parts += _rules(report, source)
             parts += _blocks(report, mine, totals, view)
+            parts += _channels(report, source, wanted, view)
     else:
-        parts += _blocks(report, report.overall, report.totals, view)
+        kept = {answer.to for answer in overall}
+        parts += _blocks(report, overall, [row for row in report.totals if row.to in kept], view)
+        for source in sources:
+            parts += _channels(report, source, {(source, to) for to in kept}, view)
     return Group(*parts)
+
+
+def _rules(report: CastReport, source: str) -> list[RenderableType]:
+    """The scale rules of a source, or of all of them, side by side."""
+    return [rules_table(each) for each in report.scale_rules if each.source == source]
 
 
 def _heading(report: CastReport) -> Text:
@@ -131,6 +143,17 @@ def _blocks(
     if view.histogram:
         parts += _histograms(answers, view)
     return parts
+
+
+def _channels(
+    report: CastReport, source: str, wanted: Collection[tuple[str, str]], view: View
+) -> list[RenderableType]:
+    """What channels that stick out cost the others, in the targets that are shown."""
+    costs = [each for each in report.channels if each.source == source]
+    return channels_tables(
+        [each for each in costs if (source, each.to) in wanted],
+        None if view.every else view.top or ROWS,
+    )
 
 
 def _columns(rows: Sequence[CastRow]) -> list[Column]:

@@ -12,7 +12,17 @@ from rich.text import Text
 from fpx.render.names import Name, least_of
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.diff import COMPARED, LOSSES, STRUCTURE, Change, DiffReport, DiffRow, Side, Spot
+from fpx.report.diff import (
+    COMPARED,
+    LOSSES,
+    STRUCTURE,
+    Change,
+    Comparison,
+    DiffReport,
+    DiffRow,
+    Side,
+    Spot,
+)
 from fpx.words import escape
 
 ROWS = 20
@@ -48,7 +58,7 @@ def diff_tables(report: DiffReport, limit: int = ROWS) -> RenderableType:
     if others:
         parts.append(_structure(others[:limit]))
     if values:
-        parts.append(_values(values[:limit]))
+        parts += _compared(values[:limit])
         spots = [(row, spot) for row in values[:limit] for spot in _spots(row)]
         if spots:
             parts.append(_places(spots))
@@ -87,7 +97,61 @@ def _structure(rows: Sequence[DiffRow]) -> Table:
 
 
 def _kind(side: Side | None) -> str:
-    return "-" if side is None else f"{side.dtype} [{', '.join(map(str, side.shape))}]"
+    return "-" if side is None else f"{side.kind} [{', '.join(map(str, side.shape))}]"
+
+
+def _compared(rows: Sequence[DiffRow]) -> list[Table]:
+    """Tables of tensors whose values were compared: plain ones, and those that are quantised."""
+    plain = [row for row in rows if row.quantised is None]
+    quantised = [row for row in rows if row.quantised is not None]
+    return [*([_values(plain)] if plain else []), *([_quantised(quantised)] if quantised else [])]
+
+
+def _quantised(rows: Sequence[DiffRow]) -> Table:
+    """What quantising cost, and what fpx's own rules would have cost."""
+    lossy = any(row.comparison is not None and row.comparison.loses_range for row in rows)
+    table = plain_table("Quantised", first_out=("max relative error", "dtype", "NaN, inf, range"))
+    table.add_column("tensor", min_width=least_of([Name(row.tensor) for row in rows]))
+    table.add_column("dtype", no_wrap=True)
+    if lossy:
+        table.add_column("NaN, inf, range", no_wrap=True)
+    table.add_column("max relative\nerror", justify="right", no_wrap=True)
+    for heading in ("SQNR\ndB", "fpx's best\ndB", "that is\nmore by"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("rule", no_wrap=True)
+    for row in rows:
+        found, quantised = row.comparison, row.quantised
+        assert found is not None
+        assert quantised is not None
+        best, short = quantised.best, row.shortfall_db
+        table.add_row(
+            Name(row.tensor),
+            _dtypes(row),
+            *([_lost(found)] if lossy else []),
+            *_errors(found),
+            "-" if best is None or best.sqnr_db is None else _decibels(best.sqnr_db),
+            "-" if short is None or math.isinf(short) else f"{round(short, 2) + 0.0:+.2f}",
+            "-" if best is None else best.rule,
+        )
+    return table
+
+
+def _dtypes(row: DiffRow) -> str:
+    assert row.a is not None
+    assert row.b is not None
+    return f"{row.a.kind}\nto {row.b.kind}" if row.converted else row.a.kind
+
+
+def _lost(found: Comparison) -> Text:
+    """What is lost of the range, a line each."""
+    said = [text.format(f"{n:,}") for name, text in LOSSES if (n := getattr(found, name))]
+    return Text("\n".join(said), BAD_STYLE)
+
+
+def _errors(found: Comparison) -> tuple[str, str]:
+    """The largest relative error, and the SQNR."""
+    error, sqnr = found.max_rel_error, found.sqnr_db
+    return "-" if error is None else _brief(error), "-" if sqnr is None else _decibels(sqnr)
 
 
 def _values(rows: Sequence[DiffRow]) -> Table:
@@ -113,26 +177,20 @@ def _values(rows: Sequence[DiffRow]) -> Table:
 def _cells(row: DiffRow, lossy: bool, measured: bool) -> list[RenderableType]:
     found = row.comparison
     assert found is not None
-    assert row.a is not None
-    assert row.b is not None
-    dtype = f"{row.a.dtype}\nto {row.b.dtype}" if row.converted else row.a.dtype
     style = _STYLES.get(row.outcome, BAD_STYLE)
     share = f" ({_percent(found.differing_count, found.count)})" if found.differing_count else ""
     cells: list[RenderableType] = [
         Name(row.tensor),
-        dtype,
+        _dtypes(row),
         Text(_WORDS.get(row.outcome, row.outcome.value), style),
         f"{found.differing_count:,}{share}",
         "-" if found.max_distance is None else f"{found.max_distance:,}",
         "-" if found.mean_distance is None else _brief(found.mean_distance),
     ]
     if lossy:
-        said = [t.format(f"{n:,}") for name, t in LOSSES if (n := getattr(found, name))]
-        cells.append(Text("\n".join(said), BAD_STYLE))
+        cells.append(_lost(found))
     if measured:
-        error, sqnr = found.max_rel_error, found.sqnr_db
-        cells.append("-" if error is None else _brief(error))
-        cells.append("-" if sqnr is None else _decibels(sqnr))
+        cells += _errors(found)
     return cells
 
 
@@ -165,7 +223,8 @@ def _spots(row: DiffRow) -> list[Spot]:
     found = row.comparison
     if found is None:
         return []
-    both = (found.first_lost_spot, found.max_distance_spot)
+    furthest = None if row.quantised else found.max_distance_spot  # codes of its values: no one's
+    both = (found.first_lost_spot, furthest)
     return list(dict.fromkeys(spot for spot in both if spot is not None))
 
 

@@ -144,9 +144,9 @@ class BlockRow:
         """value - number as exact text; None where one of the two is NaN, or there is no number."""
         if self.given is None or self.value_text.endswith("nan"):
             return None
-        number = self.given.datum
-        if number.value is not None and self.value is not None:
-            return fraction_text(self.value - number.value)
+        exact, number = self._exact_error, self.given.datum
+        if exact is not None:
+            return fraction_text(exact)
         if not (number.infinite or number.value is not None):
             return None
         if self.value is None:  # an infinity of the element's format
@@ -156,10 +156,16 @@ class BlockRow:
     @property
     def error_ulp(self) -> str | None:
         """`error` in ulps of the element at that scale; None where there is no such spacing."""
-        error, ulp = self.error, self.ulp
-        if error is None or error == "0" or error.endswith("inf"):
-            return error
-        return None if ulp is None else fraction_text(Fraction(error) / ulp)
+        exact, ulp = self._exact_error, self.ulp
+        if not exact:
+            return self.error
+        return None if ulp is None else fraction_text(exact / ulp)
+
+    @property
+    def _exact_error(self) -> Fraction | None:
+        """value - number where both are finite."""
+        number = None if self.given is None else self.given.datum.value
+        return None if number is None or self.value is None else self.value - number
 
     @property
     def ulp(self) -> Fraction | None:

@@ -11,7 +11,7 @@ from fpx.core.codec import decode, encode
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
 from fpx.core.numbers import Code, Constant, Infinity, Literal, Nan, as_fraction
-from fpx.core.packing import BLOCK, Packing, Unpacker
+from fpx.core.packing import BLOCK, Packing, Unpacker, pack
 from fpx.core.quantise import (
     Datum,
     QuantisedBlock,
@@ -172,29 +172,22 @@ def blocks_of_bytes(
     """What the packed codes of elements and those of their scales mean.
 
     Args:
-        codes: the elements' codes; the last byte may be filled up.
+        codes: the elements' codes; the last byte may be filled up with zeros.
         scale_codes: one per block.
         target: the format.
         packing: how the codes lie; None is the usual way, see `packings`.
         global_: the global scale; None is 1.
 
     Raises:
-        InputError: as many scales as blocks are wanted, or a code that there is not.
+        InputError: as many scales as blocks are wanted, a code that there is not, or bits that
+            belong to none.
     """
     if global_ is None and target.global_scale is not None:
         global_ = parse_literal("1")
     tensors = None if global_ is None else GlobalScale.of(global_, target)
     packing = packing or packings(target)[0]
     size = block_size(target)
-    unpacker = Unpacker(target.bits, packing, block=size or BLOCK)
-    elements = unpacker.feed(codes)
-    rest, leftover = unpacker.finish()
-    elements += rest
-    if leftover or not elements:
-        raise InputError(
-            f"{len(codes)} byte{'s are' if len(codes) != 1 else ' is'} no whole number of codes of "
-            f"{target.element.name}, packed {packing.value}"
-        )
+    elements = _unpacked(codes, target, packing)
     size = size or len(elements)
     wanted = -(-len(elements) // size)
     if len(scale_codes) != wanted:
@@ -211,6 +204,29 @@ def blocks_of_bytes(
         block = QuantisedBlock(scale_code, scale, step, tuple(part), values)
         items.append(BlockReport(target, block, number, number * size, None, code))
     return BlocksReport(tuple(items))
+
+
+def _unpacked(data: bytes, target: ScaledFormat, packing: Packing) -> list[int]:
+    """The codes in some bytes, of which none is left over and no bit that is set.
+
+    Raises:
+        InputError: there is something left.
+    """
+    bits, block = target.bits, block_size(target) or BLOCK
+    unpacker = Unpacker(bits, packing, block=block)
+    elements = unpacker.feed(data)
+    rest, leftover = unpacker.finish()
+    elements += rest
+    told = f"codes of {target.element.name}, packed {packing.value}"
+    if leftover or not elements:
+        count = f"{len(data)} byte{'s are' if len(data) != 1 else ' is'}"
+        raise InputError(f"{count} no whole number of {told}")
+    if pack(elements, bits, packing, block) != data:
+        raise InputError(
+            f"{quoted(data.hex())} has bits set that belong to none of its {told}: is a byte "
+            "missing, or is it another `packing`?"
+        )
+    return elements
 
 
 def _checked_scale(code: int, target: ScaledFormat) -> Fraction | None:

@@ -12,6 +12,7 @@ from fpx.core.scaling import ScaledFormat
 from fpx.report.answers import Answer, Recommendation, recommend
 from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.cast_row import CastRow
+from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check, Failure
 from fpx.report.columns import Table
 from fpx.report.environment import Environment
@@ -55,6 +56,10 @@ class CastReport(Report):
         baseline: an older report, beside which this one is judged.
         versions: the version of each backend that cast, by its name.
         tolerance: how much a tensor may lose and still fit.
+        channels: of each tensor and scaled target, what the channel that sticks out costs the
+            others; empty where no axis was asked for.
+        measured_by: who measured casts to plain targets, and why; in no document,
+            since measurements do not depend on it.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
@@ -71,6 +76,8 @@ class CastReport(Report):
     baseline: Comparison | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     tolerance: Tolerance = USUAL
+    channels: tuple[ChannelCost, ...] = ()
+    measured_by: str = ""
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -99,6 +106,7 @@ class CastReport(Report):
                 for target in self.scaled_targets
             ],
             "scale_rules": [compared.to_dict() for compared in self.scale_rules],
+            "channels": [cost.to_dict() for cost in self.channels],
             "tolerance": to_json(self.tolerance),
             "totals": [row.to_dict() for row in self.totals],
             "subtotals": [row.to_dict() for row in self.subtotals],
@@ -156,17 +164,18 @@ class CastReport(Report):
 
     @once
     def scale_rules(self) -> tuple[RuleComparison, ...]:
-        """For each source, the rules of targets that were asked for by several."""
-        sources = dict.fromkeys(row.source for row in self.subtotals)
-        return tuple(
-            found
-            for source in sources
-            for found in compare_rules(
-                source,
-                [row for row in self.rows if row.source == source],
-                [total for total in self.subtotals if total.source == source],
-            )
-        )
+        """The rules of targets that were asked for by several: over all sources, if there are
+        several, under the name of the totals; then for each.
+        """
+        sources = {row.source for row in self.subtotals}
+        found: list[RuleComparison] = []
+        if len(sources) > 1:
+            found += compare_rules(self.totals[0].source, self.rows, self.totals)
+        for source in dict.fromkeys(row.source for row in self.subtotals):
+            own = [row for row in self.rows if row.source == source]
+            totals = [total for total in self.subtotals if total.source == source]
+            found += compare_rules(source, own, totals)
+        return tuple(found)
 
     @property
     def keep(self) -> tuple[tuple[str, str], ...]:

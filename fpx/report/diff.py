@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import ClassVar
@@ -54,14 +55,21 @@ class Side:
     Attributes:
         source: the file, or what reports call something in memory.
         tensor: its name there.
-        dtype: the format or integer type of its elements.
+        dtype: the format or integer type of its elements; of a quantised weight that of its values.
         shape: elements along each axis.
+        stored_as: of a quantised weight, what its codes and scales are, such as `nvfp4`; else None.
     """
 
     source: str
     tensor: str
     dtype: str
     shape: tuple[int, ...]
+    stored_as: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """What people call its dtype."""
+        return self.stored_as or self.dtype
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,48 @@ _FOUND = tuple(item.name for item in fields(Comparison))
 
 
 @dataclass(frozen=True)
+class OwnRule:
+    """What fpx's own encoder makes of A's tensor in the format that B stores it in.
+
+    Attributes:
+        rule: by which scales are chosen.
+        to: the target, for `cast-compare --to`.
+        sqnr_db: in dB; None or NaN where it has no value.
+    """
+
+    rule: str
+    to: str
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """What is known of a tensor that is quantised in B and lost something by it.
+
+    Attributes:
+        layout: who writes it so.
+        rules: what fpx makes of A by each scale rule; none where it does not encode that format.
+    """
+
+    layout: str
+    rules: tuple[OwnRule, ...] = ()
+
+    @property
+    def best(self) -> OwnRule | None:
+        """The rule that gives the highest SQNR."""
+        known = [rule for rule in self.rules if _value(rule.sqnr_db) > -math.inf]
+        return max(known, key=lambda rule: _value(rule.sqnr_db), default=None)
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its JSON entry."""
+        return {"layout": self.layout, "best": to_json(self.best), "rules": to_json(self.rules)}
+
+
+def _value(decibels: float | None) -> float:
+    return -math.inf if decibels is None or math.isnan(decibels) else decibels
+
+
+@dataclass(frozen=True)
 class DiffRow:
     """A tensor of A and what became of it in B, or a tensor that B alone has.
 
@@ -163,12 +213,14 @@ class DiffRow:
         a, b: the tensor on both sides; None where there is none.
         outcome: what became of it.
         comparison: how far apart the values are; None where they were not compared.
+        quantised: where B has it quantised and its values differ, what its format would allow.
     """
 
     a: Side | None
     b: Side | None
     outcome: Change
     comparison: Comparison | None = None
+    quantised: Quantisation | None = None
 
     @property
     def side(self) -> Side:
@@ -203,7 +255,32 @@ class DiffRow:
             **self.identity(),
             "outcome": self.outcome.value,
             **{name: None if found is None else to_json(getattr(found, name)) for name in _FOUND},
+            "quantised": None if self.quantised is None else self.quantised.to_dict(),
         }
+
+    @property
+    def shortfall_db(self) -> float | None:
+        """By how much a quantised tensor is below the best of fpx's rules; negative if above.
+
+        Infinite where that rule loses nothing; None where either has no value.
+        """
+        best = None if self.quantised is None else self.quantised.best
+        if best is None or self.comparison is None:
+            return None
+        here, there = _value(self.comparison.sqnr_db), _value(best.sqnr_db)
+        return None if here == -math.inf else there - here
+
+    def how_far(self) -> list[str]:
+        """What is wrong with values, in words: how far off they are, and what is lost."""
+        found = self.comparison
+        assert found is not None
+        counts = [(getattr(found, name), text) for name, text in LOSSES]
+        lost = [text.format(f"{count:,}") for count, text in counts if count]
+        if self.quantised is not None:
+            known = found.sqnr_db is not None and math.isfinite(found.sqnr_db)
+            return [f"SQNR {found.sqnr_db:.2f} dB", *lost] if known else lost
+        far = [f"by up to {counted(found.max_distance, 'code')}"] if found.max_distance else []
+        return far + lost
 
     def badness(self) -> tuple[float, ...]:
         """Sort key: tensors that are not there first, then the largest difference."""
@@ -215,10 +292,18 @@ class DiffRow:
             1,
             -COMPARED.index(self.outcome),
             -int(found.loses_range),
-            -(found.max_distance or 0),
-            -found.differing_count,
+            *self._far(found),
         )
 
+    def _far(self, found: Comparison) -> tuple[float, ...]:
+        """Sort key: codes apart; after those what is quantised, the lowest SQNR first."""
+        if self.quantised is None:
+            return (0, -(found.max_distance or 0), -found.differing_count)
+        return (1, _value(found.sqnr_db), -found.differing_count)
+
+
+_SAME_DB = 0.005
+"""Differences of SQNR that two decimals do not show."""
 
 _PARTS = {"a": Side, "b": Side, "max_distance_spot": Spot, "first_lost_spot": Spot}
 
@@ -227,6 +312,12 @@ def _whole(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """An entry in which what is not there has all its keys, so that a table has all its columns."""
     for key, kind in _PARTS.items():
         entry[key] = entry[key] or {part.name: None for part in fields(kind)}
+    quantised = entry["quantised"]
+    best = quantised["best"] if isinstance(quantised, dict) else None
+    entry["quantised"] = {
+        "layout": quantised["layout"] if isinstance(quantised, dict) else None,
+        "best": best or {part.name: None for part in fields(OwnRule)},
+    }
     return entry
 
 
@@ -288,18 +379,39 @@ class Unchanged:
         found = row.comparison
         assert found is not None
         start = f"{found.beyond_count:,} of {found.count:,} values differ"
-        return ", ".join([start, *how_far(found)])
+        return ", ".join([start, *row.how_far()])
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its parts."""
         return {"check": self.text, **to_json(self)}
 
 
-def how_far(found: Comparison) -> list[str]:
-    """What is wrong with values, in words: the largest distance, and what is lost."""
-    far = [f"by up to {counted(found.max_distance, 'code')}"] if found.max_distance else []
-    counts = [(getattr(found, name), text) for name, text in LOSSES]
-    return far + [text.format(f"{count:,}") for count, text in counts if count]
+def _said(rows: Sequence[DiffRow], compared: int, is_: str, are: str) -> str:
+    """How many tensors are something, and the first of them: `2 of 3 differ: worst x, ...`."""
+    name, far = escape(rows[0].tensor), ", ".join(rows[0].how_far())
+    if compared == 1:
+        return f"{name} {is_}: {far}" if far else f"{name} {is_}"
+    start = (
+        f"{len(rows):,} of {compared:,} tensors {f'{are}: worst' if len(rows) > 1 else f'{is_}:'}"
+    )
+    return f"{start} {name}, {far}" if far else f"{start} {name}"
+
+
+def _allowed(rows: Sequence[DiffRow]) -> list[str]:
+    """How quantised tensors compare with what fpx's own rules give; nothing where it has none."""
+    short = [(found, row) for row in rows if (found := row.shortfall_db) is not None]
+    if not short:
+        return []
+    most, row = max(short, key=lambda each: each[0])
+    if most < _SAME_DB:
+        return ["fpx's own rules give no more"]
+    assert row.quantised is not None
+    assert row.quantised.best is not None
+    if most == math.inf:
+        return [f"{escape(row.tensor)} loses nothing by fpx's own rule {row.quantised.best.rule}"]
+    of = "" if len(rows) == 1 else f" ({escape(row.tensor)})"
+    upto = "" if len(rows) == 1 else "up to "
+    return [f"fpx's own rules give {upto}{most:.2f} dB more, by {row.quantised.best.rule}{of}"]
 
 
 def counted(number: int, noun: str) -> str:
@@ -409,14 +521,15 @@ class DiffReport(Report):
 
     def _different(self, compared: int) -> str:
         """How many tensors differ, the worst of them, and how far off it is."""
-        count = self.counts[Change.DIFFERS]
-        row = next(row for row in self.worst_first() if row.outcome is Change.DIFFERS)
-        assert row.comparison is not None
-        name, far = escape(row.tensor), ", ".join(how_far(row.comparison))
-        if compared == 1:
-            return f"{name} differs: {far}"
-        differ = "differ: worst" if count > 1 else "differs:"
-        return f"{count:,} of {compared:,} tensors {differ} {name}, {far}"
+        rows = [row for row in self.worst_first() if row.outcome is Change.DIFFERS]
+        quantised = [row for row in rows if row.quantised is not None]
+        plain = [row for row in rows if row.quantised is None]
+        found = [_said(plain, compared, "differs", "differ")] if plain else []
+        if quantised:
+            verbs = "is quantised in B", "are quantised in B"
+            found.append(_said(quantised, compared, *verbs))
+            found += _allowed(quantised)
+        return "; ".join(found)
 
     def _alike(self, compared: int) -> str:
         """How many tensors are equal, and in what way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 
@@ -23,9 +24,10 @@ from fpx.casts.scaling import (
 )
 from fpx.core import quantise as exact
 from fpx.core.blocks import find_target, rules_for, with_rule
-from fpx.core.elements import CODEBOOKS, Ties, element_value, largest, round_element
+from fpx.core.elements import CODEBOOKS, Ties, element_value, floor_log2, largest, round_element
 from fpx.core.quantise import Datum
-from fpx.core.scaling import Reach, ScaledFormat, ScaleRule
+from fpx.core.scaling import POWERS_OF_TWO, Reach, ScaledFormat, ScaleRule
+from tests import scaled_oracle as oracle
 
 CPU = torch.device("cpu")
 TARGETS = (
@@ -151,6 +153,24 @@ def test_the_table_of_normal_numbers() -> None:
         for row, text in zip(report.rows, shown, strict=True):
             rates = f"{100 * row.clipped_block_rate:.1f}/{100 * row.underflow_rate:.1f}"
             assert f"{row.sqnr_db:.2f}/{rates}" == text, row.to
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
+@pytest.mark.parametrize("name", oracle.MX)
+def test_rules_at_their_thresholds_and_one_ulp_beside(name: str, dtype: torch.dtype) -> None:
+    ends = torch.tensor([-math.inf, math.inf], dtype=dtype)
+    edges = []
+    for significand in (1, 1.5, 1.75, 1.875, 1.9375, 1.984375, 1.9921875):
+        for exponent in (-126, -40, -1, 0, 9, 126):
+            edge = torch.tensor(significand * 2.0**exponent, dtype=dtype)
+            edges += [edge, *torch.nextafter(edge.expand(2), ends)]
+    x = torch.zeros(len(edges), 32, dtype=dtype)
+    x[:, 5] = -torch.stack(edges)
+    element = oracle.MX[name]
+    report = fpx.cast_compare(x, to=name, scale_rule="all")
+    for row, rule in zip(report.rows, POWERS_OF_TWO, strict=True):
+        scales = (oracle.scale(Fraction(float(edge)), element, rule.value) for edge in edges)
+        assert row.scale_histogram == Counter(127 + floor_log2(scale) for scale in scales)
 
 
 # -- scales ----------------------------------------------------------------------------------------

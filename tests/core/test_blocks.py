@@ -15,6 +15,7 @@ from fpx.core.blocks import (
     BLOCK_FORMATS,
     LIKE,
     Target,
+    asked_targets,
     find_target,
     find_targets,
     like,
@@ -510,3 +511,14 @@ def test_libraries_have_these_rows_and_no_others() -> None:
     for library, rows in LIKE.items():
         for name in rows:
             like(library, BLOCK_FORMATS[name]).check()
+
+
+def test_tables_of_elements_are_targets_once_it_is_said_what_shares_a_scale() -> None:
+    assert asked_targets("int8", (), scale="channel:0") == [found("int8:channel=0")]
+    assert asked_targets(["INT8, nf4", "mxfp4"], (), scale="block:32", scale_format="e8m0") == [
+        found("int8:block=32,scale=e8m0"), found("nf4"), found("mxfp4"),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"int8 is nothing without scales: .* \(`scale`\)"):
+        asked_targets("int8", ())
+    with pytest.raises(InputError, match="int8 is nothing without scales"):
+        with_scaling([CODEBOOKS["int8"]])

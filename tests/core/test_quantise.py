@@ -322,6 +322,21 @@ def test_float32_scales_are_rounded_once() -> None:
         _nearest(block, [amax, -amax / 3], "float8_e4m3fn", "even")
 
 
+def test_what_the_rounding_of_a_float32_scale_leaves_beyond_the_largest_is_not_clipped() -> None:
+    """Or every second block would count as clipped; of coarser scales anything beyond is."""
+    numbers = [Fraction(each) for each in ("1/3", "1/7", "2/7", "5/11")]
+    assert any(oracle.float32(amax / 448) * 448 < amax for amax in numbers)
+    for amax in numbers:
+        block = quantise([Datum.of(amax), Datum.of(-amax)], scaled("e4m3fn:tensor"))
+        assert block.clipped == (False, False)
+    beyond = 1 + Fraction(1, 1 << 30)
+    for name, top in (("nvfp4", 6), ("mxfp4", 6), ("e4m3fn:tensor,scale=bf16", 448)):
+        data = [Datum.of(top * beyond), Datum.of(top), Datum.of(-top * beyond)]
+        block = quantise(data, scaled(name))
+        assert block.scale == 1, name
+        assert block.clipped == (True, False, True), name
+
+
 def test_the_global_scale_is_rounded_once() -> None:
     for top, rule in ((448, "amax"), (256, "4over6")):
         target = scaled(f"nvfp4:rule={rule}")

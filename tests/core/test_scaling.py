@@ -59,7 +59,7 @@ def test_reaches(text: str, reach: Reach, says: str) -> None:
     "text",
     ["", "row", "block", "block:", "block:x", "block:-1", "block:1.5", "block:3x", "block:x3",
      "block:1x2x3", "tensor:1", "channel:", "channel:x", "channel:123", "channel:1,2",
-     "block:12345678", "block:٣", "block: 3"],
+     "block:٣", "block: 3"],
 )  # fmt: skip
 def test_what_is_no_reach(text: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -74,6 +74,14 @@ def test_what_is_no_reach(text: str) -> None:
 def test_blocks_have_an_element(text: str) -> None:
     with pytest.raises(InputError, match=rf"^'{text}': a block has at least one element$"):
         Reach.parse(text)
+
+
+@pytest.mark.parametrize("text", ["block=10000000", "block:2x12345678", f"block:{'9' * 10**4}"])
+def test_blocks_of_too_many(text: str) -> None:
+    with pytest.raises(InputError, match=r"^'block.*: a block has up to 9,999,999 ") as caught:
+        Reach.parse(text)
+    assert len(str(caught.value)) < 300
+    assert Reach.parse("block:9999999") == Reach(Scope.BLOCK, columns=9_999_999)
 
 
 # -- rules -----------------------------------------------------------------------------------------

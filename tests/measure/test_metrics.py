@@ -19,7 +19,7 @@ from fpx.core.spec import FormatSpec
 from fpx.measure import derived, metrics
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement
-from fpx.measure.metrics import MEASURERS, measure
+from fpx.measure.metrics import measure
 from fpx.measure.scaled import measure_scales
 from fpx.measure.squares import ScaledSquares
 from fpx.report.metrics import METRICS, Merge
@@ -171,4 +171,3 @@ def test_every_metric_is_measured_once() -> None:
     found_on_device = metrics.measure_mismatches(both, both, E4M3).counts
     counted = {name for name, row in METRICS.items() if row.on_device and row.is_count}
     assert counted == set(found_on_device)
-    assert MEASURERS["torch"] is measure

@@ -388,3 +388,65 @@ def test_empty_tensors() -> None:
         (row,) = fpx.cast_compare(torch.ones(0, 3), to=name).rows
         assert (row.count, row.block_count, row.fits) == (0, 0, True)
     assert largest(BLOCK_FORMATS["mxint8"].element) == Fraction(127, 64)
+
+
+# -- blocks that are odd ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "nvfp4", "e4m3fn:block=2x16", "e4m3fn:channel"])
+def test_a_block_of_nan_and_zeros_is_no_block_of_zeros(name: str) -> None:
+    x = torch.zeros(4, 16)
+    x[0, 3] = math.nan
+    (row,) = fpx.cast_compare(x, to=name).rows
+    assert row.zero_block_count == row.block_count - 1
+
+
+def test_the_scale_of_zeros_is_not_called_subnormal() -> None:
+    (row,) = fpx.cast_compare(torch.zeros(2, 16), to="nvfp4:global=none,zeros=0x01").rows
+    assert (row.zero_block_count, row.subnormal_scale_count) == (2, 0)
+
+
+def test_nan_in_a_tile_poisons_it_alone() -> None:
+    """Tiles take two passes, and NaN scales where the format has them."""
+    x = torch.ones(4, 8)
+    x[0, 0] = math.nan
+    (row,) = fpx.cast_compare(x, to="e4m3fn:block=2x8,scale=e8m0,nan=block").rows
+    assert (row.nan_scale_count, row.block_count) == (1, 2)
+    assert row.destroyed_count == 15
+
+
+def test_the_reference_is_without_what_clipping_costs() -> None:
+    """Of the same 65,536 numbers, as a cast of them tells it."""
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(64 * 1024, generator=generator, dtype=torch.float64).view(64, 1024)
+    (row,) = fpx.cast_compare(x, to="mxfp4").rows
+    found = reference_of(scaled("mxfp4"))
+    assert found.sqnr_db == pytest.approx(row.sqnr_db + row.clipping_loss_db)
+    assert found.underflow_rate == row.underflow_rate
+
+
+def test_blocks_too_long_to_share_a_reading_are_read_apart() -> None:
+    """4,095 and 4,096 have no common multiple that a block would hold."""
+    x = torch.randn(3, 9000, generator=torch.Generator().manual_seed(3))
+    names = ["e4m3fn:block=4095", "e4m3fn:block=4096"]
+    together = fpx.cast_compare(x, to=names).rows
+    for name, row in zip(names, together, strict=True):
+        assert row == fpx.cast_compare(x, to=name).rows[0]
+
+
+def test_scales_that_are_zero_have_no_exponent() -> None:
+    x = torch.tensor([[1e-200, 0.0], [2.0, 1.0]], dtype=torch.float64)
+    (row,) = fpx.cast_compare(x, to="int8:channel").rows
+    assert (row.zero_scale_count, row.scale_histogram) == (1, {0: 1})
+
+
+def test_rows_shorter_than_a_block_are_told() -> None:
+    tensors = {"conv": torch.ones(4, 3, 1), "fc": torch.ones(4, 32), "bias": torch.ones(4)}
+    (note,) = fpx.cast_compare(tensors, to="mxfp4,nvfp4").notes
+    assert "blocks run along the last axis, which 1 tensor has shorter than 16" in note
+    assert "(such as 'conv' [4, 3, 1])" in note
+    both = {**tensors, "fc": torch.ones(4, 31)}
+    (note,) = fpx.cast_compare(both, to="mxfp4").notes
+    assert "which 2 tensors have shorter than 32" in note
+    assert fpx.cast_compare(both, to="e4m3fn", scale="channel").notes == ()
+    assert fpx.cast_compare(both, to="fp16").notes == ()

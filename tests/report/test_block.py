@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import fpx
 from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.numbers import fraction_text
 from fpx.core.packing import Packing
 from fpx.core.quantise import Datum, quantise
 from fpx.core.scaling import ScaledFormat
@@ -246,6 +247,7 @@ def test_codes_of_a_nan_scale_are_nan_and_the_rest_is_not() -> None:
     assert set(column(first, "value")) == {"nan"}
     assert set(column(second, "value")) == {"6", "-4"}
     assert (first["block"], second["block"]) == (0, 1)
+    assert column(first, "index") + column(second, "index") == [*range(64)]
     assert report.to_dict()["totals"] == []
 
 
@@ -325,6 +327,9 @@ def test_what_is_packed_is_decoded_again(target: ScaledFormat) -> None:
         ((), {"codes": "e7" * 17, "scale_code": 1}, "34 codes are 2 blocks of mxfp4.* not 1"),
         ((), {"codes": "", "scale_code": 1}, "no whole number of codes"),
         ((), {"codes": "e", "scale_code": 1}, "no row of bytes"),
+        ((), {"codes": "8130", "scale_code": 1, "dtype": "mxfp6_e2m3"},
+         "'8130' has bits set that belong to none of its codes of float6_e2m3fn, packed low-first"),
+        ((), {"codes": "e7", "scale_code": 1, "packing": "bytes"}, "has bits set.*packed bytes"),
         ((), {"codes": "zz", "scale_code": 1}, "no row of bytes"),
         ((), {"codes": "e7", "scale_code": "x"}, "is not a code"),
         ((), {"codes": "e7", "scale_code": 1, "like": "gguf"}, "`like` is about encoding"),
@@ -345,3 +350,14 @@ def test_zeros_of_any_exponent_and_long_numbers_are_numbers() -> None:
     small = entry_of([f"1.{'0' * 300}1", "1/3"])
     assert column(small, "error")[0] == f"-1e-{301}"
     assert column(small, "error")[1] == "1/24"
+
+
+def test_numbers_of_thousands_of_digits_have_errors_and_ulps() -> None:
+    """Python refuses to turn texts of more than 4,300 digits into integers."""
+    large, small = entry_of(["1e5999"]), entry_of(["1e-5999/7"])
+    error = 6 * 2**127 - 10**5999
+    assert column(large, "error") == [fraction_text(Fraction(error))]
+    assert column(large, "error_ulp") == [fraction_text(Fraction(error, 2 * 2**127))]
+    wanted = Fraction(-1, 7 * 10**5999)
+    assert column(small, "error") == [fraction_text(wanted)]
+    assert column(small, "error_ulp") == [fraction_text(wanted * 2**128)]

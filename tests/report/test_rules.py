@@ -53,6 +53,33 @@ def test_many_tensors_are_told_by_their_median() -> None:
     )
 
 
+def test_several_sources_are_told_of_together_and_each() -> None:
+    found = fpx.cast_compare(
+        ["normal", "activations"], to="mxfp4,nvfp4", scale_rule="all", size=20_000
+    )
+    assert [(each.source, each.target, each.tensors) for each in found.scale_rules] == [
+        ("(total)", "mxfp4", 2), ("(total)", "nvfp4", 2),
+        ("normal", "mxfp4", 1), ("normal", "nvfp4", 1),
+        ("activations", "mxfp4", 1), ("activations", "nvfp4", 1),
+    ]  # fmt: skip
+    together, _, normal, _, activations, _ = found.scale_rules
+    for row, *own in zip(together.rows, normal.rows, activations.rows, strict=True):
+        assert row.worst_sqnr_db == min(each.sqnr_db for each in own)
+        assert row.best_of == sum(each.best_of for each in own)
+
+
+def test_several_distributions_show_the_best_rule_alone() -> None:
+    lines = call(
+        "cast-compare", "normal", "activations", "--size", 20_000, "--to", "mxfp4",
+        "--scale-rule", "all",
+    )[1].splitlines()  # fmt: skip
+    (take,) = [line for line in lines if line.startswith("mxfp4: take ")]
+    assert take.startswith("mxfp4: take even: median ")
+    assert "best for 2 of 2 tensors; " in take
+    assert [line for line in lines if line.startswith("mxfp4:rule=")][-1] == "mxfp4:rule=even"
+    assert not [line for line in lines if line.startswith(("mxfp4: yes", "mxfp4:rule=ceil"))]
+
+
 def test_only_what_was_asked_by_several_rules() -> None:
     assert rules_of(HALF_CLIPPED, to=["mxfp4", "nvfp4", "fp16"]) == ()
     names = [each.target for each in rules_of(ODD, to=["mxfp4", "nvfp4", "nf4"], scale_rule="all")]
@@ -191,3 +218,43 @@ def test_quantised_weights_are_cast_as_what_they_mean(tmp_path: Path) -> None:
     assert call("cast-compare", str(folder), "--stored", "--integers", "--csv")[1].count("_packed")
     code, _, err = call("cast-compare", str(folder), "--as", "nothing=nvfp4")
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_the_median_decides_before_the_total() -> None:
+    """One huge tensor that floor suits decides the total, and two that it clips the median."""
+    huge = torch.tensor([6.0] + [1.5] * 31).repeat(64, 1) * 2.0**20
+    (found,) = rules_of(
+        {"a": HALF_CLIPPED, "b": HALF_CLIPPED, "huge": huge},
+        to="mxfp4",
+        scale_rule=["floor", "ceil"],
+    )
+    floor, ceil = found.rows
+    assert floor.sqnr_db > ceil.sqnr_db
+    assert found.best is ceil
+
+
+def test_rules_that_lose_nothing_are_the_same() -> None:
+    (found,) = rules_of(torch.ones(64), to="mxfp4", scale_rule="all")
+    assert found.text == "take floor: exact; even the same, ceil the same, rceil the same."
+
+
+def test_what_normal_numbers_lose_is_named_in_answers() -> None:
+    x = torch.tensor([4.0] + [2.5, 0.75, 1.25, 0.25] * 7 + [5.0] * 3).repeat(8, 1)
+    (answer,) = fpx.cast_compare(x, to="mxfp4", tolerate_loss=0, tolerate_underflow=1).answers
+    assert "under what the format gives of normal numbers" in answer.text
+
+
+def test_bits_of_scales_decide_between_equal_elements() -> None:
+    """MXFP4 has 4.25 bits per element and NVFP4 4.5, which is the better one."""
+    x = torch.randn(16, 64, generator=torch.Generator().manual_seed(0))
+    report = fpx.cast_compare(x, to=["nvfp4", "mxfp4:rule=even"])
+    nvfp4, mxfp4 = report.rows
+    assert (nvfp4.fits, mxfp4.fits) == (True, True)
+    assert nvfp4.sqnr_db > mxfp4.sqnr_db
+    assert report.recommendations[0].to == "mxfp4:rule=even"
+
+
+def test_a_clipping_that_is_all_of_the_error_costs_no_infinite_decibels() -> None:
+    (answer,) = fpx.cast_compare(HALF_CLIPPED, to="mxfp4:rule=floor").answers
+    assert "are clipped, which" in answer.text
+    assert "inf dB" not in answer.text

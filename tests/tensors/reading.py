@@ -19,12 +19,12 @@ from tests.helpers import F16, F32
 from tests.writers import tensors
 
 
-def read(path: Path | str) -> dict[str, torch.Tensor]:
-    """Every tensor of a file, in row-major order."""
+def read(path: Path | str, limit: int = 3) -> dict[str, torch.Tensor]:
+    """Every tensor of a file, in row-major order, read in blocks of at most so many elements."""
     found = {}
     for source in open_files(str(path)):
         for entry in source.entries:
-            blocks = [block.clone() for block in entry.blocks(3)]
+            blocks = [block.clone() for block in entry.blocks(limit)]
             flat = torch.cat(blocks) if blocks else torch.empty(0, dtype=entry.dtype)
             order = entry.order or tuple(range(len(entry.shape)))
             as_read = flat.view([entry.shape[axis] for axis in order])

@@ -129,7 +129,7 @@ class Row:
         width = stored[-1] * codes.type.bits
         if self.packing is Packing.BYTES or (bits == 8 and width == 8 * stored[-1]):
             return stored
-        if width % bits or (bits == 6 and stored[-1] % 3):
+        if width % bits:
             return f"rows of {stored[-1]} bytes are no whole number of codes of {bits} bits"
         return (*stored[:-1], width // bits)
 
@@ -141,8 +141,9 @@ _CT, _MO, _COMFY, _QUARK, _AO = (
 
 _FP8_WRITERS = MappingProxyType({
     _CT: "compressed-tensors float-quantized", _MO: "modelopt FP8", "fbgemm_fp8": "fbgemm FP8",
-    "fp8": "FP8", _QUARK: "Quark FP8", _COMFY: "ComfyUI FP8",
+    "fp8": "FP8", _QUARK: "Quark FP8",
 })  # fmt: skip
+_FP8_OF_FLOATS = MappingProxyType({**_FP8_WRITERS, _COMFY: "ComfyUI FP8"})
 _MX8_WRITERS = MappingProxyType({
     _CT: "compressed-tensors mxfp8-quantized", _MO: "modelopt MXFP8", "mxfp8": "MXFP8",
     "fp8": "MXFP8", _QUARK: "Quark MXFP8",
@@ -195,8 +196,8 @@ ROWS: tuple[Row, ...] = (
         methods=_only("fp8", "DeepSeek-V4 FP4")),
     Row("DeepSeek-V4 FP8", ".scale", ".weight", _F8, _POWERS - {"uint8"}, powers=True,
         methods=_only("fp8", "DeepSeek-V4 FP8")),
-    Row("FP8", ".scale", ".weight", _F8, _PLAIN, methods=_FP8_WRITERS),
-    Row("FP8", "_scale", "", _F8, _PLAIN, methods=_FP8_WRITERS),
+    Row("FP8", ".scale", ".weight", _F8, _PLAIN, methods=_FP8_OF_FLOATS),
+    Row("FP8", "_scale", "", _F8, _PLAIN, methods=_FP8_OF_FLOATS),
     Row("FP8", "_scale", "", _F8, _POWERS, powers=True, methods=_FP8_WRITERS),
     Row("Mistral FP8", ".qscale_weight", ".weight", _F8, _PLAIN),
     # bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from fpx.core.packing import Packing
 from fpx.errors import InputError
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.files.onnx_entries import ONNX_TYPES, OnnxType
+from fpx.tensors.files.onnx_values import varying
 from fpx.tensors.opening import list_all, open_all, open_files
 from fpx.tensors.quantised.model import Evidence
 from tests.helpers import call, memory_of
@@ -512,3 +514,12 @@ def test_it_is_known_by_its_content(tmp_path: Path) -> None:
                   b"\x3a\0", b"\x08\x0a\x12\x7f"):  # fmt: skip
         refused(write(tmp_path / "z.onnx", other), "is no tensor file that fpx knows")
     refused(write(tmp_path / "z.onnx", proto((1, 10), (7, b""))), "holds no tensors")
+
+
+def test_a_number_of_varying_length_that_does_not_end_is_damage() -> None:
+    data = b"\x01\x82\x01"
+    (found,) = varying(BytesIO(data), 2, 8, "x.onnx")
+    assert found.tolist() == [1, 130]
+    for damaged in (data + b"\x80", data[:2], data + b"\x01"):
+        with pytest.raises(InputError, match="has not the 2 numbers of its shape"):
+            list(varying(BytesIO(damaged), 2, 8, "x.onnx"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,8 +57,6 @@ def test_what_pads_tiles_is_no_dead_block(tmp_path: Path) -> None:
     [(0.0, "is 0"), (float("nan"), "is not finite"), (float("inf"), "is not finite")],
 )
 def test_global_scales_that_are_no_numbers(value: float, says: str, tmp_path: Path) -> None:
-    import struct
-
     made = NV.with_("a.weight_scale_2", Raw("F32", (), struct.pack("<f", value)))
     assert f"the global scale a.weight_scale_2 {says}" in doubts(made, tmp_path)
 
@@ -85,8 +84,6 @@ def test_code_255_of_gpt_oss(tmp_path: Path) -> None:
 
 
 def test_plain_scales(tmp_path: Path) -> None:
-    import struct
-
     data = struct.pack("<6f", 0, float("nan"), -1, 1, 2, 3)
     made = writers.scaled_fp8((6, 1), (1, 40)).with_("a.weight_scale", Raw("F32", (6, 1), data))
     assert doubts(made, tmp_path) == (
@@ -94,3 +91,31 @@ def test_plain_scales(tmp_path: Path) -> None:
         "1 of 6 scales are NaN or infinite, and so are their blocks",
         "1 of 6 scales are negative",
     )
+
+
+@pytest.mark.parametrize(
+    ("made", "value", "says"),
+    [
+        (NV, 1.0, ""), (NV, 1.5, "what a divisor looks like"),
+        (CT, 1.0, ""), (CT, 0.75, "what a multiplier looks like"), (CT, 0.0, "is 0"),
+    ],
+)  # fmt: skip
+def test_the_direction_of_a_global_scale_shows_from_1_on(
+    made: Made, value: float, says: str, tmp_path: Path
+) -> None:
+    name = next(each for each in made.tensors if each.endswith(("_scale_2", "_global_scale")))
+    raw = made.tensors[name]
+    found = doubts(made.with_(name, replace(raw, data=struct.pack("<f", value))), tmp_path)
+    assert [line for line in found if "global scale" in line] == list(found)
+    assert len(found) == bool(says)
+    assert all(says in line for line in found)
+
+
+@pytest.mark.parametrize(("top", "told"), [(0x78, False), (0x77, True)])  # 256 and 240
+def test_a_largest_scale_of_256_is_as_encoders_make_it(
+    top: int, told: bool, tmp_path: Path
+) -> None:
+    raw = NV.tensors["a.weight_scale"]
+    data = bytes([top] + [0x38] * (len(raw.data) - 1))
+    found = doubts(NV.with_("a.weight_scale", replace(raw, data=data)), tmp_path)
+    assert bool(found) == told

@@ -266,3 +266,15 @@ def test_codes_without_scales_that_torch_lacks_are_read(tmp_path: Path) -> None:
     assert (quantised.scales, quantised.format) == ((), None)
     assert quantised.follow is not None
     assert quantised.follow((3, 7)).value == values[-1]
+
+
+def test_the_scale_of_a_nested_scale_is_that_of_its_own_block(tmp_path: Path) -> None:
+    made = writers.bitsandbytes(shape=(300, 64), block=64, nested=True)
+    entry, found = weight(opened(made, tmp_path), "a.weight")
+    assert found.follow is not None
+    for row in (0, 255, 256, 299):  # a block of scales ends with row 255
+        followed = found.follow((row, 5))
+        assert followed.value == made.values[row * 64 + 5]
+        (beside,) = (part for part in followed.parts if part.role == "scale of scales")
+        assert beside.index == (row // 256,)
+    assert same(torch.cat(list(entry.blocks(1 << 16))).tolist(), made.values)

@@ -102,6 +102,23 @@ def test_comfyuis_metadata(tmp_path: Path) -> None:
     assert same(torch.cat(list(entry.blocks(1 << 16))).tolist(), made.values)
 
 
+@pytest.mark.parametrize("form", ["metadata", "tensor"])
+def test_comfyuis_mxfp8_by_its_metadata_whatever_its_scales_look_like(
+    form: str, tmp_path: Path
+) -> None:
+    made = writers.mx("float8_e4m3fn", shape=(128, 128), dtype="F8_E4M3", swizzled=True)
+    text = json.dumps({"format": "mxfp8"}).encode()
+    if form == "metadata":
+        made = writers.comfyui(made, "mxfp8")
+    else:
+        made = made.with_("a.comfy_quant", Raw("U8", (len(text),), text))
+    found = opened(made, tmp_path)
+    entry, how = weight(found, "a.weight")
+    assert (how.layout, how.evidence) == ("ComfyUI mxfp8", Evidence.METADATA)
+    assert found.notes == ()
+    assert same(torch.cat(list(entry.blocks(1 << 16))).tolist(), made.values)
+
+
 def test_comfyuis_tensor_of_metadata(tmp_path: Path) -> None:
     text = json.dumps({"format": "nvfp4"}).encode()
     made = writers.nvfp4("comfyui", (128, 64))

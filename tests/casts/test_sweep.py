@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from fpx.conformance.sweep import check_flush_denormal, sweep
+from fpx.casts.sweep import check_flush_denormal, sweep
 from fpx.errors import UnavailableError
 
 
@@ -31,7 +31,7 @@ class Work:
         return 10 * number
 
     def sweep(self, count: int, workers: int, **more: Any) -> None:
-        sweep(self, count, workers, self.told.append, **more)
+        sweep(self, range(count), workers, self.told.append, **more)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def test_no_more_is_begun_than_threads_need() -> None:
         return number
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(work, 1 << 14, 2, interrupted)
+        sweep(work, range(1 << 14), 2, interrupted)
     assert len(begun) <= 4
 
 
@@ -138,7 +138,7 @@ def test_what_is_under_way_is_finished() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(work, 2, 2, interrupted)
+        sweep(work, range(2), 2, interrupted)
     assert finished.is_set()
 
 
@@ -149,7 +149,7 @@ def test_torch_uses_one_core_in_each_thread() -> None:
         seen.append(torch.get_num_threads())
         return 0
 
-    sweep(work, 8, 2, lambda _: None)
+    sweep(work, range(8), 2, lambda _: None)
     assert set(seen) == {1}
 
 
@@ -172,7 +172,7 @@ def test_the_mode_is_the_threads_own() -> None:
             seen.append(flushes())
             return 0
 
-        sweep(work, 4, 2, lambda _: None, flush_denormal=mode)
+        sweep(work, range(4), 2, lambda _: None, flush_denormal=mode)
         assert set(seen) == {mode}
         assert not flushes()
 
@@ -187,7 +187,7 @@ def test_a_callers_mode_does_not_reach_the_threads() -> None:
             seen.append(flushes())
             return 0
 
-        sweep(work, 4, 2, lambda _: None)
+        sweep(work, range(4), 2, lambda _: None)
         check_flush_denormal()
         assert set(seen) == {False}
         assert flushes()

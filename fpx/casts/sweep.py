@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 from fpx.errors import UnavailableError
 
+_Piece = TypeVar("_Piece")
+_Result = TypeVar("_Result")
+
 
 def sweep(
-    work: Callable[[int], int],
-    count: int,
+    work: Callable[[_Piece], _Result],
+    pieces: Iterable[_Piece],
     workers: int,
-    done: Callable[[int], None],
+    done: Callable[[_Result], None],
     flush_denormal: bool = False,
 ) -> None:
-    """Calls work(0), work(1), … work(count - 1) in threads.
+    """Calls `work` with each piece, in threads.
 
     Args:
         work: is called in a thread in which torch uses one core: with blocks that fit a cache,
             waking torch's own threads costs more than it saves.
-        count: of calls.
+        pieces: what it is called with; asked for in the caller's thread, a few ahead.
         workers: threads.
         done: is given what `work` returns, in that order, in the caller's thread.
         flush_denormal: whether the processor's flush-to-zero mode is on in the threads.
@@ -35,13 +39,14 @@ def sweep(
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, initializer=_prepare, initargs=(flush_denormal,))
-    under_way: deque[Future[int]] = deque()
+    under_way: deque[Future[_Result]] = deque()
     try:
         try:
-            for number in range(count):
+            torch.set_num_threads(1)  # here, too, where pieces are made
+            for piece in pieces:
                 if len(under_way) == 2 * workers:  # enough to keep every thread busy
                     done(under_way.popleft().result())
-                under_way.append(pool.submit(work, number))
+                under_way.append(pool.submit(work, piece))
             while under_way:
                 done(under_way.popleft().result())
         finally:

@@ -1,0 +1,82 @@
+"""Who measures: torch's operations, or for much data a compiled pass over each block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Timer
+from typing import NamedTuple
+
+import torch
+
+from fpx.core.spec import FormatSpec
+from fpx.measure import fused
+from fpx.measure.measurement import Measurer
+from fpx.measure.metrics import measure
+
+WORTHWHILE = 1 << 24
+"""Elements from which on the compiled measurer saves more time than it takes to import numba."""
+
+
+_PATIENCE = 1.0  # seconds that compiling may take without a word
+
+
+class Cast(NamedTuple):
+    """A cast of a tensor: from what, to what, and how many elements it has."""
+
+    dtype: torch.dtype
+    target: FormatSpec
+    elements: int
+
+
+class Chosen(NamedTuple):
+    """Who measures.
+
+    Attributes:
+        measurer: who does.
+        says: who it is, and why, for people.
+        threaded: whether several blocks are measured at a time.
+    """
+
+    measurer: Measurer
+    says: str
+    threaded: bool = False
+
+
+def choose(
+    casts: Iterable[Cast], tell: Callable[[str], None], worthwhile: int = WORTHWHILE
+) -> Chosen:
+    """Who measures casts on the CPU.
+
+    Args:
+        casts: of every tensor.
+        tell: hears that compiling takes its time.
+        worthwhile: elements below which nothing is compiled or loaded.
+    """
+    taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
+    if sum(cast.elements for cast in taken) < worthwhile:
+        few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
+        return Chosen(measure, f"torch's operations: {few}")
+    found = fused.load()
+    if found is None:
+        return Chosen(measure, "torch's operations: numba is not installed")
+    measurer, compiler = found
+    try:
+        _compile(measurer, {cast.dtype for cast in taken}, tell)
+    except OSError as error:  # of the folder that keeps what is compiled
+        return Chosen(measure, f"torch's operations: numba compiled nothing, {error}")
+    return Chosen(measurer, f"one pass, compiled by {compiler}", threaded=True)
+
+
+def _compile(
+    measurer: fused.FusedMeasurer, dtypes: Iterable[torch.dtype], tell: Callable[[str], None]
+) -> None:
+    """Has everything compiled that sources of those dtypes need, or read from disk."""
+    said = Timer(_PATIENCE, tell, ["numba compiles what measures, which it keeps for next time"])
+    said.daemon = True
+    said.start()
+    try:
+        for dtype in dtypes:
+            measurer.prepare(dtype)
+    finally:
+        said.cancel()
+        said.join()
