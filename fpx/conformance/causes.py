@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import Span, nans, plain, round_codes
+from fpx.casts.rounding import Span, nans, round_codes
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
@@ -46,8 +46,6 @@ class Differences:
 
     def where(self, chosen: Tensor) -> Differences:
         """Some of them, by bools (n,)."""
-        if chosen.all():
-            return self
         codes, expected, got = (part[chosen] for part in self.tensors)
         return replace(self, codes=codes, expected=expected, got=got)
 
@@ -68,7 +66,7 @@ class Differences:
         rounding: Rounding = Rounding.TIES_TO_EVEN,
         overflow: Overflow = Overflow.IEEE,
     ) -> Tensor:
-        found = round_codes(self.codes, self.origin, target, rounding, overflow, span=self.span)
+        found = round_codes(self.codes, self.origin, target, rounding, overflow, self.span)
         self.consulted.append(found)
         return found
 
@@ -84,12 +82,22 @@ class Differences:
         return second
 
     def magnitude(self, codes: Tensor) -> Tensor:
-        """The target's codes without their sign, int64."""
+        """The target's codes without their sign, as numbers that compare."""
+        if self.target.signed or codes.dtype is torch.uint8:
+            return codes & wrapped(self.target.magnitude_mask, codes.dtype)
         return codes.to(torch.int64) & self.target.magnitude_mask
+
+    @property
+    def origin_finite(self) -> int:
+        """The largest finite magnitude of the origin, a format."""
+        assert isinstance(self.origin, FormatSpec)
+        return self.origin.max_finite_magnitude
 
     @cached_property
     def origin_nan(self) -> Tensor:
         """NaN inputs."""
+        if self.span is not None and self.span.high <= self.origin_finite:
+            return torch.zeros_like(self.codes, dtype=torch.bool)
         return nans(self.codes, self.origin)
 
     @cached_property
@@ -107,6 +115,8 @@ class Differences:
         """Inputs with a sign."""
         if isinstance(self.origin, IntegerType):
             return (self.codes < 0) & self.origin.signed
+        if self.span is not None:
+            return torch.full_like(self.codes, self.span.negative, dtype=torch.bool)
         return (self.codes.to(torch.int64) & self.origin.sign_mask) != 0
 
     @cached_property
@@ -142,12 +152,15 @@ class Differences:
     @cached_property
     def same_sign(self) -> Tensor:
         """Results whose sign is the input's."""
-        return ((self.got.to(torch.int64) & self.target.sign_mask) != 0) == self.negative
+        sign = wrapped(self.target.sign_mask, self.got.dtype)
+        return ((self.got & sign) != 0) == self.negative
 
     @cached_property
     def origin_subnormal(self) -> Tensor:
         """Subnormal inputs."""
         if isinstance(self.origin, IntegerType) or not self.origin.zero:
+            return torch.zeros_like(self.origin_nan)
+        if self.span is not None and self.span.low >> self.origin.fraction_bits:
             return torch.zeros_like(self.origin_nan)
         magnitude = self.codes.to(torch.int64) & self.origin.magnitude_mask
         found = (magnitude > 0) & (magnitude >> self.origin.fraction_bits == 0)
@@ -290,49 +303,15 @@ CAUSES = (
 
 def explain(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
     """Each cause that there is, with the differences that are its: together, all of them."""
-    whole = _explain_by_ends(differences)
-    return _explain_each(differences) if whole is None else iter([(whole, differences)])
-
-
-def _explain_by_ends(differences: Differences) -> Cause | None:
-    """The one cause of all differences, if their first and last code tell it.
-
-    Every rule is monotonic in the magnitudes of one sign. What comes of both ends of a span comes
-    of all between: where the results are the same throughout, and whatever the tests consult is
-    the same at both ends, the tests say the same of every code.
-    """
-    d, span = differences, differences.span
-    if span is None or not isinstance(d.origin, FormatSpec) or not plain(span, d.origin, d.target):
-        return None
-    if not (_constant(d.got) and _constant(d.expected)):
-        return None
-    sign = d.origin.sign_mask if span.negative else 0
-    codes = [wrapped(sign | end, d.codes.dtype) for end in (span.low, span.high)]
-    ends = replace(
-        d,
-        codes=torch.tensor(codes, dtype=d.codes.dtype, device=d.codes.device),
-        expected=d.expected[:1].expand(2),
-        got=d.got[:1].expand(2),
-        consulted=[],
-    )
-    causes = [cause for cause, _ in _explain_each(ends)]
-    if len(causes) == 1 and all(_constant(found) for found in ends.consulted):
-        return causes[0]
-    return None
-
-
-def _constant(x: Tensor) -> bool:
-    return bool((x == x[0]).all())
-
-
-def _explain_each(differences: Differences) -> Iterator[tuple[Cause, Differences]]:
     left = differences
     for cause in CAUSES:
         if not left.codes.numel():
             return
         explained = cause.test(left)
-        if explained.any():
+        count = int(explained.count_nonzero())  # one pass, where any() and all() are two slow ones
+        if count == left.codes.numel():
+            yield cause, left
+            return
+        if count:
             yield cause, left.where(explained)
-            if explained.all():
-                return
             left = left.where(~explained)

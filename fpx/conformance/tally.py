@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fpx.casts.rounding import Span, nans
 from fpx.conformance.causes import Cause, Differences, explain
+from fpx.conformance.runs import Run, explain_run, merged, run_of
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
@@ -28,6 +29,7 @@ class Tally:
     undefined: int = 0
     counts: dict[Cause, int] = field(default_factory=dict)
     examples: dict[Cause, list[tuple[int, int, int]]] = field(default_factory=dict)
+    runs: list[Run] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, codes: Tensor, expected: Tensor, got: Tensor, span: Span | None = None) -> None:
@@ -39,6 +41,13 @@ class Tally:
             with self.lock:
                 self.checked += count
             return
+        run = run_of(codes, expected, got, span, self.origin, self.target)
+        if run is not None:
+            with self.lock:
+                self.runs.append(run)
+                self.checked += count
+                self.differing += count
+            return
         at = (expected != got).nonzero().reshape(-1)
         if self.target.nan_code is None:
             count -= self._leave_out(codes)
@@ -47,8 +56,10 @@ class Tally:
             self.checked += count
             self.differing += at.numel()
         if at.numel() < codes.numel():
-            codes, expected, got = codes[at], expected[at], got[at]
-        self._explain(Differences(codes, self.origin, self.target, expected, got, span))
+            codes, expected, got = (x.index_select(0, at) for x in (codes, expected, got))
+        differences = Differences(codes, self.origin, self.target, expected, got, span)
+        for cause, its in explain(differences):
+            self._note(cause, its.codes.numel(), its)
 
     def _leave_out(self, codes: Tensor) -> int:
         undefined = int(nans(codes, self.origin).count_nonzero())
@@ -56,21 +67,28 @@ class Tally:
             self.undefined += undefined
         return undefined
 
-    def _explain(self, differences: Differences) -> None:
-        for cause, its in explain(differences):
-            rows = zip(*(part[: self.keep].tolist() for part in its.tensors), strict=True)
-            wide = (self.origin.bits, self.target.bits, self.target.bits)
-            found = [
-                tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True))
-                for row in rows
-            ]
-            with self.lock:
-                self.counts[cause] = self.counts.get(cause, 0) + its.codes.numel()
-                known = self.examples.get(cause, [])
-                self.examples[cause] = sorted(known + found)[: self.keep]
+    def _note(self, cause: Cause, count: int, its: Differences) -> None:
+        """Counts differences, of which these are the first."""
+        rows = zip(*(part[: self.keep].tolist() for part in its.tensors), strict=True)
+        wide = (self.origin.bits, self.target.bits, self.target.bits)
+        found = [
+            tuple(code % (1 << bits) for code, bits in zip(row, wide, strict=True)) for row in rows
+        ]
+        with self.lock:
+            self.counts[cause] = self.counts.get(cause, 0) + count
+            known = self.examples.get(cause, [])
+            self.examples[cause] = sorted(known + found)[: self.keep]
+
+    def _explain_runs(self) -> None:
+        runs, self.runs = self.runs, []
+        if isinstance(self.origin, FormatSpec):
+            for run in merged(runs):
+                for found in explain_run(run, self.origin, self.target, self.keep):
+                    self._note(*found)
 
     def causes(self) -> tuple[CauseCount, ...]:
         """The causes, the worst kind first."""
+        self._explain_runs()
         order = sorted(self.counts, key=lambda c: (KINDS.index(c.kind), -self.counts[c]))
         return tuple(
             CauseCount(

@@ -269,7 +269,9 @@ class DecodeReport(EncodeReport):
         ]
 
     def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
-        """As `Report.lines`, put together from what is known of the code."""
+        """As `Report.lines`, put together from what is known of the code where codes are few."""
+        if self.spec.bits > _FEW_BITS:
+            return super().lines(encode)
         rounding_error, error_ulp = self._errors
         before, after = self._around(encode)
         return [
@@ -328,10 +330,11 @@ class DecodeReport(EncodeReport):
         return table_of([entry])
 
 
+_FEW_BITS = 16  # of formats in which most numbers of a stream become a code that was there before
 _MOST_AROUND = 1 << 15  # with some 800 bytes each
 
 _AROUND: dict[tuple[int, FormatSpec, Rounding, Overflow], tuple[str, str]] = {}
-"""What lines say of the last codes: in formats of few bits most numbers become one of those."""
+"""What lines say of the last codes in formats of few bits."""
 
 
 _LIST_TEXTS: dict[tuple[str, ...], str] = {}

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import fpx
 from tests.helpers import PATIENCE, call, running
 
 
@@ -44,3 +45,17 @@ def test_a_line_is_answered_before_the_next_is_read(args: list[str]) -> None:
                 ]  # fmt: skip
         process.stdin.close()
         assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_lines_longer_and_shorter_than_what_is_read_at_a_time(end: str) -> None:
+    lengths = (1, 8190, 8191, 8192, 8193, 20_000, 2, 3, 16_384, 1)
+    lines = ["2" + "0" * (length - 1) for length in lengths]
+    code, out, _ = call("encode", "-", "--dtype", "fp32", stdin="\n".join(lines) + end)
+    assert code == 0
+    assert out.split() == [hex(fpx.encode(line, "fp32").code) for line in lines]
+
+
+def test_an_empty_line_is_named_by_its_number_after_many_chunks() -> None:
+    code, _, err = call("encode", "-", "--dtype", "fp32", stdin="1.25\n" * 10_000 + "\n1\n")
+    assert (code, err.split(":")[1]) == (2, " line 10001 of stdin")

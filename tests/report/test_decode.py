@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from fractions import Fraction
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 import fpx
 from fpx.core.formats import FORMATS
+from fpx.core.literals import parse_literal
 from fpx.core.numbers import Infinity
-from fpx.core.policy import Overflow
+from fpx.core.policy import Overflow, Rounding
+from fpx.errors import FpxError
 from fpx.report.decode import DecodeReport
 from tests.helpers import results
 
@@ -103,3 +106,29 @@ def test_the_interval_of_an_infinity_has_no_end(
 ) -> None:
     (entry,) = results("decode", literal, "--dtype", "fp16")
     assert tuple(entry["interval"].values()) == ends
+
+
+@given(
+    st.floats().map(str) | st.decimals(allow_nan=False).map(str) | st.fractions().map(str),
+    st.sampled_from(list(FORMATS)),
+    st.sampled_from(list(Rounding)),
+    st.sampled_from([Overflow.IEEE, Overflow.SATURATE]),
+)
+def test_lines_say_what_results_say(
+    text: str, name: str, rounding: Rounding, overflow: Overflow
+) -> None:
+    encode = json.JSONEncoder(allow_nan=False).encode
+    try:
+        report = DecodeReport.of(parse_literal(text), FORMATS[name], rounding, overflow)
+    except FpxError:
+        return
+    for _ in range(2):  # computed, and known from before
+        assert report.lines(encode) == [encode(entry) for entry in report.results()]
+
+
+def test_lines_of_more_codes_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fpx.report.decode._MOST_AROUND", 3)
+    encode = json.JSONEncoder(allow_nan=False).encode
+    for number in (*range(10), *range(10)):
+        report = fpx.decode(number, "fp16")
+        assert report.lines(encode) == [encode(entry) for entry in report.results()]
