@@ -338,7 +338,7 @@ def _cast_entry(
                 for cast in casts:
                     cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
         return
-    if chosen.threaded and entry.count > device.block:
+    if chosen.threaded and entry.count > device.block * _BLOCKS:
         _cast_in_threads(entry, casts, device, progress, chosen)
         return
     start = 0
@@ -354,6 +354,10 @@ def _cast_entry(
         progress.advance(block.numel())
 
 
+_BLOCKS = 4
+"""A device's blocks that a thread takes at once: the next waits until Python lets go of it."""
+
+
 def _cast_in_threads(
     entry: TensorEntry,
     casts: Sequence[Casting],
@@ -363,10 +367,12 @@ def _cast_in_threads(
 ) -> None:
     """As `_cast_entry`, on the CPU, several blocks at a time; taken in in their order."""
 
+    size = device.block * _BLOCKS
+
     def blocks() -> Iterator[tuple[int, Tensor]]:
         start = 0
-        for block in entry.blocks(device.block):
-            yield start, block.clone()  # the next one may be written over it
+        for block in entry.blocks(size):
+            yield start, block if entry.lasting else block.clone()
             start += len(block)
 
     def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
@@ -381,7 +387,7 @@ def _cast_in_threads(
             take()
         progress.advance(count)
 
-    workers = min(torch.get_num_threads(), -(-entry.count // device.block))
+    workers = min(torch.get_num_threads(), -(-entry.count // size))
     sweep(work, blocks(), workers, done)
 
 

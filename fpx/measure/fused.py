@@ -7,6 +7,7 @@ numba is imported when `load` is called, and not before.
 from __future__ import annotations
 
 import math
+import threading
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -18,10 +19,10 @@ from torch import Tensor
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
+from fpx.measure import narrow, wide
 from fpx.measure.block import SourceBlock
-from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Sum
-from fpx.measure.metrics import FIRSTS, measure
-from fpx.measure.squares import ScaledSquares, is_safe
+from fpx.measure.measurement import NOTHING, Known, Measurement
+from fpx.measure.metrics import measure
 
 SOURCES = (torch.float32, torch.float64)
 """The dtypes of what is measured."""
@@ -30,25 +31,24 @@ _SMALLEST = 2.0**-300
 """Smallest normal value of a target: squares of errors of larger ones do not vanish in float64."""
 
 
-class _Limits(NamedTuple):
-    """What the kernel has to know of a target; see `fpx.measure.kernel.measure_block`."""
+class Kernels(NamedTuple):
+    """What numba compiles: the modules `compiled`, `narrow_kernel`, `wide_kernel`."""
 
-    overflow: Any
-    smallest_normal: Any
-    low: int
-    high: int
-    unit: float
+    compiled: ModuleType
+    narrow: ModuleType
+    wide: ModuleType
 
 
 class FusedMeasurer:
-    """A measurer that makes one pass over a block.
+    """A measurer that makes one pass over a block before its casts, and one over each cast.
 
     Args:
-        kernel: `fpx.measure.kernel`.
+        kernels: numba's functions.
     """
 
-    def __init__(self, kernel: ModuleType) -> None:
-        self._kernel = kernel
+    def __init__(self, kernels: Kernels) -> None:
+        self._kernels = kernels
+        self._latest = _Latest()
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Has everything compiled that blocks of that dtype need, or read from disk.
@@ -56,9 +56,11 @@ class FusedMeasurer:
         Raises:
             OSError: it cannot be kept on disk.
         """
-        one = torch.ones(1, dtype=dtype)
-        self(SourceBlock(one), one.to(torch.float16), FORMATS["float16"])
-        _numbers(self._kernel, one.to(torch.float8_e5m2))
+        float16 = FORMATS["float16"]
+        for number in (1e-40, 1e-6, math.nan):  # subnormal here, subnormal there, not finite
+            one = torch.full((1,), number, dtype=dtype)
+            self(SourceBlock(one), one.to(torch.float16), float16)
+        self._numbers(one.to(torch.float8_e5m2))
 
     def __call__(
         self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Known = NOTHING
@@ -66,120 +68,47 @@ class FusedMeasurer:
         """As `Measurer`."""
         if source.weights is not None or not source.x.is_cpu or not takes(source.x.dtype, target):
             return measure(source, q, target, known)
-        found = _Found(self._kernel, source.x, q, target)
-        return found.measurement(known) if found.is_exact else measure(source, q, target, known)
+        results = self._numbers(q)
+        over = wide.Pass(self._kernels.wide, source.x, results, target)
+        if source.x.dtype is torch.float32 and narrow.measures(target):
+            block = self._scanned(source)
+            if block.most < Thresholds.of(target).overflow:  # false of NaN
+                cast = narrow.Pass(self._kernels.narrow, block, results, target, known)
+                if cast.is_exact:
+                    return cast.measurement(over.maxima(cast.maxima()))
+        found = over.measurement(known)
+        return measure(source, q, target, known) if found is None else found
+
+    def _scanned(self, source: SourceBlock) -> narrow.Scanned:
+        """What is told of a block before its casts, which come one after the other."""
+        latest = self._latest
+        if latest.source is not source:
+            latest.scanned = narrow.Scanned(self._kernels.narrow, source.x)
+            latest.source = source
+        return latest.scanned
+
+    def _numbers(self, q: Tensor) -> wide.Array:
+        """The numbers after a cast as float32, which has all of them."""
+        if q.dtype.itemsize > 1:
+            return q.to(torch.float32).contiguous().numpy()
+        codes = q.contiguous().view(torch.uint8).numpy()
+        into = np.empty(len(codes), np.float32)
+        self._kernels.compiled.look_up(codes, _table(q.dtype), into)
+        return into
 
 
-class _Found:
-    """What the kernel found in a block."""
+class _Latest(threading.local):
+    """The block that a thread measures casts of."""
 
-    def __init__(self, kernel: ModuleType, source: Tensor, q: Tensor, target: FormatSpec) -> None:
-        self._kernel = kernel
-        self._x = source.contiguous().numpy()
-        self._q = _numbers(kernel, q)
-        self._limits = _limits_of(kernel, target, source.dtype)
-        self._counts = np.zeros(len(kernel.COUNTS), np.int64)
-        self._maxima = np.zeros(len(kernel.MAXIMA), np.int64)
-        self._sums = np.zeros(len(kernel.SUMS), np.float64)
-        self._exponents = np.zeros((2, kernel.EXPONENTS), np.int32)
-        self._least = kernel.measure_block(
-            self._x, self._q, *self._limits, self._counts, self._maxima, self._sums, self._exponents
-        )
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether no square of what is added up overflowed or vanished."""
-        largest, error = (float(each) for each in self._maxima.view(np.float64)[:2])
-        if self._x.dtype == np.float32 or not largest:
-            return True
-        # the signal is told by itself: the largest may be destroyed, and no part of it
-        signal = math.sqrt(self._sums[self._kernel.SUMS.index("signal")])
-        return is_safe(error) and is_safe(largest) and signal > 0 and is_safe(signal)
-
-    def measurement(self, known: Known) -> Measurement:
-        """All of it, but for what is known."""
-        counts = dict(zip(self._kernel.COUNTS, self._counts.tolist(), strict=True))
-        nonfinite = counts["overflow_to_inf_count"] + counts["overflow_to_nan_count"]
-        counts["count"] = len(self._x)
-        counts["saturated_count"] = counts["overflow_count"] - nonfinite
-        counts["unexpected_nonfinite_count"] = counts["destroyed_count"] - nonfinite
-        sums = dict(zip(self._kernel.SUMS, self._sums.tolist(), strict=True))
-        return Measurement(
-            counts=counts,
-            maxima=self._new_maxima(known),
-            minima=self._minima(),
-            sums={name: _as_sum(name, total) for name, total in sums.items()},
-            firsts={
-                name: self._find(self._kernel.WHICH[name])
-                for name in FIRSTS
-                if counts[name] and name not in known.firsts
-            },
-            exponents=self._histogram(),
-        )
-
-    def _new_maxima(self, known: Known) -> dict[str, Maximum]:
-        values = self._maxima.view(np.float64).tolist()
-        return {
-            name: Maximum(value, self._find(which, int(self._maxima[which])))
-            for which, (name, value) in enumerate(zip(self._kernel.MAXIMA, values, strict=True))
-            if value > known.maxima.get(name, 0.0)
-        }
-
-    def _minima(self) -> dict[str, float]:
-        least = float(np.int64(self._least).view(np.float64))
-        return {"min_abs": least} if math.isfinite(least) else {}
-
-    def _find(self, which: int, bits: int = 0) -> int:
-        overflow, _, *others = self._limits
-        return int(self._kernel.find(self._x, self._q, which, bits, overflow, *others))
-
-    def _histogram(self) -> dict[int, int]:
-        counts = self._exponents.sum(0)[:-1]  # the last are infinities and NaNs
-        if counts[0]:
-            counts[0] -= np.count_nonzero(self._x == 0)
-        present = np.flatnonzero(counts)
-        bias = FORMATS["float64"].bias
-        return dict(zip((present - bias).tolist(), counts[present].tolist(), strict=True))
-
-
-def _as_sum(name: str, total: float) -> Sum:
-    return total if name == "error_ulp" else ScaledSquares(total)
+    source: SourceBlock | None = None
+    scanned: narrow.Scanned
 
 
 @lru_cache(maxsize=256)
 def takes(dtype: torch.dtype, target: FormatSpec) -> bool:
-    """Whether the kernel measures casts from that dtype to that format."""
+    """Whether casts from that dtype to that format are measured here."""
     fits = FORMATS["float32"].holds(target)
     return dtype in SOURCES and fits and Thresholds.of(target).smallest_normal >= _SMALLEST
-
-
-@lru_cache(maxsize=256)
-def _limits_of(kernel: ModuleType, target: FormatSpec, dtype: torch.dtype) -> _Limits:
-    thresholds = Thresholds.of(target)
-    kind = np.float32 if dtype is torch.float32 else np.float64
-    with np.errstate(over="ignore"):
-        overflow = kind(thresholds.overflow)
-        passed = float(overflow) == thresholds.overflow and thresholds.tie_stays
-        if float(overflow) < thresholds.overflow or passed:
-            overflow = np.nextafter(overflow, kind(math.inf))
-    bias = FORMATS["float64"].bias
-    return _Limits(
-        overflow,
-        np.float32(thresholds.smallest_normal),
-        (target.emin + bias) << kernel.FIELD,
-        (target.emax + bias) << kernel.FIELD,
-        2.0 ** (target.fraction_bits - 1),
-    )
-
-
-def _numbers(kernel: ModuleType, q: Tensor) -> np.ndarray[Any, Any]:
-    """The numbers after a cast as float32, which has all of them."""
-    if q.dtype.itemsize > 1:
-        return q.to(torch.float32).contiguous().numpy()
-    codes = q.contiguous().view(torch.uint8).numpy()
-    into = np.empty(len(codes), np.float32)
-    kernel.look_up(codes, _table(q.dtype), into)
-    return into
 
 
 @lru_cache(maxsize=16)
@@ -193,7 +122,8 @@ def load() -> tuple[FusedMeasurer, str] | None:
     try:
         import numba
 
-        from fpx.measure import kernel
+        from fpx.measure import compiled, narrow_kernel, wide_kernel
     except ImportError:
         return None
-    return FusedMeasurer(kernel), f"numba {numba.__version__}"
+    kernels = Kernels(compiled, narrow_kernel, wide_kernel)
+    return FusedMeasurer(kernels), f"numba {numba.__version__}"

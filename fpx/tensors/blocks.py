@@ -25,3 +25,7 @@ ReadBox = Callable[[int, Box], "Iterator[Tensor]"]
 
 SLAB = 64 << 20
 """Bytes of a tensor that are held where its storage order is not the order that is asked for."""
+
+
+READ_AHEAD = 1 << 19
+"""Elements of a read; longer tensors of files are read ahead, by a thread of its own."""

@@ -75,6 +75,7 @@ class TensorEntry:
             can be read.
         quantised: how it is stored, if its numbers are made of codes and scales; `type` and `shape`
             are then those of the numbers.
+        lasting: whether a block in storage order stays as it is when the next is asked for.
     """
 
     name: str
@@ -86,11 +87,14 @@ class TensorEntry:
     layout: Layout | None = None
     read_box: ReadBox | None = field(default=None, repr=False)
     quantised: Quantised | None = field(default=None, repr=False)
+    lasting: bool = field(default=False, repr=False)
 
     def blocks(
         self, limit: int, *, row_major: bool = False, multiple_of: int = 1, slab: int = SLAB
     ) -> Iterator[Tensor]:
-        """Its elements, as 1-D CPU tensors of `dtype`; each is only valid until the next is asked.
+        """Its elements, as 1-D CPU tensors of `dtype`.
+
+        Each is only valid until the next is asked for, if not `lasting`.
 
         Args:
             limit: elements of a block, at most.

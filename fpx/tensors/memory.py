@@ -122,6 +122,7 @@ def entry_of(name: str, tensor: Tensor) -> TensorEntry:
         tuple(tensor.shape),
         lambda limit: (block.cpu() for block in row_major_blocks(tensor.detach(), limit)),
         layout=layout_of(tensor),
+        lasting=True,
     )
 
 

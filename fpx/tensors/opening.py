@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec
 
 from fpx.errors import InputError, UnavailableError
+from fpx.tensors.blocks import READ_AHEAD
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
@@ -317,7 +318,7 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
         return blocks
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    return replace(entry, read=ahead, read_box=parts)
+    return replace(entry, read=ahead, read_box=parts, lasting=entry.count > READ_AHEAD)
 
 
 _Arguments = ParamSpec("_Arguments")

@@ -16,6 +16,8 @@ from fpx.measure import fused
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import Known
 from fpx.measure.metrics import measure
+from fpx.measure.stats import CastStats
+from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import cast_dtype, container, origin_of
 from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
 from tests.measure.plain import measure_plainly
@@ -122,6 +124,38 @@ def test_what_is_known_is_not_looked_for() -> None:
     assert FUSED(source, q, F16, Known(less)).maxima == every.maxima
     some = FUSED(source, q, F16, Known({}, {"overflow_count"}))
     assert some.firsts == {"destroyed_count": 1}
+
+
+@pytest.mark.parametrize("target", [F16, BF16, E4M3], ids=lambda s: s.name)
+@pytest.mark.parametrize("scale", [1.0, 2.0**-15, 2.0**-120, 2.0**-135, 2.0**120])
+def test_blocks_one_after_the_other(scale: float, target: FormatSpec) -> None:
+    """What is known of blocks before hides no maximum, of errors that are nearly the same too."""
+    rng = np.random.default_rng(5)
+    fused_stats, stats = CastStats(), CastStats()
+    for number in range(60):
+        x = torch.from_numpy(rng.standard_normal(3).astype(np.float32)) * scale
+        if number % 2 and scale == 1:  # just above a tie, where the relative error is largest
+            bits = (127 << 23) + (1 << (22 - target.fraction_bits)) + number
+            x = torch.cat([x, torch.tensor([bits], dtype=torch.int32).view(torch.float32)])
+        q = x.to(cast_dtype(target))
+        source = SourceBlock(x)
+        for measurer, found in ((FUSED, fused_stats), (measure, stats)):
+            found.take(
+                measurer(source, q, target, found.known),
+                lambda at, number=number: Location("x", (number, at), 0.0, 0.0),
+            )
+    assert fused_stats.maxima == stats.maxima
+    assert fused_stats.locations == stats.locations
+
+
+def test_targets_of_one_block() -> None:
+    """What is told of the block before its casts is told of this one, not of another."""
+    first, second = torch.tensor([1.0004, 2.0]), torch.tensor([1.0004, 3.0, 1e-9])
+    for x in (first, second, first):
+        source = SourceBlock(x)
+        for target in (F16, BF16, E4M3, F32):
+            q = x.to(cast_dtype(target))
+            equal(FUSED(source, q, target), measure(SourceBlock(x), q, target))
 
 
 def test_what_it_takes() -> None:

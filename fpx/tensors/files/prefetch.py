@@ -9,20 +9,22 @@ from itertools import islice
 
 from torch import Tensor
 
-from fpx.tensors.blocks import Read
+from fpx.tensors.blocks import READ_AHEAD, Read
 
 _AHEAD = 2  # reads in flight
-_READ = 1 << 19  # elements of one read
 
 
 def prefetched(read: Read, count: int) -> Read:
-    """Reads a tensor of so many elements by a thread of its own; small ones are read at once."""
-    if count <= _READ:
+    """Reads a tensor of so many elements by a thread of its own; small ones are read at once.
+
+    Blocks of those that are not small last.
+    """
+    if count <= READ_AHEAD:
         return read
 
     def blocks(limit: int) -> Iterator[Tensor]:
         # a whole number of blocks, so that none is cut short
-        source = read(max(_READ // limit, 1) * limit)
+        source = read(max(READ_AHEAD // limit, 1) * limit)
         # a block is only valid until the next is asked for, so each is copied
         with ThreadPoolExecutor(1, "fpx-read") as reader:
             waiting: deque[Future[list[Tensor]]] = deque()

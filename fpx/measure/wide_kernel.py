@@ -1,4 +1,4 @@
-"""The measurements of a block in one pass over it, compiled: functions for numba.
+"""The measurements of a block and its cast in one pass, in float64: functions for numba.
 
 Importing this imports numba. Errors are float64's, as torch's measurer has them wherever float32
 does not do: q - x rounded at most once, and scaled by powers of two. A stretch of a block at a time
@@ -8,38 +8,11 @@ those without a table vectorise. Maxima are kept as bits, which order magnitudes
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final
 
-import numba
 import numpy as np
 
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
-Array = np.ndarray[Any, Any]
-
-
-def _compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """The function, compiled when it is first called, and kept on disk where there is room."""
-    return _kept(function, nogil=True)
-
-
-def _reordered(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
-    """The same, of one whose operations may be done in any order."""
-    return _kept(function, nogil=True, fastmath={"reassoc"})
-
-
-def _kept(function: Callable[_Arguments, _Result], **kinds: Any) -> Callable[_Arguments, _Result]:
-    try:
-        made: Callable[_Arguments, _Result] = numba.njit(cache=True, **kinds)(function)
-    except RuntimeError:  # no folder can be written to, neither beside this file nor the user's own
-        made = numba.njit(**kinds)(function)
-    return made
-
-
-STRETCH: Final = 1 << 11
-"""Elements that are worked on at a time: what `_errors` writes of them fits the nearest cache."""
-
+from fpx.measure.compiled import STRETCH, Array, add, compiled, tally
 
 EXPONENTS: Final = 1 << 11
 """Exponent fields of float64."""
@@ -65,45 +38,32 @@ MAXIMA: Final = (
 SUMS: Final = ("signal", "noise", "normal_noise", "error_ulp")
 
 
-@_compiled
-def look_up(codes: Array, table: Array, into: Array) -> None:
-    """Writes what stands in a table at each code."""
-    for i in range(len(codes)):
-        into[i] = table[codes[i]]
-
-
-@_compiled
+@compiled
 def _bits(number: float) -> int:
     """The code of a float64."""
     return int(np.float64(number).view(np.int64))
 
 
-@_compiled
+@compiled
 def _number(bits: int) -> float:
     """What a code of float64 stands for."""
     return float(np.int64(bits).view(np.float64))
 
 
-@_reordered
-def _add(total: float, more: float) -> float:
-    """A step of a sum that is added up in whatever order is fast."""
-    return total + more
-
-
-@_compiled
+@compiled
 def _error_of(v: float, q: float) -> float:
     """q - x; 0 where either is not finite."""
     return q - v if (abs(v) < np.inf) & (abs(q) < np.inf) else 0.0
 
 
-@_compiled
-def _relative(error: float, v: float) -> float:
+@compiled
+def relative(error: float, v: float) -> float:
     """|error| / |x|; 0 where x is 0 or NaN."""
     magnitude = abs(v)
     return abs(error / (magnitude if magnitude > 0 else np.inf))
 
 
-@_compiled
+@compiled
 def _in_ulps(error: float, v: float, low: int, high: int, unit: float) -> float:
     """The error in ulps of the target at x: products with powers of two, so exact.
 
@@ -113,7 +73,7 @@ def _in_ulps(error: float, v: float, low: int, high: int, unit: float) -> float:
     return _number(INFINITY ^ field) * error * unit
 
 
-@_compiled
+@compiled
 def _count(x: Array, q: Array, overflow: float, smallest_normal: float, counts: Array) -> None:
     """Adds to the counts, which are those of COUNTS."""
     zero = np.int32(0)  # as wide as most numbers here, so that more fit a vector
@@ -145,7 +105,7 @@ def _count(x: Array, q: Array, overflow: float, smallest_normal: float, counts: 
     counts[10] += both
 
 
-@_compiled
+@compiled
 def _errors(
     x: Array, q: Array, smallest_normal: float, low: int, high: int, unit: float, maxima: Array,
     sums: Array, fields: Array,
@@ -155,7 +115,7 @@ def _errors(
     Returns:
         The bits of the smallest |x| that is not 0; infinity's where there is none.
     """
-    most = largest = relative = ulps = 0
+    most = largest = worst = ulps = 0
     least = INFINITY
     signal = noise = normal_noise = error_ulp = 0.0
     for i in range(len(x)):
@@ -167,17 +127,17 @@ def _errors(
         most = max(most, magnitude if magnitude < INFINITY else 0)
         least = min(least, magnitude if magnitude > 0 else INFINITY)
         largest = max(largest, _bits(abs(error)))
-        relative = max(relative, _bits(_relative(error, v)))
+        worst = max(worst, _bits(relative(error, v)))
         ulps = max(ulps, _bits(abs(in_ulps)))
         kept = v if (magnitude < INFINITY) & (abs(result) < np.inf) else 0.0
         normal = error if abs(v) >= smallest_normal else 0.0
-        signal = _add(signal, kept * kept)
-        noise = _add(noise, error * error)
-        normal_noise = _add(normal_noise, normal * normal)
-        error_ulp = _add(error_ulp, in_ulps)
+        signal = add(signal, kept * kept)
+        noise = add(noise, error * error)
+        normal_noise = add(normal_noise, normal * normal)
+        error_ulp = add(error_ulp, in_ulps)
     maxima[0] = max(maxima[0], most)
     maxima[1] = max(maxima[1], largest)
-    maxima[2] = max(maxima[2], relative)
+    maxima[2] = max(maxima[2], worst)
     maxima[3] = max(maxima[3], ulps)
     sums[0] += signal
     sums[1] += noise
@@ -186,18 +146,7 @@ def _errors(
     return least
 
 
-@_compiled
-def _tally(fields: Array, exponents: Array) -> None:
-    """Counts exponent fields, in two tables by turns: equal ones would wait for each other."""
-    even = len(fields) - len(fields) % 2
-    for i in range(0, even, 2):
-        exponents[0, fields[i]] += 1
-        exponents[1, fields[i + 1]] += 1
-    if even < len(fields):
-        exponents[0, fields[even]] += 1
-
-
-@_compiled
+@compiled
 def measure_block(
     x: Array, q: Array, overflow: float, smallest_normal: float, low: int, high: int, unit: float,
     counts: Array, maxima: Array, sums: Array, exponents: Array,
@@ -213,7 +162,7 @@ def measure_block(
         unit: what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
         counts, maxima, sums: int64, int64 and float64; where to add to, in the order of COUNTS,
             MAXIMA (bits) and SUMS.
-        exponents: int32 of shape (2, EXPONENTS): how often each exponent field occurs, to be added.
+        exponents: int32 of shape (4, EXPONENTS): how often each exponent field occurs, to be added.
 
     Returns:
         The bits of the smallest magnitude that is not 0; infinity's where there is none.
@@ -225,7 +174,7 @@ def measure_block(
         _count(some, results, overflow, smallest_normal, counts)
         here = _errors(some, results, smallest_normal, low, high, unit, maxima, sums, fields)
         least = min(least, here)
-        _tally(fields[: len(some)], exponents)
+        tally(fields[: len(some)], exponents)
     return least
 
 
@@ -235,7 +184,7 @@ WHICH: Final = {"overflow_count": OVERFLOW, "destroyed_count": DESTROYED}
 """Counts whose first element `find` finds."""
 
 
-@_compiled
+@compiled
 def find(
     x: Array, q: Array, which: int, bits: int, overflow: float, low: int, high: int, unit: float
 ) -> int:
@@ -256,7 +205,7 @@ def find(
         elif which == 1:
             found = _bits(abs(error)) == bits
         elif which == 2:
-            found = _bits(_relative(error, v)) == bits
+            found = _bits(relative(error, v)) == bits
         elif which == 3:
             found = _bits(abs(_in_ulps(error, v, low, high, unit))) == bits
         elif which == OVERFLOW:

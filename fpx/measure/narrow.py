@@ -1,0 +1,200 @@
+"""Blocks of float32 that are measured in float32, compiled: what is told of a block, and of a cast.
+
+This imports no numba: whoever needs a kernel is given it.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property, lru_cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.core.thresholds import Thresholds
+from fpx.measure.measurement import Known, Maximum, Measurement
+from fpx.measure.squares import ScaledSquares
+
+Array = np.ndarray[Any, Any]
+
+_SPEC, _WIDE = FORMATS["float32"], FORMATS["float64"]
+_SMALLEST_NORMAL = 2.0**_SPEC.emin
+
+
+class Scanned:
+    """A block of float32 with what is told of it before any cast.
+
+    Args:
+        kernel: `fpx.measure.narrow_kernel`.
+        x: float32 of shape (n,), on the CPU.
+
+    Attributes:
+        x, bits: the numbers and their codes.
+        least: the smallest magnitude that is not 0; NaN where there is none.
+        most: the largest; infinite, or NaN, where one is.
+        signal: the sum of their squares, of which all are finite.
+    """
+
+    def __init__(self, kernel: ModuleType, x: Tensor) -> None:
+        self._kernel = kernel
+        self.x: Array = x.contiguous().numpy()
+        self.bits = self.x.view(np.int32)
+        self._fields = np.zeros((4, kernel.EXPONENTS), np.int32)
+        least, most, self.signal = kernel.scan(self.x, self.bits, self._fields)
+        self.least, self.most = _number(least), _number(most)
+
+    @cached_property
+    def counts(self) -> Array:
+        """Exponent field -> how many have it."""
+        found: Array = self._fields.sum(0)
+        return found
+
+    @cached_property
+    def exponents(self) -> dict[int, int]:
+        """Unbiased exponent -> count of x that are not 0."""
+        counts = self.counts.copy()
+        counts[0] = 0
+        found: dict[int, int] = {}
+        if self.least < _SMALLEST_NORMAL:  # float32's subnormals have exponents of their own
+            wide = np.zeros(1 << _WIDE.exponent_bits, np.int32)
+            self._kernel.tally_subnormals(self.x, self.bits, wide)
+            found = _histogram(wide, _WIDE.bias)
+        return found | _histogram(counts, _SPEC.bias)
+
+    def is_below(self, limit: float) -> bool:
+        """Whether any magnitude is, 0 included; `limit` is a normal float32."""
+        return self.least < limit or bool(self.counts[0])
+
+
+class _Limits(NamedTuple):
+    """What the kernel has to know of a target, see `fpx.measure.narrow_kernel.measure_narrow`."""
+
+    low: Any
+    high: Any
+    unit: Any
+
+
+class Pass:
+    """What the kernel found of a cast of a scanned block, whose values do not overflow.
+
+    Args:
+        kernel: `fpx.measure.narrow_kernel`.
+        block: before.
+        q: after, float32 of shape (n,).
+        target: its format, of which `measures`.
+        known: what is known.
+
+    Attributes:
+        is_exact: whether the results are close enough to be measured so; nothing else is of use
+            where they are not.
+    """
+
+    def __init__(
+        self, kernel: ModuleType, block: Scanned, q: Array, target: FormatSpec, known: Known
+    ) -> None:
+        self._kernel = kernel
+        self._block = block
+        self._q, self._bits = q, q.view(np.int32)
+        self._smallest_normal = Thresholds.of(target).smallest_normal
+        self._known = known
+        found = np.zeros(len(kernel.FOUND), np.int64)
+        limits = _limits_of(kernel, target)
+        self._noise, self._error_ulp = kernel.measure_narrow(
+            block.x, block.bits, q, self._bits, *limits, self._bound, found
+        )
+        error, ulps, least, self._exact, self._beyond = found.tolist()
+        self._errors = {
+            "surviving_max_abs_error": _number(error),
+            "surviving_max_error_ulp": _number(ulps),
+        }
+        self._least = _number(least)
+        self.is_exact = _number(error) < math.inf and _number(ulps) <= 1
+
+    @property
+    def _bound(self) -> Any:
+        """A relative error that none is beyond whose quotient is not above what is known.
+
+        Products with it are rounded in float32, if not with 1; -1 is below everything.
+        """
+        known = self._known.maxima.get("surviving_max_rel_error", 0.0)
+        if known == 1:
+            return np.float32(1)
+        bound = known * (1 - 2.0**-22)
+        normal = self._block.least * bound >= _SMALLEST_NORMAL  # false of NaN
+        return np.float32(bound if known < 1 and normal else -1)
+
+    def maxima(self) -> dict[str, float]:
+        """Name -> the largest, those alone that may be above what is known."""
+        found = {"max_abs": self._block.most, **self._errors}
+        if self._beyond:
+            found["surviving_max_rel_error"] = self._kernel.largest_relative_error(
+                self._block.x, self._q
+            )
+        known = self._known.maxima
+        return {name: value for name, value in found.items() if value > known.get(name, 0.0)}
+
+    def measurement(self, maxima: dict[str, Maximum]) -> Measurement:
+        """All of it, given where the maxima are."""
+        block, count = self._block, len(self._q)
+        limit = self._smallest_normal
+        under = small = 0
+        if self._least < limit:
+            under, small = self._kernel.count_small(
+                block.bits, self._bits, np.float32(limit).view(np.int32)
+            )
+        normal = self._noise
+        if block.is_below(limit):
+            normal = self._kernel.normal_noise(block.x, self._q, np.float32(limit))
+        none = dict.fromkeys(_NONE, 0)
+        return Measurement(
+            counts={
+                **none,
+                "count": count,
+                "underflow_count": under,
+                "subnormal_count": small,
+                "exact_count": self._exact,
+                "finite_count": count,
+            },
+            maxima=maxima,
+            minima={"min_abs": block.least} if block.least <= block.most else {},
+            sums={
+                "signal": ScaledSquares(block.signal),
+                "noise": ScaledSquares(self._noise),
+                "normal_noise": ScaledSquares(normal),
+                "error_ulp": self._error_ulp,
+            },
+            exponents=block.exponents,
+        )
+
+
+_NONE = (
+    "overflow_count", "overflow_to_inf_count", "overflow_to_nan_count", "saturated_count",
+    "unexpected_nonfinite_count", "destroyed_count", "nan_input_count", "inf_input_count",
+    "nan_lost_count",
+)  # fmt: skip
+"""Counts of what such blocks have none of."""
+
+
+@lru_cache(maxsize=256)
+def measures(target: FormatSpec) -> bool:
+    """Whether errors of casts to that format may be measured in float32, see `fpx.measure.pair`."""
+    return target.zero and target.signed and _SPEC.holds(target)
+
+
+@lru_cache(maxsize=256)
+def _limits_of(kernel: ModuleType, target: FormatSpec) -> _Limits:
+    low, high = ((each + _SPEC.bias) << kernel.FIELD for each in (target.emin, target.emax))
+    return _Limits(np.int32(low), np.int32(high), np.float32(2.0 ** (target.fraction_bits - 1)))
+
+
+def _number(bits: int) -> float:
+    return float(np.int32(bits).view(np.float32))
+
+
+def _histogram(counts: Array, bias: int) -> dict[int, int]:
+    present = np.flatnonzero(counts)
+    return dict(zip((present - bias).tolist(), counts[present].tolist(), strict=True))
