@@ -10,7 +10,7 @@ import math
 import threading
 from functools import lru_cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,23 +31,15 @@ _SMALLEST = 2.0**-300
 """Smallest normal value of a target: squares of errors of larger ones do not vanish in float64."""
 
 
-class Kernels(NamedTuple):
-    """What numba compiles: the modules `compiled`, `narrow_kernel`, `wide_kernel`."""
-
-    compiled: ModuleType
-    narrow: ModuleType
-    wide: ModuleType
-
-
 class FusedMeasurer:
     """A measurer that makes one pass over a block before its casts, and one over each cast.
 
     Args:
-        kernels: numba's functions.
+        kernel: `fpx.measure.kernel`.
     """
 
-    def __init__(self, kernels: Kernels) -> None:
-        self._kernels = kernels
+    def __init__(self, kernel: ModuleType) -> None:
+        self._kernel = kernel
         self._latest = _Latest()
 
     def prepare(self, dtype: torch.dtype) -> None:
@@ -69,11 +61,11 @@ class FusedMeasurer:
         if source.weights is not None or not source.x.is_cpu or not takes(source.x.dtype, target):
             return measure(source, q, target, known)
         results = self._numbers(q)
-        over = wide.Pass(self._kernels.wide, source.x, results, target)
+        over = wide.Pass(self._kernel, source.x, results, target)
         if source.x.dtype is torch.float32 and narrow.measures(target):
             block = self._scanned(source)
             if block.most < Thresholds.of(target).overflow:  # false of NaN
-                cast = narrow.Pass(self._kernels.narrow, block, results, target, known)
+                cast = narrow.Pass(self._kernel, block, results, target, known)
                 if cast.is_exact:
                     return cast.measurement(over.maxima(cast.maxima()))
         found = over.measurement(known)
@@ -83,7 +75,7 @@ class FusedMeasurer:
         """What is told of a block before its casts, which come one after the other."""
         latest = self._latest
         if latest.source is not source:
-            latest.scanned = narrow.Scanned(self._kernels.narrow, source.x)
+            latest.scanned = narrow.Scanned(self._kernel, source.x)
             latest.source = source
         return latest.scanned
 
@@ -93,7 +85,7 @@ class FusedMeasurer:
             return q.to(torch.float32).contiguous().numpy()
         codes = q.contiguous().view(torch.uint8).numpy()
         into = np.empty(len(codes), np.float32)
-        self._kernels.compiled.look_up(codes, _table(q.dtype), into)
+        self._kernel.look_up(codes, _table(q.dtype), into)
         return into
 
 
@@ -122,8 +114,7 @@ def load() -> tuple[FusedMeasurer, str] | None:
     try:
         import numba
 
-        from fpx.measure import compiled, narrow_kernel, wide_kernel
+        from fpx.measure import kernel
     except ImportError:
         return None
-    kernels = Kernels(compiled, narrow_kernel, wide_kernel)
-    return FusedMeasurer(kernels), f"numba {numba.__version__}"
+    return FusedMeasurer(kernel), f"numba {numba.__version__}"

@@ -29,7 +29,7 @@ class Scanned:
     """A block of float32 with what is told of it before any cast.
 
     Args:
-        kernel: `fpx.measure.narrow_kernel`.
+        kernel: `fpx.measure.kernel`.
         x: float32 of shape (n,), on the CPU.
 
     Attributes:
@@ -43,7 +43,7 @@ class Scanned:
         self._kernel = kernel
         self.x: Array = x.contiguous().numpy()
         self.bits = self.x.view(np.int32)
-        self._fields = np.zeros((4, kernel.EXPONENTS), np.int32)
+        self._fields = np.zeros((4, kernel.NARROW_EXPONENTS), np.int32)
         least, most, self.signal = kernel.scan(self.x, self.bits, self._fields)
         self.least, self.most = _number(least), _number(most)
 
@@ -71,7 +71,7 @@ class Scanned:
 
 
 class _Limits(NamedTuple):
-    """What the kernel has to know of a target, see `fpx.measure.narrow_kernel.measure_narrow`."""
+    """What the kernel has to know of a target, see `fpx.measure.kernel.measure_narrow`."""
 
     low: Any
     high: Any
@@ -82,7 +82,7 @@ class Pass:
     """What the kernel found of a cast of a scanned block, whose values do not overflow.
 
     Args:
-        kernel: `fpx.measure.narrow_kernel`.
+        kernel: `fpx.measure.kernel`.
         block: before.
         q: after, float32 of shape (n,).
         target: its format, of which `measures`.
@@ -101,7 +101,7 @@ class Pass:
         self._q, self._bits = q, q.view(np.int32)
         self._smallest_normal = Thresholds.of(target).smallest_normal
         self._known = known
-        found = np.zeros(len(kernel.FOUND), np.int64)
+        found = np.zeros(len(kernel.NARROW_FOUND), np.int64)
         limits = _limits_of(kernel, target)
         self._noise, self._error_ulp = kernel.measure_narrow(
             block.x, block.bits, q, self._bits, *limits, self._bound, found
@@ -187,7 +187,7 @@ def measures(target: FormatSpec) -> bool:
 
 @lru_cache(maxsize=256)
 def _limits_of(kernel: ModuleType, target: FormatSpec) -> _Limits:
-    low, high = ((each + _SPEC.bias) << kernel.FIELD for each in (target.emin, target.emax))
+    low, high = ((each + _SPEC.bias) << kernel.NARROW_FIELD for each in (target.emin, target.emax))
     return _Limits(np.int32(low), np.int32(high), np.float32(2.0 ** (target.fraction_bits - 1)))
 
 

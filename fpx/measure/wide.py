@@ -28,7 +28,7 @@ _SPEC = FORMATS["float64"]
 
 
 class _Limits(NamedTuple):
-    """What the kernel has to know of a target; see `fpx.measure.wide_kernel.measure_block`."""
+    """What the kernel has to know of a target; see `fpx.measure.kernel.measure_block`."""
 
     overflow: Any
     smallest_normal: Any
@@ -41,7 +41,7 @@ class Pass:
     """A cast of a block that the kernel can go over.
 
     Args:
-        kernel: `fpx.measure.wide_kernel`.
+        kernel: `fpx.measure.kernel`.
         source: before: float32 or float64 of shape (n,), on the CPU.
         q: after, float32.
         target: its format.

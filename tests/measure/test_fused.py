@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -126,6 +127,10 @@ def test_what_is_known_is_not_looked_for() -> None:
     assert some.firsts == {"destroyed_count": 1}
 
 
+def _place(block: int, at: int) -> Location:
+    return Location("x", (block, at), 0.0, 0.0)
+
+
 @pytest.mark.parametrize("target", [F16, BF16, E4M3], ids=lambda s: s.name)
 @pytest.mark.parametrize("scale", [1.0, 2.0**-15, 2.0**-120, 2.0**-135, 2.0**120])
 def test_blocks_one_after_the_other(scale: float, target: FormatSpec) -> None:
@@ -140,22 +145,56 @@ def test_blocks_one_after_the_other(scale: float, target: FormatSpec) -> None:
         q = x.to(cast_dtype(target))
         source = SourceBlock(x)
         for measurer, found in ((FUSED, fused_stats), (measure, stats)):
-            found.take(
-                measurer(source, q, target, found.known),
-                lambda at, number=number: Location("x", (number, at), 0.0, 0.0),
-            )
+            place = partial(_place, number)
+            found.take(measurer(source, q, target, found.known), place)
     assert fused_stats.maxima == stats.maxima
     assert fused_stats.locations == stats.locations
 
 
+@pytest.mark.parametrize("target", [F16, BF16, E4M3], ids=lambda s: s.name)
+@pytest.mark.parametrize("scale", [1.0, 2.0**-9, 2.0**-24, 2.0**-120, 2.0**-135, 2.0**-147])
+def test_the_least_that_is_more_than_known(scale: float, target: FormatSpec) -> None:
+    """By the last bit of a float64."""
+    numbers = np.random.default_rng(6).standard_normal(200).astype(np.float32) * scale
+    for x in torch.from_numpy(numbers.astype(np.float32)).view(-1, 1):
+        q = x.to(cast_dtype(target))
+        source = SourceBlock(x)
+        every = {name: most.value for name, most in FUSED(source, q, target).maxima.items()}
+        assert FUSED(source, q, target, Known(every)).maxima == {}
+        less = {name: math.nextafter(value, 0) for name, value in every.items()}
+        found = FUSED(source, q, target, Known(less)).maxima
+        assert {name: most.value for name, most in found.items()} == every
+
+
+def test_errors_of_zeros_and_of_the_smallest_normal() -> None:
+    """Which are not normal, and are."""
+    both(torch.tensor([0.0, 1.0]), torch.tensor([2.0**-24, 1.0]).half(), F16)
+    x = torch.tensor([2.0**-14, 2.0**-20])
+    both(x, (x + 2.0**-24).half(), F16)
+
+
+def test_the_overflow_threshold_itself() -> None:
+    x = torch.tensor([65520.0])
+    for q in (math.inf, 65504.0):
+        both(x, torch.tensor([q]).half(), F16)
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 7, 8])
+def test_exponents_of_neighbours(count: int) -> None:
+    x = 2.0 ** torch.arange(count)
+    both(x, x.half(), F16)
+
+
 def test_targets_of_one_block() -> None:
     """What is told of the block before its casts is told of this one, not of another."""
-    first, second = torch.tensor([1.0004, 2.0]), torch.tensor([1.0004, 3.0, 1e-9])
+    loaded = fused.load()
+    assert loaded is not None
+    first, second = torch.tensor([1.0004, 2.0]), torch.tensor([1.0005, 2.0, 1e-9])
     for x in (first, second, first):
         source = SourceBlock(x)
         for target in (F16, BF16, E4M3, F32):
             q = x.to(cast_dtype(target))
-            equal(FUSED(source, q, target), measure(SourceBlock(x), q, target))
+            equal(loaded[0](source, q, target), measure(SourceBlock(x), q, target))
 
 
 def test_what_it_takes() -> None:

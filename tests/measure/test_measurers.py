@@ -105,7 +105,7 @@ def test_an_installation_that_cannot_be_written_to(tmp_path: Path) -> None:
     """Neither beside the kernel nor in the user's folder: it is compiled, and not kept."""
     pytest.importorskip("numba")
     functions = tmp_path / "functions.py"
-    functions.write_text(Path(fused.__file__).with_name("compiled.py").read_text())
+    functions.write_text(Path(fused.__file__).with_name("kernel.py").read_text())
     (tmp_path / "__pycache__").write_text("no folder")
     script = (
         "import numpy, functions\n"

@@ -1,0 +1,443 @@
+"""The measurements of a block and its casts in one pass each, compiled: functions for numba.
+
+Importing this imports numba, which keeps what it compiled until the date of the file changes that a
+function is in. So all that call each other are in this one.
+
+Loops are written so that they vectorise: conditions are numbers that add up, integers stay as wide
+as they are, and what has a table gets a loop of its own. A stretch of a block at a time goes
+through all of them, so that it comes from the nearest cache in all but the first. Maxima are kept
+as bits, which order magnitudes as integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+Array = np.ndarray[Any, Any]
+
+
+_STRETCH: Final = 1 << 11
+"""Elements that are worked on at a time: what a loop writes of them fits the nearest cache."""
+
+
+def _compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The function, compiled when it is first called, and kept on disk where there is room."""
+    return _kept(function, nogil=True)
+
+
+def _reordered(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The same, of one whose operations may be done in any order."""
+    return _kept(function, nogil=True, fastmath={"reassoc"})
+
+
+def _kept(function: Callable[_Arguments, _Result], **kinds: Any) -> Callable[_Arguments, _Result]:
+    try:
+        made: Callable[_Arguments, _Result] = numba.njit(cache=True, **kinds)(function)
+    except RuntimeError:  # no folder can be written to, neither beside this file nor the user's own
+        made = numba.njit(**kinds)(function)
+    return made
+
+
+@_reordered
+def _add(total: float, more: float) -> float:
+    """A step of a sum that is added up in whatever order is fast."""
+    return total + more
+
+
+@_compiled
+def look_up(codes: Array, table: Array, into: Array) -> None:
+    """Writes what stands in a table at each code."""
+    for i in range(len(codes)):
+        into[i] = table[codes[i]]
+
+
+@_compiled
+def _tally(fields: Array, tables: Array) -> None:
+    """Counts numbers, in four tables by turns: equal ones would wait for each other.
+
+    Args:
+        fields: unsigned, each less than the length of a table.
+        tables: of shape (4, n), to be added up.
+    """
+    whole = len(fields) - len(fields) % 4
+    for i in range(0, whole, 4):
+        tables[0, fields[i]] += 1
+        tables[1, fields[i + 1]] += 1
+        tables[2, fields[i + 2]] += 1
+        tables[3, fields[i + 3]] += 1
+    for i in range(whole, len(fields)):
+        tables[0, fields[i]] += 1
+
+
+# -- in float64 ------------------------------------------------------------------------------------
+# Errors are those of torch's measurer wherever float32 does not do: q - x rounded at most once, and
+# scaled by powers of two.
+
+
+EXPONENTS: Final = 1 << 11
+"""Exponent fields of float64."""
+
+
+FIELD: Final = 52
+"""Where float64 has its exponent field."""
+
+
+INFINITY: Final = (EXPONENTS - 1) << FIELD
+"""The code of float64's infinity, and the mask of its exponent field."""
+
+
+# where `measure_block` leaves what it found
+COUNTS: Final = (
+    "overflow_count", "overflow_to_inf_count", "overflow_to_nan_count", "destroyed_count",
+    "underflow_count", "subnormal_count", "nan_input_count", "inf_input_count", "nan_lost_count",
+    "exact_count", "finite_count",
+)  # fmt: skip
+MAXIMA: Final = (
+    "max_abs", "surviving_max_abs_error", "surviving_max_rel_error", "surviving_max_error_ulp",
+)  # fmt: skip
+SUMS: Final = ("signal", "noise", "normal_noise", "error_ulp")
+
+
+@_compiled
+def _bits(number: float) -> int:
+    """The code of a float64."""
+    return int(np.float64(number).view(np.int64))
+
+
+@_compiled
+def _number(bits: int) -> float:
+    """What a code of float64 stands for."""
+    return float(np.int64(bits).view(np.float64))
+
+
+@_compiled
+def _error_of(v: float, q: float) -> float:
+    """q - x; 0 where either is not finite."""
+    return q - v if (abs(v) < np.inf) & (abs(q) < np.inf) else 0.0
+
+
+@_compiled
+def _relative(error: float, v: float) -> float:
+    """|error| / |x|; 0 where x is 0 or NaN."""
+    magnitude = abs(v)
+    return abs(error / (magnitude if magnitude > 0 else np.inf))
+
+
+@_compiled
+def _in_ulps(error: float, v: float, low: int, high: int, unit: float) -> float:
+    """The error in ulps of the target at x: products with powers of two, so exact.
+
+    The scale is 2^(1 - exponent), whose bits are those of the exponent turned round.
+    """
+    field = min(max(_bits(abs(v)) & INFINITY, low), high)
+    return _number(INFINITY ^ field) * error * unit
+
+
+@_compiled
+def _count(x: Array, q: Array, overflow: float, smallest_normal: float, counts: Array) -> None:
+    """Adds to the counts, which are those of COUNTS."""
+    zero = np.int32(0)  # as wide as most numbers here, so that more fit a vector
+    over = to_inf = to_nan = destroyed = under = small = nan = inf = lost = exact = both = zero
+    for i in range(len(x)):
+        before, after = abs(x[i]), abs(q[i])
+        beyond = (before < np.inf) & (before >= overflow)
+        over += np.int32(beyond)
+        to_inf += np.int32(beyond & (after == np.inf))
+        to_nan += np.int32(beyond & (after != after))
+        destroyed += np.int32((before < np.inf) & (not (after < np.inf)))
+        under += np.int32((after == 0) & (before != 0))
+        small += np.int32((after < smallest_normal) & (after != 0))
+        nan += np.int32(before != before)
+        inf += np.int32(before == np.inf)
+        lost += np.int32((before != before) & (after == after))
+        exact += np.int32(x[i] == q[i])
+        both += np.int32((before < np.inf) & (after < np.inf))
+    counts[0] += over
+    counts[1] += to_inf
+    counts[2] += to_nan
+    counts[3] += destroyed
+    counts[4] += under
+    counts[5] += small
+    counts[6] += nan
+    counts[7] += inf
+    counts[8] += lost
+    counts[9] += exact
+    counts[10] += both
+
+
+@_compiled
+def _errors(
+    x: Array, q: Array, smallest_normal: float, low: int, high: int, unit: float, maxima: Array,
+    sums: Array, fields: Array,
+) -> int:  # fmt: skip
+    """Raises the maxima, adds to the sums, and writes the exponent fields of x.
+
+    Returns:
+        The bits of the smallest |x| that is not 0; infinity's where there is none.
+    """
+    most = largest = worst = ulps = 0
+    least = INFINITY
+    signal = noise = normal_noise = error_ulp = 0.0
+    for i in range(len(x)):
+        v, result = np.float64(x[i]), np.float64(q[i])
+        magnitude = _bits(abs(v))
+        error = _error_of(v, result)
+        in_ulps = _in_ulps(error, v, low, high, unit)
+        fields[i] = magnitude >> FIELD
+        most = max(most, magnitude if magnitude < INFINITY else 0)
+        least = min(least, magnitude if magnitude > 0 else INFINITY)
+        largest = max(largest, _bits(abs(error)))
+        worst = max(worst, _bits(_relative(error, v)))
+        ulps = max(ulps, _bits(abs(in_ulps)))
+        kept = v if (magnitude < INFINITY) & (abs(result) < np.inf) else 0.0
+        normal = error if abs(v) >= smallest_normal else 0.0
+        signal = _add(signal, kept * kept)
+        noise = _add(noise, error * error)
+        normal_noise = _add(normal_noise, normal * normal)
+        error_ulp = _add(error_ulp, in_ulps)
+    maxima[0] = max(maxima[0], most)
+    maxima[1] = max(maxima[1], largest)
+    maxima[2] = max(maxima[2], worst)
+    maxima[3] = max(maxima[3], ulps)
+    sums[0] += signal
+    sums[1] += noise
+    sums[2] += normal_noise
+    sums[3] += error_ulp
+    return least
+
+
+@_compiled
+def measure_block(
+    x: Array, q: Array, overflow: float, smallest_normal: float, low: int, high: int, unit: float,
+    counts: Array, maxima: Array, sums: Array, exponents: Array,
+) -> int:  # fmt: skip
+    """Measures a block.
+
+    Args:
+        x: the numbers before the cast, float32 or float64.
+        q: those after it, float32.
+        overflow: the smallest magnitude, of the dtype of `x`, that overflows.
+        smallest_normal: the target's, float32.
+        low, high: the target's smallest and largest exponent, where float64 has its exponent field.
+        unit: what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
+        counts, maxima, sums: int64, int64 and float64; where to add to, in the order of COUNTS,
+            MAXIMA (bits) and SUMS.
+        exponents: int32 of shape (4, EXPONENTS): how often each exponent field occurs, to be added.
+
+    Returns:
+        The bits of the smallest magnitude that is not 0; infinity's where there is none.
+    """
+    fields = np.empty(_STRETCH, np.uint16)
+    least = INFINITY
+    for start in range(0, len(x), _STRETCH):
+        some, results = x[start : start + _STRETCH], q[start : start + _STRETCH]
+        _count(some, results, overflow, smallest_normal, counts)
+        here = _errors(some, results, smallest_normal, low, high, unit, maxima, sums, fields)
+        least = min(least, here)
+        _tally(fields[: len(some)], exponents)
+    return least
+
+
+OVERFLOW: Final = len(MAXIMA)
+DESTROYED: Final = OVERFLOW + 1
+WHICH: Final = {"overflow_count": OVERFLOW, "destroyed_count": DESTROYED}
+"""Counts whose first element `find` finds."""
+
+
+@_compiled
+def find(
+    x: Array, q: Array, which: int, bits: int, overflow: float, low: int, high: int, unit: float
+) -> int:
+    """The position of the first element that a block has of something; -1 where it has none.
+
+    Args:
+        x, q, overflow, low, high, unit: as of `measure_block`.
+        which: a position in MAXIMA, OVERFLOW or DESTROYED.
+        bits: of a maximum: that maximum.
+    """
+    for i in range(len(x)):
+        v, result = np.float64(x[i]), np.float64(q[i])
+        error = _error_of(v, result)
+        finite = abs(v) < np.inf
+        found = False
+        if which == 0:
+            found = bool(finite and _bits(abs(v)) == bits)
+        elif which == 1:
+            found = _bits(abs(error)) == bits
+        elif which == 2:
+            found = _bits(_relative(error, v)) == bits
+        elif which == 3:
+            found = _bits(abs(_in_ulps(error, v, low, high, unit))) == bits
+        elif which == OVERFLOW:
+            found = bool(finite and abs(v) >= overflow)
+        else:
+            found = bool(finite and not abs(result) < np.inf)
+        if found:
+            return i
+    return -1
+
+
+# -- in float32 ------------------------------------------------------------------------------------
+# The same at a third of the cost where that is exact: of finite float32s that do not overflow, with
+# results within an ulp. As `fpx.measure.pair` says, q - x has no more bits than float32 then.
+
+
+NARROW_EXPONENTS: Final = 1 << 8
+"""Exponent fields of float32."""
+
+
+NARROW_FIELD: Final = 23
+"""Where float32 has its exponent field."""
+
+
+_NARROW_INFINITY: Final[Any] = np.int32((NARROW_EXPONENTS - 1) << NARROW_FIELD)
+_SIGNLESS: Final[Any] = np.int32(0x7FFFFFFF)
+_ZERO: Final[Any] = np.int32(0)
+
+
+@_compiled
+def scan(x: Array, bits: Array, exponents: Array) -> tuple[int, int, float]:
+    """Looks at a block before any cast.
+
+    Args:
+        x: float32.
+        bits: their codes, int32.
+        exponents: int32 of shape (4, NARROW_EXPONENTS): how often each exponent field occurs, to be
+            added.
+
+    Returns:
+        The bits of the smallest magnitude that is not 0, or the largest int32; those of the
+        largest; the sum of squares.
+    """
+    least, most, signal = _SIGNLESS, _ZERO, 0.0
+    fields = np.empty(_STRETCH, np.uint8)
+    for start in range(0, len(x), _STRETCH):
+        some, codes = x[start : start + _STRETCH], bits[start : start + _STRETCH]
+        for i in range(len(codes)):
+            magnitude = np.int32(codes[i] & _SIGNLESS)
+            most = max(most, magnitude)
+            least = min(least, magnitude if magnitude > _ZERO else _SIGNLESS)
+            fields[i] = np.uint8(magnitude >> NARROW_FIELD)
+        squares = 0.0
+        for i in range(len(some)):
+            v = np.float64(some[i])
+            squares = _add(squares, v * v)
+        signal += squares
+        _tally(fields[: len(some)], exponents)
+    return least, most, signal
+
+
+@_compiled
+def tally_subnormals(x: Array, bits: Array, exponents: Array) -> None:
+    """Counts the exponent fields that float32's subnormals have as float64, of shape (n,)."""
+    for i in range(len(x)):
+        magnitude = np.int32(bits[i] & _SIGNLESS)
+        if _ZERO < magnitude < np.int32(1 << NARROW_FIELD):
+            wide = np.float64(abs(x[i]))
+            exponents[np.int64(np.float64(wide).view(np.int64)) >> FIELD] += 1
+
+
+# where `measure_narrow` leaves what it found
+NARROW_FOUND: Final = (
+    "surviving_max_abs_error", "surviving_max_error_ulp", "least_result", "exact_count",
+    "beyond_count",
+)  # fmt: skip
+
+
+@_compiled
+def measure_narrow(
+    x: Array, bits: Array, q: Array, result_bits: Array, low: int, high: int, unit: float,
+    bound: float, found: Array,
+) -> tuple[float, float]:  # fmt: skip
+    """Measures a cast of a block that was scanned.
+
+    Args:
+        x, q: before and after the cast, float32.
+        bits, result_bits: their codes, int32.
+        low, high: the target's smallest and largest exponent, where float32 has its exponent field.
+        unit: float32; what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
+        bound: float32; a relative error beyond which elements are counted.
+        found: int64; gets the bits of two maxima and of the smallest |q|, and two counts, in the
+            order of NARROW_FOUND.
+
+    Returns:
+        The sums of squares of errors, and of errors in ulps.
+    """
+    largest, worst, least = _ZERO, _ZERO, _SIGNLESS
+    exact = beyond = 0
+    noise = total = 0.0
+    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
+    for start in range(0, len(x), _STRETCH):
+        some, codes = x[start : start + _STRETCH], bits[start : start + _STRETCH]
+        results, their = q[start : start + _STRETCH], result_bits[start : start + _STRETCH]
+        same = more = _ZERO
+        for i in range(len(some)):
+            error = results[i] - some[i]
+            field = min(max(np.int32(codes[i] & _NARROW_INFINITY), low), high)
+            # 2^(1 - exponent): its bits are those of the exponent turned round
+            scaled = np.int32(_NARROW_INFINITY ^ field).view(np.float32) * error * unit
+            errors[i] = error
+            in_ulps[i] = scaled
+            largest = max(largest, np.float32(abs(error)).view(np.int32))
+            worst = max(worst, np.float32(abs(scaled)).view(np.int32))
+            least = min(least, np.int32(their[i] & _SIGNLESS))
+            same += np.int32(error == 0)
+            more += np.int32(abs(error) > bound * abs(some[i]))
+        exact += same
+        beyond += more
+        squares = ulps = 0.0
+        for i in range(len(some)):
+            wide = np.float64(errors[i])
+            squares = _add(squares, wide * wide)
+            ulps = _add(ulps, np.float64(in_ulps[i]))
+        noise += squares
+        total += ulps
+    found[0], found[1], found[2], found[3], found[4] = largest, worst, least, exact, beyond
+    return noise, total
+
+
+@_compiled
+def count_small(bits: Array, result_bits: Array, smallest_normal: int) -> tuple[int, int]:
+    """How many x other than 0 became 0; how many results are not 0 and below that magnitude."""
+    under = small = 0
+    for start in range(0, len(bits), _STRETCH):
+        codes, their = bits[start : start + _STRETCH], result_bits[start : start + _STRETCH]
+        gone = tiny = _ZERO
+        for i in range(len(codes)):
+            before, after = np.int32(codes[i] & _SIGNLESS), np.int32(their[i] & _SIGNLESS)
+            gone += np.int32((after == _ZERO) & (before != _ZERO))
+            tiny += np.int32((after < smallest_normal) & (after != _ZERO))
+        under += gone
+        small += tiny
+    return under, small
+
+
+@_compiled
+def normal_noise(x: Array, q: Array, smallest_normal: float) -> float:
+    """The sum of squares of errors where |x| is not below that, float32."""
+    noise = 0.0
+    for start in range(0, len(x), _STRETCH):
+        some, results = x[start : start + _STRETCH], q[start : start + _STRETCH]
+        squares = 0.0
+        for i in range(len(some)):
+            error = results[i] - some[i]
+            wide = np.float64(error if abs(some[i]) >= smallest_normal else np.float32(0))
+            squares = _add(squares, wide * wide)
+        noise += squares
+    return noise
+
+
+@_compiled
+def largest_relative_error(x: Array, q: Array) -> float:
+    """The largest |q - x| / |x|, in float64; 0 where x is 0."""
+    most = np.int64(0)
+    for i in range(len(x)):
+        v = np.float64(x[i])
+        most = max(most, np.float64(_relative(np.float64(q[i]) - v, v)).view(np.int64))
+    return float(np.int64(most).view(np.float64))
