@@ -125,7 +125,7 @@ def cast_compare(
         sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
         + sum(entry.count * PASSES for entry in with_channels)
     )
-    measurer = measurer or _measurer(work, plain, where, tell)
+    measurer = measurer or _measurer(work, plain, where, tell, worthwhile)
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
@@ -191,6 +191,7 @@ def _measurer(
     targets: Sequence[FormatSpec],
     device: Device,
     tell: Callable[[str], None],
+    worthwhile: int,
 ) -> Chosen:
     """Who measures the casts of these tensors to plain targets."""
     if not device.is_cpu:
@@ -201,7 +202,8 @@ def _measurer(
         for target in targets
         if entry.only_for in (None, target.name)
     )
-    return choose(casts, tell)
+    few = (entry.count for _, entry in work if targets and has_few_codes(entry, worthwhile))
+    return choose(casts, tell, counted=sum(few))
 
 
 def _with_channels(
@@ -317,6 +319,14 @@ def _passes(entry: TensorEntry, plain: Sequence[FormatSpec], scaled: Sequence[Sc
     return bool(plain) + (entry.only_for is None) * (bool(scaled) + surveyed)
 
 
+def _is_counted(
+    entry: TensorEntry, casts: Sequence[Casting], device: Device, worthwhile: int
+) -> bool:
+    """Whether casts of a tensor are measured by distinct code."""
+    few = device.is_cpu and has_few_codes(entry, worthwhile)
+    return few and all(cast.backend.elementwise for cast in casts)
+
+
 def _cast_entry(
     entry: TensorEntry,
     casts: Sequence[Casting],
@@ -326,9 +336,9 @@ def _cast_entry(
     worthwhile: int,
 ) -> None:
     """Reads a tensor once and takes its casts to every target in."""
-    few = device.is_cpu and has_few_codes(entry, worthwhile)
-    if few and all(cast.backend.elementwise for cast in casts):
-        seen = DistinctValues(entry)
+    if _is_counted(entry, casts, device, worthwhile):
+        threads = torch.get_num_threads() if chosen.threaded else 1
+        seen = DistinctValues(entry, chosen.tally, threads)
         try:
             seen.read(progress.advance)
         finally:  # whoever interrupts is told of what was read

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from fpx.casts.sweep import sweep
 from fpx.measure.block import SourceBlock
 from fpx.tensors.dtypes import codes_of, container, origin_of
 from fpx.tensors.entry import TensorEntry
@@ -37,6 +39,33 @@ class Distinct(NamedTuple):
     first: list[int]
 
 
+class Tally(Protocol):
+    """Who counts codes."""
+
+    def __call__(self, codes: Tensor, start: int, counts: Tensor, first: Tensor) -> None:
+        """Counts codes, and writes down where each occurs first.
+
+        Args:
+            codes: in the `container` of a dtype of 8 or 16 bits, on the CPU.
+            start: position of the first of them, beyond those of earlier calls.
+            counts: int64, by code: to be added to.
+            first: int64, by code: written where the count was 0.
+        """
+
+
+def tally_codes(codes: Tensor, start: int, counts: Tensor, first: Tensor) -> None:
+    """Counts codes by torch's operations; see `Tally`."""
+    whole = codes.to(torch.int32) & (len(counts) - 1)
+    here = torch.bincount(whole, minlength=len(counts))
+    new = (here > 0) & (counts == 0)
+    if new.any():
+        positions = new[whole].nonzero().view(-1)
+        first.scatter_reduce_(
+            0, whole[positions].long(), positions + start, "amin", include_self=False
+        )
+    counts += here
+
+
 class DistinctValues:
     """Reads a tensor and keeps its distinct values, with their counts.
 
@@ -45,43 +74,82 @@ class DistinctValues:
 
     Args:
         entry: a tensor for which `has_few_codes`.
+        tally: who counts.
+        threads: how many blocks are counted at a time.
         block: elements to read at a time.
     """
 
-    def __init__(self, entry: TensorEntry, block: int = _BLOCK) -> None:
+    def __init__(
+        self,
+        entry: TensorEntry,
+        tally: Tally = tally_codes,
+        threads: int = 1,
+        block: int = _BLOCK,
+    ) -> None:
         self._entry = entry
+        self._tally = tally
+        self._threads = min(threads, -(-entry.count // block))
         self._block = block
-        self._size = 1 << 8 * entry.dtype.itemsize
-        self._counts = torch.zeros(self._size, dtype=torch.int64)
-        self._first = torch.full((self._size,), entry.count, dtype=torch.int64)
+        self._tables: list[_Table] = []
 
     def read(self, advance: Callable[[int], None]) -> None:
         """Reads the tensor; `advance` hears how many more elements were read."""
-        start = 0
+        if self._threads > 1:
+            self._read_in_threads(advance)
+            return
+        table, start = self._table(), 0
         for block in self._entry.blocks(self._block):
-            codes = codes_of(block).to(torch.int32) & (self._size - 1)
-            here = torch.bincount(codes, minlength=self._size)
-            new = (here > 0) & (self._counts == 0)
-            if new.any():
-                _note_first(self._first, codes, new, start)
-            self._counts += here
-            start += len(codes)
-            advance(len(codes))
+            self._tally(codes_of(block), start, *table)
+            start += len(block)
+            advance(len(block))
+
+    def _read_in_threads(self, advance: Callable[[int], None]) -> None:
+        own = threading.local()  # a thread takes blocks in their order
+
+        def blocks() -> Iterator[tuple[int, Tensor]]:
+            start = 0
+            for block in self._entry.blocks(self._block):
+                yield start, block if self._entry.lasting else block.clone()
+                start += len(block)
+
+        def work(piece: tuple[int, Tensor]) -> int:
+            start, block = piece
+            if not hasattr(own, "table"):
+                own.table = self._table()
+            self._tally(codes_of(block), start, *own.table)
+            return len(block)
+
+        sweep(work, blocks(), self._threads, advance)
+
+    def _table(self) -> _Table:
+        size = 1 << 8 * self._entry.dtype.itemsize
+        self._tables.append(
+            _Table(
+                torch.zeros(size, dtype=torch.int64),
+                torch.full((size,), self._entry.count, dtype=torch.int64),
+            )
+        )
+        return self._tables[-1]
 
     def distinct(self) -> Distinct | None:
         """What was read; None if nothing was."""
-        present = self._counts.nonzero().view(-1)
+        if not self._tables:
+            return None
+        counts = torch.stack([table.counts for table in self._tables]).sum(0)
+        first = torch.stack([table.first for table in self._tables]).amin(0)
+        present = counts.nonzero().view(-1)
         if not len(present):
             return None
-        present = present[self._first[present].argsort()]
+        present = present[first[present].argsort()]
         block = SourceBlock(
             present.to(container(origin_of(self._entry.dtype))).view(self._entry.dtype),
-            weights=self._counts[present].to(torch.float64),
+            weights=counts[present].to(torch.float64),
         )
-        return Distinct(block, self._first[present].tolist())
+        return Distinct(block, first[present].tolist())
 
 
-def _note_first(first: Tensor, codes: Tensor, new: Tensor, start: int) -> None:
-    """Writes down where each of the new codes occurs first in a block that begins at `start`."""
-    positions = new[codes].nonzero().view(-1)
-    first.scatter_reduce_(0, codes[positions].long(), positions + start, "amin")
+class _Table(NamedTuple):
+    """By code: how often it was read, and where first."""
+
+    counts: Tensor
+    first: Tensor

@@ -54,6 +54,16 @@ class FusedMeasurer:
             self(SourceBlock(one), one.to(torch.float16), float16)
         self._numbers(one.to(torch.float8_e5m2))
 
+    def prepare_tally(self) -> None:
+        """The same, of what `tally` needs."""
+        for container in (torch.uint8, torch.int16):
+            self.tally(torch.zeros(1, dtype=container), 0, *torch.zeros(2, 1, dtype=torch.int64))
+
+    def tally(self, codes: Tensor, start: int, counts: Tensor, first: Tensor) -> None:
+        """As `fpx.measure.distinct.Tally`."""
+        unsigned = codes.numpy().view(f"u{codes.itemsize}")
+        self._kernel.tally_codes(unsigned, start, counts.numpy(), first.numpy())
+
     def __call__(
         self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Known = NOTHING
     ) -> Measurement:

@@ -75,6 +75,23 @@ def _tally(fields: Array, tables: Array) -> None:
         tables[0, fields[i]] += 1
 
 
+@_compiled
+def tally_codes(codes: Array, start: int, counts: Array, first: Array) -> None:
+    """Counts codes, and writes down where each occurs first.
+
+    Args:
+        codes: unsigned.
+        start: position of the first of them.
+        counts: int64, by code: to be added to.
+        first: int64, by code: written where the count was 0.
+    """
+    for i in range(len(codes)):
+        code = codes[i]
+        if counts[code] == 0:
+            first[code] = start + i
+        counts[code] += 1
+
+
 # -- in float64 ------------------------------------------------------------------------------------
 # Errors are those of torch's measurer wherever float32 does not do: q - x rounded at most once, and
 # scaled by powers of two.

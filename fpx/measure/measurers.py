@@ -10,6 +10,7 @@ import torch
 
 from fpx.core.spec import FormatSpec
 from fpx.measure import fused
+from fpx.measure.distinct import Tally, tally_codes
 from fpx.measure.measurement import Measurer
 from fpx.measure.metrics import measure
 
@@ -19,6 +20,10 @@ WORTHWHILE = 1 << 24
 
 COMPILING = "numba compiles what measures, which it keeps for next time"
 """What is said where that takes its time."""
+
+
+_COUNTED = 4
+"""Elements whose codes are counted in the time of a cast that is measured."""
 
 
 _PATIENCE = 1.0  # seconds that compiling may take without a word
@@ -39,25 +44,31 @@ class Chosen(NamedTuple):
         measurer: who does.
         says: who it is, and why, for people.
         threaded: whether several blocks are measured at a time.
+        tally: who counts codes of few bits.
     """
 
     measurer: Measurer
     says: str
     threaded: bool = False
+    tally: Tally = tally_codes
 
 
 def choose(
-    casts: Iterable[Cast], tell: Callable[[str], None], worthwhile: int = WORTHWHILE
+    casts: Iterable[Cast],
+    tell: Callable[[str], None],
+    worthwhile: int = WORTHWHILE,
+    counted: int = 0,
 ) -> Chosen:
     """Who measures casts on the CPU.
 
     Args:
-        casts: of every tensor.
+        casts: of every tensor that is measured block by block.
         tell: hears that compiling takes its time.
-        worthwhile: elements below which nothing is compiled or loaded.
+        worthwhile: casts of elements below which nothing is compiled or loaded.
+        counted: elements whose codes are counted.
     """
     taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
-    if sum(cast.elements for cast in taken) < worthwhile:
+    if sum(cast.elements for cast in taken) + counted // _COUNTED < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
         return Chosen(measure, f"torch's operations: {few}")
     found = fused.load()
@@ -65,22 +76,27 @@ def choose(
         return Chosen(measure, "torch's operations: numba is not installed")
     measurer, compiler = found
     try:
-        _compile(measurer, {cast.dtype for cast in taken}, tell)
+        _compile(measurer, {cast.dtype for cast in taken}, counted > 0, tell)
     except OSError as error:  # of the folder that keeps what is compiled
         return Chosen(measure, f"torch's operations: numba compiled nothing, {error}")
-    return Chosen(measurer, f"one pass, compiled by {compiler}", threaded=True)
+    return Chosen(measurer, f"one pass, compiled by {compiler}", True, measurer.tally)
 
 
 def _compile(
-    measurer: fused.FusedMeasurer, dtypes: Iterable[torch.dtype], tell: Callable[[str], None]
+    measurer: fused.FusedMeasurer,
+    dtypes: Iterable[torch.dtype],
+    tally: bool,
+    tell: Callable[[str], None],
 ) -> None:
-    """Has everything compiled that sources of those dtypes need, or read from disk."""
+    """Has everything compiled that sources of those dtypes, and counts, need; or read from disk."""
     said = Timer(_PATIENCE, tell, [COMPILING])
     said.daemon = True
     said.start()
     try:
         for dtype in dtypes:
             measurer.prepare(dtype)
+        if tally:
+            measurer.prepare_tally()
     finally:
         said.cancel()
         said.join()

@@ -20,6 +20,7 @@ from fpx.casts.backends import BACKENDS
 from fpx.measure import fused, measurers
 from fpx.measure.cast_compare import _cast_entry, cast_compare
 from fpx.measure.casting import Casting
+from fpx.measure.distinct import tally_codes
 from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.report.cast_compare import CastReport
@@ -63,6 +64,28 @@ def test_much_data_is_compiled() -> None:
     assert isinstance(chosen.measurer, fused.FusedMeasurer)
     assert chosen.threaded
     assert chosen.says == f"one pass, compiled by numba {numba.__version__}"
+
+
+def test_many_codes_are_counted_compiled() -> None:
+    """A count costs a quarter of a cast."""
+    pytest.importorskip("numba")
+    few = choose([Cast(FLOAT, F16, 1 << 23)], _silent, counted=(1 << 25) - 4)
+    assert (few.measurer, few.tally) == (measure, tally_codes)
+    chosen = choose([Cast(FLOAT, F16, 1 << 23)], lambda _: None, counted=1 << 25)
+    assert chosen.tally == chosen.measurer.tally  # type: ignore[attr-defined]
+
+
+def test_who_counts_is_asked() -> None:
+    asked: list[int] = []
+
+    def tally(codes: torch.Tensor, start: int, counts: torch.Tensor, first: torch.Tensor) -> None:
+        asked.append(start)
+        tally_codes(codes, start, counts, first)
+
+    x = torch.arange(3 << 19).to(torch.bfloat16)
+    report = cast_compare([x], [F16], measurer=Chosen(measure, "", True, tally))
+    assert sorted(asked) == [0, 1 << 19, 2 << 19]
+    assert report.rows[0].count == len(x)
 
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
