@@ -125,7 +125,7 @@ def cast_compare(
         sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
         + sum(entry.count * PASSES for entry in with_channels)
     )
-    measurer = measurer or _measurer(work, plain, where, tell, worthwhile)
+    measurer = measurer or _measurer(work, plain, scaled, where, tell, worthwhile)
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
@@ -140,7 +140,7 @@ def cast_compare(
             if casts:
                 _cast_entry(entry, casts, where, progress, measurer, worthwhile)
             if scalings:
-                scale_entry(entry, scalings, where, progress)
+                scale_entry(entry, scalings, where, progress, measurer.scaled)
             if axis is not None and scalings and has_channels(entry, axis):
                 channels += channel_costs(name, entry, scaled, axis, progress)
         except InputError as error:
@@ -189,11 +189,12 @@ def cast_compare(
 def _measurer(
     work: Sequence[tuple[str, TensorEntry]],
     targets: Sequence[FormatSpec],
+    scaled: Sequence[ScaledFormat],
     device: Device,
     tell: Callable[[str], None],
     worthwhile: int,
 ) -> Chosen:
-    """Who measures the casts of these tensors to plain targets."""
+    """Who measures the casts of these tensors."""
     if not device.is_cpu:
         return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
     casts = (
@@ -203,7 +204,9 @@ def _measurer(
         if entry.only_for in (None, target.name)
     )
     few = (entry.count for _, entry in work if targets and has_few_codes(entry, worthwhile))
-    return choose(casts, tell, counted=sum(few))
+    blocks = sum(target.reach.scope is Scope.BLOCK for target in scaled)
+    scaling = sum(entry.count for _, entry in work if entry.only_for is None) * blocks
+    return choose(casts, tell, counted=sum(few), scaled=scaling)
 
 
 def _with_channels(

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.formats import FORMATS
+from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
-from fpx.measure import narrow, wide
+from fpx.measure import narrow, scaled_pass, wide
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
@@ -54,6 +56,11 @@ class FusedMeasurer:
             self(SourceBlock(one), one.to(torch.float16), float16)
         self._numbers(one.to(torch.float8_e5m2))
 
+    def prepare_scaled(self) -> None:
+        """The same, of what `scaled` needs."""
+        block = SourceBlock(torch.tensor([1e-3, 0.3, 1.0, 7.0] * 8))
+        self.scaled(block, BLOCK_FORMATS["mxfp4"], 32, 1.0, NOTHING)
+
     def prepare_tally(self) -> None:
         """The same, of what `tally` needs."""
         for container in (torch.uint8, torch.int16):
@@ -81,11 +88,32 @@ class FusedMeasurer:
         found = over.measurement(known)
         return measure(source, q, target, known) if found is None else found
 
+    def scaled(
+        self, source: SourceBlock, target: ScaledFormat, width: int, global_: float, known: Known
+    ) -> scaled_pass.Found | None:
+        """A block of whole groups with scales, cast and measured; None where torch's are needed.
+
+        Args:
+            source: n * width numbers.
+            target: to what they are cast.
+            width: elements of a group.
+            global_: the tensor's global scale.
+            known: what is left out of the measurement.
+        """
+        x = source.x
+        narrow = x.is_cpu and x.is_floating_point() and x.itemsize <= torch.float32.itemsize
+        if source.weights is not None or not narrow or not scaled_pass.takes(target, width):
+            return None
+        block = self._scanned(source)
+        if not block.most < math.inf:
+            return None
+        return scaled_pass.measured(self._kernel, block, target, width, global_, known)
+
     def _scanned(self, source: SourceBlock) -> narrow.Scanned:
         """What is told of a block before its casts, which come one after the other."""
         latest = self._latest
         if latest.source is not source:
-            latest.scanned = narrow.Scanned(self._kernel, source.x)
+            latest.scanned = narrow.Scanned(self._kernel, source.x.to(torch.float32))
             latest.source = source
         return latest.scanned
 

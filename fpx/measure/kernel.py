@@ -31,6 +31,11 @@ def _compiled(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _
     return _kept(function, nogil=True)
 
 
+def _dividing(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """The same, of one that divides by what is never 0, and is not asked to look."""
+    return _kept(function, nogil=True, error_model="numpy")
+
+
 def _reordered(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
     """The same, of one whose operations may be done in any order."""
     return _kept(function, nogil=True, fastmath={"reassoc"})
@@ -458,3 +463,184 @@ def largest_relative_error(x: Array, q: Array) -> float:
         v = np.float64(x[i])
         most = max(most, np.float64(_relative(np.float64(q[i]) - v, v)).view(np.int64))
     return float(np.int64(most).view(np.float64))
+
+
+# -- with scales -----------------------------------------------------------------------------------
+# Of finite float32s in groups of `width` that have a step each, neither 0 nor NaN, and elements to
+# which ties to even round. As `fpx.casts.scaling` has it, in float64.
+
+
+_SHIFTER: Final = 1.5 * 2.0**52
+"""Times a power of two: with that beside it, float64's own rounding is that to such powers."""
+
+
+_REFLECTED: Final = 2046 << FIELD
+"""Less the code of a power of two: the code of its inverse."""
+
+
+@_compiled
+def largest_of_groups(bits: Array, width: int, into: Array) -> None:
+    """Writes the largest magnitude of each group, float64.
+
+    Args:
+        bits: codes of float32, of shape (n * width,).
+        width: elements of a group.
+        into: of shape (n,).
+    """
+    largest = np.empty(_STRETCH, np.int32)
+    groups = _STRETCH // width
+    halvings = 0
+    while width >> (halvings + 1) << (halvings + 1) == width:
+        halvings += 1
+    for start in range(0, len(into), groups):
+        length = min(groups, len(into) - start) * width
+        some = bits[start * width : start * width + length]
+        for i in range(length):
+            largest[i] = np.int32(some[i] & _SIGNLESS)
+        for _ in range(halvings):
+            length //= 2
+            for i in range(length):
+                largest[i] = max(largest[2 * i], largest[2 * i + 1])
+        rest = width >> halvings
+        for group in range(length // rest):
+            most = largest[group * rest]
+            for i in range(1, rest):
+                most = max(most, largest[group * rest + i])
+            into[start + group] = np.float64(np.int32(most).view(np.float32))
+
+
+@_dividing
+def _element(
+    v: float, step: float, top: float, low: int, high: int, shift: int
+) -> tuple[float, float, float]:
+    """A number over its step, the element that this is rounded to, and the error in its spacing."""
+    ratio = v / step
+    inside = min(max(ratio, -top), top)
+    spacing = min(max(_bits(inside) & INFINITY, low), high) - shift
+    shifter = _number(spacing) * _SHIFTER
+    element = (inside + shifter) - shifter
+    return ratio, element, (element - ratio) * _number(_REFLECTED - spacing)
+
+
+# where `measure_scaled` leaves what it found
+SCALED_COUNTS: Final = (
+    "overflow_count", "clipped_count", "underflow_count", "subnormal_count", "exact_count",
+    "beyond_count",
+)  # fmt: skip
+SCALED_MAXIMA: Final = ("surviving_max_abs_error", "surviving_max_error_ulp")
+SCALED_SUMS: Final = ("noise", "normal_noise", "unclipped_noise", "error_ulp")
+
+
+@_dividing
+def measure_scaled(
+    x: Array, steps: Array, top: float, low: int, high: int, shift: int, overflow: float,
+    clips: float, smallest_normal: float, bound: float, counts: Array, maxima: Array, near: Array,
+    sums: Array,
+) -> None:  # fmt: skip
+    """Casts a block of whole groups, and measures that.
+
+    Args:
+        x: float32 of shape (n * width,).
+        steps: float64 of shape (n,).
+        top: the largest element.
+        low, high: the smallest and the largest exponent of elements, where float64 has its exponent
+            field.
+        shift: how far below that the exponent of their spacing is, there.
+        overflow: the smallest ratio that overflows.
+        clips: the largest ratio that is not clipped.
+        smallest_normal: of the elements; 0 where they have no subnormals.
+        bound: a relative error beyond which elements are counted.
+        counts, maxima, sums: int64, int64 and float64; get what the names of SCALED_COUNTS,
+            SCALED_MAXIMA (bits) and SCALED_SUMS say.
+        near: int64; gets a group for each maximum, none before which has it.
+    """
+    width = len(x) // len(steps)
+    groups = _STRETCH // width
+    each = np.empty(_STRETCH, np.float64)
+    for start in range(0, len(steps), groups):
+        here = steps[start : start + groups]
+        for group in range(len(here)):
+            for i in range(width):
+                each[group * width + i] = here[group]
+        some = x[start * width : (start + len(here)) * width]
+        over = clipped = under = small = exact = beyond = largest = worst = 0
+        noise = normal = unclipped = total = 0.0
+        for i in range(len(some)):
+            v = np.float64(some[i])
+            ratio, element, in_ulps = _element(v, each[i], top, low, high, shift)
+            error = element * each[i] - v
+            away, square = abs(ratio), error * error
+            over += away >= overflow
+            clipped += away > clips
+            under += (element == 0) & (v != 0)
+            small += (abs(element) < smallest_normal) & (element != 0)
+            exact += error == 0
+            beyond += abs(error) > bound * abs(v)
+            largest = max(largest, _bits(abs(error)))
+            worst = max(worst, _bits(abs(in_ulps)))
+            noise = _add(noise, square)
+            normal = _add(normal, square if away >= smallest_normal else 0.0)
+            unclipped = _add(unclipped, square if away <= clips else 0.0)
+            total = _add(total, in_ulps)
+        counts[0] += over
+        counts[1] += clipped
+        counts[2] += under
+        counts[3] += small
+        counts[4] += exact
+        counts[5] += beyond
+        if largest > maxima[0]:
+            maxima[0], near[0] = largest, start
+        if worst > maxima[1]:
+            maxima[1], near[1] = worst, start
+        sums[0] += noise
+        sums[1] += normal
+        sums[2] += unclipped
+        sums[3] += total
+
+
+@_dividing
+def largest_scaled_error(
+    x: Array, steps: Array, top: float, low: int, high: int, shift: int
+) -> tuple[float, int]:
+    """The largest |q - x| / |x|, which is 0 where x is 0, and the first position that has it.
+
+    For the arguments, see `measure_scaled`.
+    """
+    width = len(x) // len(steps)
+    most, at = 0.0, 0
+    for i in range(len(x)):
+        v, step = np.float64(x[i]), steps[i // width]
+        _, element, _ = _element(v, step, top, low, high, shift)
+        error = _relative(element * step - v, v)
+        if error > most:
+            most, at = error, i
+    return most, at
+
+
+@_dividing
+def find_scaled(
+    x: Array, steps: Array, top: float, low: int, high: int, shift: int, which: int, value: float,
+    group: int,
+) -> int:  # fmt: skip
+    """The position of the first element that a block has of something; -1 where it has none.
+
+    Args:
+        x, steps, top, low, high, shift: as of `measure_scaled`.
+        which: a position in SCALED_MAXIMA, or OVERFLOW.
+        value: that maximum; the smallest ratio that overflows.
+        group: none before has it.
+    """
+    width = len(x) // len(steps)
+    for i in range(group * width, len(x)):
+        v, step = np.float64(x[i]), steps[i // width]
+        ratio, element, in_ulps = _element(v, step, top, low, high, shift)
+        error = element * step - v
+        if which == 0:
+            found = abs(error) == value
+        elif which == 1:
+            found = abs(in_ulps) == value
+        else:
+            found = abs(ratio) >= value
+        if found:
+            return i
+    return -1

@@ -13,6 +13,7 @@ from fpx.measure import fused
 from fpx.measure.distinct import Tally, tally_codes
 from fpx.measure.measurement import Measurer
 from fpx.measure.metrics import measure
+from fpx.measure.scaled_casting import ScaledMeasurer
 
 WORTHWHILE = 1 << 24
 """Elements from which on the compiled measurer saves more time than it takes to import numba."""
@@ -24,6 +25,10 @@ COMPILING = "numba compiles what measures, which it keeps for next time"
 
 _COUNTED = 4
 """Elements whose codes are counted in the time of a cast that is measured."""
+
+
+_SCALED = 4
+"""Casts that are measured in the time in which torch's operations give an element its scale."""
 
 
 _PATIENCE = 1.0  # seconds that compiling may take without a word
@@ -45,12 +50,14 @@ class Chosen(NamedTuple):
         says: who it is, and why, for people.
         threaded: whether several blocks are measured at a time.
         tally: who counts codes of few bits.
+        scaled: who casts and measures blocks with scales; None is torch's operations.
     """
 
     measurer: Measurer
     says: str
     threaded: bool = False
     tally: Tally = tally_codes
+    scaled: ScaledMeasurer | None = None
 
 
 def choose(
@@ -58,6 +65,7 @@ def choose(
     tell: Callable[[str], None],
     worthwhile: int = WORTHWHILE,
     counted: int = 0,
+    scaled: int = 0,
 ) -> Chosen:
     """Who measures casts on the CPU.
 
@@ -66,9 +74,11 @@ def choose(
         tell: hears that compiling takes its time.
         worthwhile: casts of elements below which nothing is compiled or loaded.
         counted: elements whose codes are counted.
+        scaled: elements that get scales, once for each target.
     """
     taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
-    if sum(cast.elements for cast in taken) + counted // _COUNTED < worthwhile:
+    plain = sum(cast.elements for cast in taken)
+    if plain + counted // _COUNTED + scaled * _SCALED < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
         return Chosen(measure, f"torch's operations: {few}")
     found = fused.load()
@@ -76,19 +86,22 @@ def choose(
         return Chosen(measure, "torch's operations: numba is not installed")
     measurer, compiler = found
     try:
-        _compile(measurer, {cast.dtype for cast in taken}, counted > 0, tell)
+        _compile(measurer, {cast.dtype for cast in taken}, counted > 0, scaled > 0, tell)
     except OSError as error:  # of the folder that keeps what is compiled
         return Chosen(measure, f"torch's operations: numba compiled nothing, {error}")
-    return Chosen(measurer, f"one pass, compiled by {compiler}", True, measurer.tally)
+    return Chosen(
+        measurer, f"one pass, compiled by {compiler}", True, measurer.tally, measurer.scaled
+    )
 
 
 def _compile(
     measurer: fused.FusedMeasurer,
     dtypes: Iterable[torch.dtype],
     tally: bool,
+    scaled: bool,
     tell: Callable[[str], None],
 ) -> None:
-    """Has everything compiled that sources of those dtypes, and counts, need; or read from disk."""
+    """Has everything compiled that is needed, or read from disk."""
     said = Timer(_PATIENCE, tell, [COMPILING])
     said.daemon = True
     said.start()
@@ -97,6 +110,8 @@ def _compile(
             measurer.prepare(dtype)
         if tally:
             measurer.prepare_tally()
+        if scaled:
+            measurer.prepare_scaled()
     finally:
         said.cancel()
         said.join()

@@ -54,7 +54,7 @@ class ScaledPair(Pair):
 
     @cached_property
     def _bounds(self) -> tuple[float, bool, float]:
-        return _bounds_of(self.scaled)
+        return bounds_of(self.scaled)
 
     @cached_property
     def overflow(self) -> Tensor | None:
@@ -118,7 +118,7 @@ def measure_scaled(pair: ScaledPair, known: Known = NOTHING) -> Measurement:
 
 
 @lru_cache(maxsize=256)
-def _bounds_of(target: ScaledFormat) -> tuple[float, bool, float]:
+def bounds_of(target: ScaledFormat) -> tuple[float, bool, float]:
     """Where elements overflow, whether that itself stays, and the smallest normal one, or 0."""
     element = target.element
     if isinstance(element, FormatSpec):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from math import lcm
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,20 +22,32 @@ from fpx.casts.scaling import (
     scales_for_four,
     scales_of,
 )
+from fpx.casts.sweep import sweep
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat, ScaleRule
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
+from fpx.measure.measurement import Known
 from fpx.measure.metrics import measure_mismatches
 from fpx.measure.scaled import ScaledPair, measure_scaled, measure_scales
+from fpx.measure.scaled_pass import Found
 from fpx.measure.stats import CastStats
 from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import Origin
 from fpx.tensors.entry import TensorEntry
-from fpx.tensors.progress import Progress
+from fpx.tensors.progress import Progress, Silent
 
 Amax = tuple[Tensor, Tensor | None]
 """Of some groups: the largest finite magnitudes, and which hold an infinity or a NaN, if any."""
+
+
+class ScaledMeasurer(Protocol):
+    """Who casts and measures blocks of whole groups, see `FusedMeasurer.scaled`."""
+
+    def __call__(
+        self, source: SourceBlock, target: ScaledFormat, width: int, global_: float, known: Known
+    ) -> Found | None:
+        """What became of a block, or None where it does not tell."""
 
 
 class ScaledCasting:
@@ -91,7 +105,7 @@ class ScaledCasting:
         if self.on_cpu is not None:
             self.on_cpu.survey(SourceBlock(source.x.cpu()), start)
         if self.target.global_scale is not None:
-            self._global_amax = max(self._global_amax, source.wide.largest)
+            self._global_amax = max(self._global_amax, source.largest)
         if self.width is not None:
             return
         magnitude, bad = _finite(source.wide)
@@ -133,6 +147,31 @@ class ScaledCasting:
 
         self.stats.take(found, locate)
         return elements.result
+
+    def measured(
+        self, source: SourceBlock, start: int, where: Where, measure: ScaledMeasurer
+    ) -> Callable[[], object]:
+        """As `take`, by who casts and measures blocks of whole groups, in any thread.
+
+        Returns:
+            What takes that in, to be called in the order of blocks.
+        """
+        width = self.width
+        if width is not None and self._grouping.even(start, len(source.x)):
+            found = measure(source, self.target, width, self._global, self.stats.known)
+            if found is not None:
+                return partial(self._take_found, found, source.x, width, where)
+        return partial(self.take, source, start, where)
+
+    def _take_found(self, found: Found, x: Tensor, width: int, where: Where) -> None:
+        def locate(at: int) -> Location:
+            one = slice(at, at + 1)
+            step = found.scales.steps[at // width]
+            result = quantise(x[one].to(torch.float64), step, self.target, narrow=True).result
+            return Location(*where(at), x[at].item(), float(result))
+
+        self._take_scales(found.scales, None)
+        self.stats.take(found.measurement, locate)
 
     def _quantise_blocks(
         self, source: SourceBlock, x: Tensor, start: int, narrow: bool
@@ -232,10 +271,26 @@ _TOGETHER = 1 << 12
 """Elements, at most, that the blocks of several targets may have as a common multiple."""
 
 
+_BLOCKS = 4
+"""A device's blocks that a thread takes at once: the next waits until Python lets go of it."""
+
+
 def scale_entry(
-    entry: TensorEntry, casts: Sequence[ScaledCasting], device: Device, progress: Progress
+    entry: TensorEntry,
+    casts: Sequence[ScaledCasting],
+    device: Device,
+    progress: Progress,
+    measure: ScaledMeasurer | None = None,
 ) -> None:
     """Reads a tensor, once or twice, and takes its scaled casts in.
+
+    Args:
+        entry: the tensor.
+        casts: of it.
+        device: where they run.
+        progress: hears how far it is.
+        measure: who casts and measures blocks of whole groups on the CPU, several at a time; None
+            is torch's operations.
 
     Raises:
         InputError: damage that shows only here.
@@ -252,6 +307,10 @@ def scale_entry(
         for cast in surveyed:
             cast.prepare()
     for number, (multiple, together) in enumerate(_batches(casts)):
+        told = Silent() if number else progress
+        if measure is not None:
+            _scale_in_threads(entry, multiple, together, device, told, measure)
+            continue
         start = 0
         for block in entry.blocks(device.block, row_major=True, multiple_of=multiple):
             source = SourceBlock(block.to(device.torch))
@@ -263,8 +322,42 @@ def scale_entry(
                     expected = cast.on_cpu.take(on_cpu, start, where)
                     cast.take_mismatches(block, result, expected, where)
             start += len(block)
-            if not number:
-                progress.advance(len(block))
+            told.advance(len(block))
+
+
+def _scale_in_threads(
+    entry: TensorEntry,
+    multiple: int,
+    casts: Sequence[ScaledCasting],
+    device: Device,
+    progress: Progress,
+    measure: ScaledMeasurer,
+) -> None:
+    """As `scale_entry`, on the CPU, several blocks at a time; taken in in their order."""
+    size = device.block * _BLOCKS
+    row = entry.shape[-1] if entry.shape else 1
+    whole = row % multiple == size % multiple == 0  # every block has whole groups as it is
+    lasting = whole and entry.lasting and entry.order is None
+
+    def blocks() -> Iterator[tuple[int, Tensor]]:
+        start = 0
+        for block in entry.blocks(size, row_major=True, multiple_of=1 if whole else multiple):
+            yield start, block if lasting else block.clone()
+            start += len(block)
+
+    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], object]]]:
+        start, block = piece
+        source, where = SourceBlock(block), _where(entry, start)
+        return len(block), [cast.measured(source, start, where, measure) for cast in casts]
+
+    def done(result: tuple[int, list[Callable[[], object]]]) -> None:
+        count, found = result
+        for take in found:
+            take()
+        progress.advance(count)
+
+    workers = min(torch.get_num_threads(), -(-entry.count // size))
+    sweep(work, blocks(), workers, done)
 
 
 def _where(entry: TensorEntry, start: int) -> Where:
