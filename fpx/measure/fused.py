@@ -59,7 +59,7 @@ class FusedMeasurer:
     def prepare_scaled(self) -> None:
         """The same, of what `scaled` needs."""
         block = SourceBlock(torch.tensor([1e-3, 0.3, 1.0, 7.0] * 8))
-        self.scaled(block, BLOCK_FORMATS["mxfp4"], 32, 1.0, NOTHING)
+        self.scaled(block, BLOCK_FORMATS["mxfp4"], 32, 1, 1.0, NOTHING)
 
     def prepare_tally(self) -> None:
         """The same, of what `tally` needs."""
@@ -89,7 +89,13 @@ class FusedMeasurer:
         return measure(source, q, target, known) if found is None else found
 
     def scaled(
-        self, source: SourceBlock, target: ScaledFormat, width: int, global_: float, known: Known
+        self,
+        source: SourceBlock,
+        target: ScaledFormat,
+        width: int,
+        groups: int,
+        global_: float,
+        known: Known,
     ) -> scaled_pass.Found | None:
         """A block of whole groups with scales, cast and measured; None where torch's are needed.
 
@@ -97,6 +103,7 @@ class FusedMeasurer:
             source: n * width numbers.
             target: to what they are cast.
             width: elements of a group.
+            groups: of the tensor.
             global_: the tensor's global scale.
             known: what is left out of the measurement.
         """
@@ -107,7 +114,7 @@ class FusedMeasurer:
         block = self._scanned(source)
         if not block.most < math.inf:
             return None
-        return scaled_pass.measured(self._kernel, block, target, width, global_, known)
+        return scaled_pass.measured(self._kernel, block, target, width, groups, global_, known)
 
     def _scanned(self, source: SourceBlock) -> narrow.Scanned:
         """What is told of a block before its casts, which come one after the other."""

@@ -480,12 +480,12 @@ _REFLECTED: Final = 2046 << FIELD
 
 @_compiled
 def largest_of_groups(bits: Array, width: int, into: Array) -> None:
-    """Writes the largest magnitude of each group, float64.
+    """Writes the largest magnitude of each group.
 
     Args:
         bits: codes of float32, of shape (n * width,).
         width: elements of a group.
-        into: of shape (n,).
+        into: int32, of shape (n,): gets their codes.
     """
     largest = np.empty(_STRETCH, np.int32)
     groups = _STRETCH // width
@@ -506,7 +506,43 @@ def largest_of_groups(bits: Array, width: int, into: Array) -> None:
             most = largest[group * rest]
             for i in range(1, rest):
                 most = max(most, largest[group * rest + i])
-            into[start + group] = np.float64(np.int32(most).view(np.float32))
+            into[start + group] = most
+
+
+# where `look_up_scales` leaves what it found
+SCALE_COUNTS: Final = ("clipped_block_count", "zero_block_count")
+
+
+@_compiled
+def look_up_scales(
+    largest: Array, begins: Array, starts: Array, step_of: Array, zero: int, zero_step: float,
+    clips: float, steps: Array, codes: Array, counts: Array,
+) -> None:  # fmt: skip
+    """Writes the step of each group, and counts scales.
+
+    Args:
+        largest: of each group, codes of float32 magnitudes, int32.
+        begins, starts, step_of, zero, zero_step: see `fpx.measure.scale_table`.
+        clips: the largest ratio of a magnitude to its step that is not clipped.
+        steps: float64; gets the steps.
+        codes: int64, by code of a scale: to be added to.
+        counts: int64; gets what the names of SCALE_COUNTS say.
+    """
+    for group in range(len(largest)):
+        magnitude = largest[group]
+        if magnitude == 0:
+            codes[zero] += 1
+            steps[group] = zero_step
+            counts[1] += 1
+            continue
+        code = starts[magnitude >> NARROW_FIELD]
+        while begins[code + 1] <= magnitude:
+            code += 1
+        step = step_of[code]
+        amax = np.float64(np.int32(magnitude).view(np.float32))
+        counts[0] += (amax > step * clips) & (step != 0)
+        codes[code] += 1
+        steps[group] = step
 
 
 @_dividing

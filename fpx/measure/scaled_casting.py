@@ -45,7 +45,13 @@ class ScaledMeasurer(Protocol):
     """Who casts and measures blocks of whole groups, see `FusedMeasurer.scaled`."""
 
     def __call__(
-        self, source: SourceBlock, target: ScaledFormat, width: int, global_: float, known: Known
+        self,
+        source: SourceBlock,
+        target: ScaledFormat,
+        width: int,
+        groups: int,
+        global_: float,
+        known: Known,
     ) -> Found | None:
         """What became of a block, or None where it does not tell."""
 
@@ -105,7 +111,7 @@ class ScaledCasting:
         if self.on_cpu is not None:
             self.on_cpu.survey(SourceBlock(source.x.cpu()), start)
         if self.target.global_scale is not None:
-            self._global_amax = max(self._global_amax, source.largest)
+            self.survey_largest(source.largest)
         if self.width is not None:
             return
         magnitude, bad = _finite(source.wide)
@@ -113,6 +119,10 @@ class ScaledCasting:
         self._amax.scatter_reduce_(0, ids, magnitude, "amax")
         if bad is not None:
             self._poisoned[ids[bad]] = True
+
+    def survey_largest(self, magnitude: float) -> None:
+        """Hears of the largest finite magnitude of a part of the tensor."""
+        self._global_amax = max(self._global_amax, magnitude)
 
     def prepare(self) -> None:
         """Works out the scales, of a tensor of which every block was surveyed."""
@@ -158,7 +168,8 @@ class ScaledCasting:
         """
         width = self.width
         if width is not None and self._grouping.even(start, len(source.x)):
-            found = measure(source, self.target, width, self._global, self.stats.known)
+            groups, known = self._grouping.count, self.stats.known
+            found = measure(source, self.target, width, groups, self._global, known)
             if found is not None:
                 return partial(self._take_found, found, source.x, width, where)
         return partial(self.take, source, start, where)
@@ -166,11 +177,11 @@ class ScaledCasting:
     def _take_found(self, found: Found, x: Tensor, width: int, where: Where) -> None:
         def locate(at: int) -> Location:
             one = slice(at, at + 1)
-            step = found.scales.steps[at // width]
+            step = torch.tensor(found.steps[at // width])
             result = quantise(x[one].to(torch.float64), step, self.target, narrow=True).result
             return Location(*where(at), x[at].item(), float(result))
 
-        self._take_scales(found.scales, None)
+        self.stats.take(found.scales, _nowhere)
         self.stats.take(found.measurement, locate)
 
     def _quantise_blocks(
@@ -296,7 +307,9 @@ def scale_entry(
         InputError: damage that shows only here.
     """
     surveyed = [cast for cast in casts if cast.needs_survey]
-    if surveyed:
+    if surveyed and measure is not None and all(cast.width is not None for cast in surveyed):
+        _survey_in_threads(entry, surveyed, device, progress)
+    elif surveyed:
         start = 0
         for block in entry.blocks(device.block, row_major=True):
             source = SourceBlock(block.to(device.torch))
@@ -304,8 +317,8 @@ def scale_entry(
                 cast.survey(source, start)
             start += len(block)
             progress.advance(len(block))
-        for cast in surveyed:
-            cast.prepare()
+    for cast in surveyed:
+        cast.prepare()
     for number, (multiple, together) in enumerate(_batches(casts)):
         told = Silent() if number else progress
         if measure is not None:
@@ -323,6 +336,29 @@ def scale_entry(
                     cast.take_mismatches(block, result, expected, where)
             start += len(block)
             told.advance(len(block))
+
+
+def _survey_in_threads(
+    entry: TensorEntry, casts: Sequence[ScaledCasting], device: Device, progress: Progress
+) -> None:
+    """Looks at a tensor for casts of which each needs the largest magnitude alone."""
+    size = device.block * _BLOCKS
+
+    def work(block: Tensor) -> tuple[int, float]:
+        return len(block), SourceBlock(block).largest
+
+    def done(found: tuple[int, float]) -> None:
+        count, largest = found
+        for cast in casts:
+            cast.survey_largest(largest)
+        progress.advance(count)
+
+    blocks = (block if entry.lasting else block.clone() for block in entry.blocks(size))
+    sweep(work, blocks, _workers(entry, size), done)
+
+
+def _workers(entry: TensorEntry, size: int) -> int:
+    return min(torch.get_num_threads(), max(-(-entry.count // size), 1))
 
 
 def _scale_in_threads(
@@ -356,8 +392,7 @@ def _scale_in_threads(
             take()
         progress.advance(count)
 
-    workers = min(torch.get_num_threads(), -(-entry.count // size))
-    sweep(work, blocks(), workers, done)
+    sweep(work, blocks(), _workers(entry, size), done)
 
 
 def _where(entry: TensorEntry, start: int) -> Where:

@@ -13,29 +13,35 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from fpx.casts.scaling import Scales, scales_of
+from fpx.casts.scaling import scales_of
 from fpx.core.elements import Codebook, Ties, largest
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat, ScaleRule
+from fpx.measure import scale_table
 from fpx.measure.measurement import Known, Maximum, Measurement
 from fpx.measure.narrow import Array, Scanned
-from fpx.measure.scaled import bounds_of
+from fpx.measure.scaled import bounds_of, measure_scales
 from fpx.measure.squares import ScaledSquares
 
 _SPEC = FORMATS["float64"]
 _LONGEST = 1 << 10
 """Elements of a group, at most: several go into a stretch of the kernel."""
 
+_TABLED = 1 << 18
+"""Groups of a tensor for which a table of scales is worth its making."""
+
 
 class Found(NamedTuple):
     """What became of a block.
 
     Attributes:
-        scales: of its groups; every block is of finite numbers.
+        steps: scale x global scale of each group, float64 of shape (n,); none is 0 or NaN.
+        scales: what the scales are like, as `fpx.measure.scaled.measure_scales` has it.
         measurement: of its elements, as `fpx.measure.scaled.measure_scaled` has it.
     """
 
-    scales: Scales
+    steps: Array
+    scales: Measurement
     measurement: Measurement
 
 
@@ -64,6 +70,7 @@ def measured(
     block: Scanned,
     target: ScaledFormat,
     width: int,
+    groups: int,
     global_: float,
     known: Known,
 ) -> Found | None:
@@ -74,15 +81,21 @@ def measured(
         block: of n * width finite numbers.
         target: which this `takes`.
         width: elements of a group.
+        groups: of the tensor.
         global_: the tensor's global scale.
         known: what is left out.
     """
-    amax = np.empty(len(block.x) // width)
+    amax = np.empty(len(block.x) // width, np.int32)
     kernel.largest_of_groups(block.bits, width, amax)
-    scales = scales_of(torch.from_numpy(amax), None, target, global_)
-    if not float(scales.steps.min()) > 0:  # a scale is 0, or NaN
+    if scale_table.fits(target) and (groups >= _TABLED or target.global_scale is None):
+        steps, scales = _looked_up(kernel, amax, target, global_)
+    else:
+        found_scales = scales_of(
+            torch.from_numpy(amax.view(np.float32)).to(torch.float64), None, target, global_
+        )
+        steps, scales = found_scales.steps.numpy(), measure_scales(found_scales, None, target)
+    if not float(steps.min()) > 0:  # a scale is 0, or NaN
         return None
-    steps = scales.steps.numpy()
     limits = _limits_of(kernel, target)
     overflow, tie_stays, smallest_normal = bounds_of(target)
     if tie_stays:
@@ -115,6 +128,7 @@ def measured(
         maxima["max_abs"] = Maximum(block.most, _place(block, amax, width))
     first = found["overflow_count"] and "overflow_count" not in known.firsts
     return Found(
+        steps,
         scales,
         Measurement(
             counts={
@@ -144,9 +158,38 @@ _NONE = (
 """Counts of what such blocks have none of."""
 
 
+def _looked_up(
+    kernel: ModuleType, amax: Array, target: ScaledFormat, global_: float
+) -> tuple[Array, Measurement]:
+    """The steps of groups, and what their scales are like."""
+    table = scale_table.scale_table(target, global_)
+    steps = np.empty(len(amax))
+    codes = np.zeros(1 << 8, np.int64)
+    numbers = np.zeros(len(kernel.SCALE_COUNTS), np.int64)
+    clips = float(target.clips_beyond)
+    kernel.look_up_scales(amax, *table, clips, steps, codes, numbers)
+    present = np.flatnonzero(codes)
+    scales = dict(zip(present.tolist(), codes[present].tolist(), strict=True))
+    counts = dict(zip(kernel.SCALE_COUNTS, numbers.tolist(), strict=True))
+    subnormal = range(1, 1 << target.scale.fraction_bits) if target.scale.zero else range(0)
+    subnormals = int(codes[subnormal.start : subnormal.stop].sum())
+    if table.zero in subnormal:
+        subnormals -= counts["zero_block_count"]
+    return steps, Measurement(
+        counts={
+            **counts,
+            "block_count": len(amax),
+            "zero_scale_count": 0,
+            "subnormal_scale_count": subnormals,
+            "nan_scale_count": 0,
+        },
+        scales=scales,
+    )
+
+
 def _place(block: Scanned, amax: Array, width: int) -> int:
     """Where the largest magnitude is."""
-    start = int(amax.argmax()) * width
+    start = int(amax.argmax()) * width  # the first of equals
     return start + int(np.abs(block.x[start : start + width]).argmax())
 
 

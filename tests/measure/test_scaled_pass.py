@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from fpx.casts.scaling import scales_of
 from fpx.core.blocks import find_target
 from fpx.core.scaling import ScaledFormat
-from fpx.measure import fused, scaled_pass
+from fpx.measure import fused, scale_table, scaled_pass
 from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.measurement import NOTHING, Known
 from fpx.measure.measurers import Chosen, choose
 from fpx.measure.metrics import measure
+from fpx.measure.scaled import measure_scales
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.memory import entry_of
@@ -92,7 +94,7 @@ def test_at_the_ends_of_float32(name: str, scale: float) -> None:
 
 def found(x: torch.Tensor, target: ScaledFormat, known: Known = NOTHING) -> scaled_pass.Found:
     """What the compiled pass makes of a block, which it takes."""
-    result = FUSED.scaled(SourceBlock(x), target, target.reach.columns, 1.0, known)
+    result = FUSED.scaled(SourceBlock(x), target, target.reach.columns, 1, 1.0, known)
     assert result is not None
     return result
 
@@ -111,16 +113,66 @@ def test_what_it_takes() -> None:
     for special in (math.nan, math.inf):
         poisoned = x.clone()
         poisoned[5] = special
-        assert FUSED.scaled(SourceBlock(poisoned), mxfp4, 32, 1.0, NOTHING) is None
+        assert FUSED.scaled(SourceBlock(poisoned), mxfp4, 32, 1, 1.0, NOTHING) is None
     for other in (
         SourceBlock(x.double()),
         SourceBlock(x.to(torch.int32)),
         SourceBlock(x, x.double()),
     ):
-        assert FUSED.scaled(other, mxfp4, 32, 1.0, NOTHING) is None
+        assert FUSED.scaled(other, mxfp4, 32, 1, 1.0, NOTHING) is None
     x[16:32] = 0  # whose scale is 0
-    assert FUSED.scaled(SourceBlock(x), nvfp4, 16, 1.0, NOTHING) is None
-    assert FUSED.scaled(SourceBlock(x), mxfp4, 32, 1.0, NOTHING) is not None
+    assert FUSED.scaled(SourceBlock(x), nvfp4, 16, 1, 1.0, NOTHING) is None
+    assert FUSED.scaled(SourceBlock(x), mxfp4, 32, 1, 1.0, NOTHING) is not None
+
+
+@pytest.mark.parametrize("global_", [1.0, 0.375, 2.0**-70, 1e30])
+@pytest.mark.parametrize(
+    "target", [t for t in TARGETS if scale_table.fits(t)], ids=lambda t: t.name
+)
+def test_scales_that_are_looked_up(target: ScaledFormat, global_: float) -> None:
+    """About where every scale begins, and anywhere else."""
+    table = scale_table.scale_table(target, global_)
+    begins = torch.from_numpy(table.begins[:-1]).to(torch.int64)
+    rng = np.random.default_rng(1)
+    some = torch.cat(
+        [
+            begins[begins < 0x7F800000],
+            torch.from_numpy(rng.integers(0, 0x7F800000, 20_000)),
+            torch.arange(255) << 23,
+        ]
+    )
+    bits = torch.cat([some - 1, some, some + 1, torch.zeros(1)]).clamp(0, 0x7F7FFFFF)
+    amax = bits.to(torch.int32).view(torch.float32)
+    expected = scales_of(amax.double(), None, target, global_)
+    kernel = FUSED._kernel
+    steps, codes, counts = np.empty(len(amax)), np.zeros(256, np.int64), np.zeros(2, np.int64)
+    clips = float(target.clips_beyond)
+    kernel.look_up_scales(amax.view(torch.int32).numpy(), *table, clips, steps, codes, counts)
+    assert np.array_equal(steps, expected.steps.numpy())
+    assert codes.tolist() == torch.bincount(expected.codes.long(), minlength=256).tolist()
+    told = measure_scales(expected, None, target).counts
+    assert dict(zip(kernel.SCALE_COUNTS, counts.tolist(), strict=True)) == {
+        name: told[name] for name in kernel.SCALE_COUNTS
+    }
+
+
+def test_scales_that_are_not() -> None:
+    """Of more codes, or where what would be 0 is another."""
+    assert not scale_table.fits(named("e4m3fn:block=128"))
+    assert not scale_table.fits(named("nvfp4:underflow=1"))
+
+
+@pytest.mark.parametrize("tabled", [1, 1 << 30])
+def test_global_scales_with_and_without_a_table(
+    tabled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaled_pass, "_TABLED", tabled)
+    x = data(64, 64, torch.float32, 1.0)
+    x[:, ::3] *= 1e-4
+    x[3] *= 1e-5
+    alike(x, named("nvfp4"), 1 << 10)
+    x[5, :16] = 0
+    alike(x, named("nvfp4"), 1 << 10)
 
 
 def test_the_first_of_equals() -> None:
@@ -179,7 +231,12 @@ def test_it_is_asked_for_much_data() -> None:
     asked: list[int] = []
 
     def scaled(
-        source: SourceBlock, target: ScaledFormat, width: int, global_: float, known: Known
+        source: SourceBlock,
+        target: ScaledFormat,
+        width: int,
+        groups: int,
+        global_: float,
+        known: Known,
     ) -> None:
         asked.append(len(source.x))
 

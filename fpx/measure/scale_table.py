@@ -1,0 +1,77 @@
+"""Scales of up to 8 bits by the largest magnitude of a group, looked up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fpx.casts.scaling import scales_of
+from fpx.core.scaling import ScaledFormat
+
+Array = np.ndarray[Any, Any]
+
+_CODES = 1 << 8
+_INFINITY = 0x7F800000
+"""The code of float32's infinity, which is beyond the magnitudes that are looked up."""
+
+
+class ScaleTable(NamedTuple):
+    """Which scale a group gets, by the code of its largest magnitude as a float32.
+
+    The scales are those of `fpx.casts.scaling.scales_of`, which was asked where each begins: they
+    never become smaller as magnitudes grow.
+
+    Attributes:
+        begins: int32 of shape (257,): code of a scale -> the first magnitude that gets it or a
+            larger one; the last is beyond all.
+        starts: int32 of shape (255,): exponent field of a magnitude -> the scale of the first
+            number of that exponent that is not 0.
+        steps: float64 of shape (256,): code of a scale -> scale x global scale.
+        zero: the scale of groups of zeros.
+        zero_step: its step.
+    """
+
+    begins: Array
+    starts: Array
+    steps: Array
+    zero: int
+    zero_step: float
+
+
+def fits(target: ScaledFormat) -> bool:
+    """Whether its scales have few codes, and do not begin with another that stands for 0."""
+    return target.scale.bits <= 8 and target.encoding.zero_scale is None
+
+
+@lru_cache(maxsize=64)
+def scale_table(target: ScaledFormat, global_: float) -> ScaleTable:
+    """The scales of a target that `fits`, beside that global scale of the tensor."""
+
+    def scales(magnitudes: Tensor) -> tuple[Tensor, Tensor]:
+        found = scales_of(magnitudes.view(torch.float32).to(torch.float64), None, target, global_)
+        return found.codes.to(torch.int32), found.steps
+
+    wanted = torch.arange(_CODES, dtype=torch.int32)
+    low, high = torch.ones_like(wanted), torch.full_like(wanted, _INFINITY)
+    while bool((low < high).any()):
+        middle = (low + (high - low) // 2).clamp(max=_INFINITY - 1)
+        reached = scales(middle)[0] >= wanted
+        high = torch.where(reached, middle, high)
+        low = torch.where(reached, low, middle + 1)
+    firsts = torch.arange(_INFINITY >> 23, dtype=torch.int32) << 23
+    firsts[0] = 1
+    used = high < _INFINITY
+    steps = torch.zeros(_CODES, dtype=torch.float64)
+    steps[used] = scales(high[used])[1]  # of codes that are passed over, the next one's
+    zero, zero_step = scales(torch.zeros(1, dtype=torch.int32))
+    return ScaleTable(
+        np.append(high.numpy(), np.int32(0x7FFFFFFF)),
+        scales(firsts)[0].numpy(),
+        steps.numpy(),
+        int(zero),
+        float(zero_step),
+    )
