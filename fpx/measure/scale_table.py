@@ -28,7 +28,7 @@ class ScaleTable(NamedTuple):
     Attributes:
         begins: int32 of shape (257,): code of a scale -> the first magnitude that gets it or a
             larger one; the last is beyond all.
-        starts: int32 of shape (255,): exponent field of a magnitude -> the scale of the first
+        starts: int64 of shape (255,): exponent field of a magnitude -> the scale of the first
             number of that exponent that is not 0.
         steps: float64 of shape (256,): code of a scale -> scale x global scale.
         zero: the scale of groups of zeros.
@@ -52,24 +52,26 @@ def scale_table(target: ScaledFormat, global_: float) -> ScaleTable:
     """The scales of a target that `fits`, beside that global scale of the tensor."""
 
     def scales(magnitudes: Tensor) -> tuple[Tensor, Tensor]:
-        found = scales_of(magnitudes.view(torch.float32).to(torch.float64), None, target, global_)
-        return found.codes.to(torch.int32), found.steps
+        amax = magnitudes.to(torch.int32).view(torch.float32).to(torch.float64)
+        found = scales_of(amax, None, target, global_)
+        return found.codes.to(torch.int64), found.steps
 
-    wanted = torch.arange(_CODES, dtype=torch.int32)
-    low, high = torch.ones_like(wanted), torch.full_like(wanted, _INFINITY)
-    while bool((low < high).any()):
-        middle = (low + (high - low) // 2).clamp(max=_INFINITY - 1)
-        reached = scales(middle)[0] >= wanted
-        high = torch.where(reached, middle, high)
-        low = torch.where(reached, low, middle + 1)
-    firsts = torch.arange(_INFINITY >> 23, dtype=torch.int32) << 23
+    wanted = torch.arange(_CODES).unsqueeze(1)
+    below = torch.zeros_like(wanted)  # magnitudes before the one that is looked for, digit by digit
+    for shift in range(28, -1, -4):
+        probes = below + (torch.arange(1, 16) << shift)
+        inside = probes < _INFINITY
+        smaller = scales(probes.clamp(max=_INFINITY - 1))[0] < wanted
+        below += (inside & smaller).sum(1, keepdim=True) << shift
+    begins = below.view(-1) + 1
+    firsts = torch.arange(_INFINITY >> 23) << 23
     firsts[0] = 1
-    used = high < _INFINITY
+    used = begins < _INFINITY
     steps = torch.zeros(_CODES, dtype=torch.float64)
-    steps[used] = scales(high[used])[1]  # of codes that are passed over, the next one's
-    zero, zero_step = scales(torch.zeros(1, dtype=torch.int32))
+    steps[used] = scales(begins[used])[1]  # of codes that are passed over, the next one's
+    zero, zero_step = scales(torch.zeros(1, dtype=torch.int64))
     return ScaleTable(
-        np.append(high.numpy(), np.int32(0x7FFFFFFF)),
+        np.append(begins.numpy(), 0x7FFFFFFF).astype(np.int32),
         scales(firsts)[0].numpy(),
         steps.numpy(),
         int(zero),

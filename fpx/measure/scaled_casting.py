@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -345,7 +346,7 @@ def _survey_in_threads(
     size = device.block * _BLOCKS
 
     def work(block: Tensor) -> tuple[int, float]:
-        return len(block), SourceBlock(block).largest
+        return len(block), _largest(block)
 
     def done(found: tuple[int, float]) -> None:
         count, largest = found
@@ -355,6 +356,15 @@ def _survey_in_threads(
 
     blocks = (block if entry.lasting else block.clone() for block in entry.blocks(size))
     sweep(work, blocks, _workers(entry, size), done)
+
+
+def _largest(block: Tensor) -> float:
+    """The largest finite magnitude; 0 where there is none."""
+    if block.dtype is torch.float32:  # which torch need not write down first
+        lowest, highest = map(float, torch.aminmax(block))
+        if math.isfinite(lowest) and math.isfinite(highest):  # false of NaN
+            return max(-lowest, highest)
+    return SourceBlock(block).largest
 
 
 def _workers(entry: TensorEntry, size: int) -> int:
