@@ -1,6 +1,7 @@
 """The measurer that goes over a block once, compiled; what it does not take, torch's measures.
 
-It takes blocks of float32 and float64 on the CPU, cast to formats whose values float32 has.
+It takes blocks of float32, float64 and wide integers on the CPU, cast to formats whose values
+float32 has.
 numba is imported when `load` is called, and not before.
 """
 
@@ -26,8 +27,11 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
 
-SOURCES = (torch.float32, torch.float64)
+SOURCES = (torch.float32, torch.float64, torch.int32, torch.int64)
 """The dtypes of what is measured."""
+
+_WHOLE = 1 << 53
+"""Integers up to that are float64s."""
 
 _SMALLEST = 2.0**-300
 """Smallest normal value of a target: squares of errors of larger ones do not vanish in float64."""
@@ -52,7 +56,9 @@ class FusedMeasurer:
         """
         float16 = FORMATS["float16"]
         for number in (1e-40, 1e-6, math.nan):  # subnormal here, subnormal there, not finite
-            one = torch.full((1,), number, dtype=dtype)
+            one = torch.full(
+                (1,), number, dtype=dtype if dtype.is_floating_point else torch.float64
+            )
             self(SourceBlock(one), one.to(torch.float16), float16)
         self._numbers(one.to(torch.float8_e5m2))
 
@@ -77,8 +83,11 @@ class FusedMeasurer:
         """As `Measurer`."""
         if source.weights is not None or not source.x.is_cpu or not takes(source.x.dtype, target):
             return measure(source, q, target, known)
+        x = _floating(source.x)
+        if x is None:
+            return measure(source, q, target, known)
         results = self._numbers(q)
-        over = wide.Pass(self._kernel, source.x, results, target)
+        over = wide.Pass(self._kernel, x, results, target)
         if source.x.dtype is torch.float32 and narrow.measures(target):
             block = self._scanned(source)
             if block.most < Thresholds.of(target).overflow:  # false of NaN
@@ -132,6 +141,15 @@ class FusedMeasurer:
         into = np.empty(len(codes), np.float32)
         self._kernel.look_up(codes, _table(q.dtype), into)
         return into
+
+
+def _floating(x: Tensor) -> Tensor | None:
+    """The same numbers, if float64 has all of them."""
+    if x.is_floating_point():
+        return x
+    if x.dtype is torch.int64 and not -_WHOLE <= int(x.min()) <= int(x.max()) <= _WHOLE:
+        return None
+    return x.to(torch.float64)
 
 
 class _Latest(threading.local):

@@ -202,8 +202,8 @@ def test_what_it_takes() -> None:
     assert fused.takes(torch.float64, E4M3)
     assert fused.takes(torch.float32, find_format("tf32"))
     assert not fused.takes(torch.float64, F64)
-    for dtype in {*FLOATS, *INTEGERS} - {*SOURCES}:
-        assert not fused.takes(dtype, F16)
+    for dtype in {*FLOATS, *INTEGERS}:
+        assert fused.takes(dtype, F16) == (dtype in (*SOURCES, torch.int32, torch.int64))
 
 
 def test_what_it_does_not_take_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,10 +219,13 @@ def test_what_it_does_not_take_is_torchs(monkeypatch: pytest.MonkeyPatch) -> Non
     FUSED(SourceBlock(x), x.half(), F16)  # whose squares overflow
     FUSED(SourceBlock(x / 1e200 / 1e200 / 1e20), x.half() * 0, F16)  # vanish
     FUSED(SourceBlock(torch.tensor([1e30, 1e-200]).double()), x[:2].half() * 0, F16)
-    FUSED(SourceBlock(x.to(torch.int64)), x.half(), F16)
-    assert len(asked) == 5
+    for edge in (2**53 + 1, -(2**53) - 1):
+        FUSED(SourceBlock(torch.tensor([0, edge, 1])), x.half(), F16)
+    assert len(asked) == 6
+    for last in (2**53, -(2**53)):
+        FUSED(SourceBlock(torch.tensor([0, last, 1])), x.half(), F16)
     FUSED(SourceBlock(x.float()), x.half(), F16)
-    assert len(asked) == 5
+    assert len(asked) == 6
 
 
 def test_a_nan_that_becomes_infinite() -> None:

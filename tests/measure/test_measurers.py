@@ -88,6 +88,12 @@ def test_who_counts_is_asked() -> None:
     assert report.rows[0].count == len(x)
 
 
+@pytest.mark.parametrize("dtype", fused.SOURCES, ids=str)
+def test_every_dtype_is_prepared_for(dtype: torch.dtype) -> None:
+    pytest.importorskip("numba")
+    assert choose([Cast(dtype, F16, 1 << 24)], lambda _: None).threaded
+
+
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
     there = builtins.__import__
 
