@@ -129,3 +129,14 @@ def test_a_thin_slice_of_a_large_storage_stays_small(tmp_path: Path) -> None:
     (tmp_path / "x.pt").unlink()
     assert found.code == 0
     assert found.megabytes < 500
+
+
+def test_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:
+    """However much the tests hold themselves, which is what getrusage would begin with."""
+    held = np.ones(700 << 20, np.uint8)
+    np.save(tmp_path / "x.npy", np.ones(1 << 20, np.float32))
+    found = memory_of("inspect", tmp_path / "x.npy", "--stats")
+    assert held[-1] == 1
+    assert (found.code, found.err) == (0, "")
+    assert 20 < found.megabytes < 300
+    assert 0 < found.seconds < 20
