@@ -235,6 +235,56 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
     assert loaded(_run(*args)) == set()
 
 
+# What a command that answers in a moment loads of fpx. Whatever more it needs is to be imported in
+# a function, where it is needed.
+_ANY = {
+    "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures", "fpx.cli.output",
+    "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec", "fpx.drawing", "fpx.errors",
+    "fpx.report", "fpx.report.base", "fpx.report.columns", "fpx.version", "fpx.words",
+}  # fmt: skip
+_NUMBER = _ANY | {
+    "fpx.cli.options", "fpx.cli.values", "fpx.core.codec", "fpx.core.formats",
+    "fpx.core.literals", "fpx.core.names", "fpx.core.numbers", "fpx.core.policy",
+    "fpx.render", "fpx.render.registry", "fpx.render.screen", "fpx.render.writers",
+    "fpx.report.encode",
+}  # fmt: skip
+LOADS: Mapping[str, set[str]] = {
+    "--help": _ANY | {"fpx.render", "fpx.render.help", "fpx.render.registry"},
+    "--version": _ANY,
+    "encode 3.14 --dtype bf16": _NUMBER | {"fpx.cli.encode"},
+    "decode 3.14 --dtype bf16": _NUMBER | {
+        "fpx.cli.decode", "fpx.core.choices", "fpx.core.interval", "fpx.core.packing",
+        "fpx.core.shortest", "fpx.render.decode", "fpx.render.text", "fpx.report.decode",
+    },
+}  # fmt: skip
+# of other libraries: what takes longer to load than such a command takes
+SLOW = {"typer.rich_utils", "rich.markdown", "rich.traceback", "rich.syntax",
+        "markdown_it", "pygments", "json", "tomllib", "asyncio", "shlex"}  # fmt: skip
+
+
+def all_loaded(*args: str) -> set[str]:
+    """Every module that a process has loaded after running a command."""
+    report = "import sys; print(*sys.modules, file=sys.stderr)"
+    script = f"import atexit\natexit.register(lambda: exec({report!r}, {{}}))\n{_run(*args)}"
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    return set(result.stderr.split())
+
+
+@pytest.mark.parametrize("command", LOADS)
+def test_what_answers_in_a_moment_loads_little(command: str) -> None:
+    found = all_loaded(*command.split())
+    assert {name for name in found if name.partition(".")[0] == "fpx"} == LOADS[command]
+    assert found & SLOW == set()
+
+
+def test_that_names_are_those_of_modules() -> None:
+    assert all_loaded("decode", "--help") >= {"typer.rich_utils", "rich.markdown", "markdown_it"}
+    assert all_loaded("decode", "1", "--json") >= {"json"}
+
+
 def files(folder: Path) -> dict[str, Path]:
     """A file of each kind whose header is read without a library of tensors."""
     found = {name: folder / f"x.{name}" for name in ("safetensors", "npy", "npz", "gguf", "onnx")}

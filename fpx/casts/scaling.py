@@ -19,11 +19,12 @@ from torch import Tensor
 
 from fpx.casts.rounding import round_codes
 from fpx.casts.values import values
-from fpx.core.elements import Codebook, Ties, emax, largest
+from fpx.core.choices import NonFinite, ScaleRule, Ties
+from fpx.core.elements import Codebook, emax, largest
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Overflow
 from fpx.core.quantise import global_scale
-from fpx.core.scaling import NonFinite, ScaledFormat, ScaleRule, even_bits
+from fpx.core.scaling import ScaledFormat, even_bits
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import wrapped
 

@@ -31,4 +31,7 @@ def main() -> None:
     gc.set_threshold(_THRESHOLD)
     _open_what_is_closed()
     remember_interrupts()
-    app(prog_name="fpx")
+    try:
+        app(prog_name="fpx")
+    finally:
+        gc.freeze()  # the interpreter's exit looks for garbage too, three times

@@ -31,25 +31,80 @@ NUMBERS, FORMATS, TENSORS, MACHINE = "Numbers", "Formats", "Tensors", "This mach
 
 
 class Command(NamedTuple):
-    """A command: under which heading the help lists it, and `module:function`."""
+    """A command, as the help of all lists it without loading it.
+
+    Attributes:
+        group: the heading that it stands under.
+        where: `module:function`.
+        says: the first sentence of its own help.
+    """
 
     group: str
     where: str
+    says: str
 
 
 COMMANDS = {
-    "decode": Command(NUMBERS, "fpx.cli.decode:decode"),
-    "encode": Command(NUMBERS, "fpx.cli.encode:encode"),
-    "distance": Command(NUMBERS, "fpx.cli.distance:distance"),
-    "bits": Command(NUMBERS, "fpx.cli.bits:bits"),
-    "range": Command(FORMATS, "fpx.cli.ranges:ranges"),
-    "formats": Command(FORMATS, "fpx.cli.formats:formats"),
-    "table": Command(FORMATS, "fpx.cli.table:table"),
-    "inspect": Command(TENSORS, "fpx.cli.inspect:inspect"),
-    "cast-compare": Command(TENSORS, "fpx.cli.cast_compare:cast_compare"),
-    "diff": Command(TENSORS, "fpx.cli.diff:diff"),
-    "cast-verify": Command(MACHINE, "fpx.cli.cast_verify:cast_verify"),
-    "devices": Command(MACHINE, "fpx.cli.devices:devices"),
+    "decode": Command(
+        NUMBERS,
+        "fpx.cli.decode:decode",
+        "Show a number's bits in a format, with its exact value, error and neighbours.",
+    ),
+    "encode": Command(
+        NUMBERS,
+        "fpx.cli.encode:encode",
+        "Print the code of each number, one per line and nothing else.",
+    ),
+    "distance": Command(
+        NUMBERS,
+        "fpx.cli.distance:distance",
+        "Count the values between two numbers (the distance in ulps), and their exact difference.",
+    ),
+    "bits": Command(
+        NUMBERS,
+        "fpx.cli.bits:bits",
+        "Decode raw bytes as a hex dump does: offset, codes, and what they stand for.",
+    ),
+    "range": Command(
+        FORMATS,
+        "fpx.cli.ranges:ranges",
+        "Show the range and precision of formats: all of them, or those that are named.",
+    ),
+    "formats": Command(
+        FORMATS,
+        "fpx.cli.formats:formats",
+        "List formats: layout, special values, other names, libraries that have them, source.",
+    ),
+    "table": Command(
+        FORMATS,
+        "fpx.cli.table:table",
+        "Print all values of a format by exponent and fraction, or those around a value.",
+    ),
+    "inspect": Command(
+        TENSORS,
+        "fpx.cli.inspect:inspect",
+        "Show what is in tensor files: dtypes, sizes, metadata, tensors, and their values.",
+    ),
+    "cast-compare": Command(
+        TENSORS,
+        "fpx.cli.cast_compare:cast_compare",
+        "Say which tensors fit a format, where others overflow or underflow, and by how much.",
+    ),
+    "diff": Command(
+        TENSORS,
+        "fpx.cli.diff:diff",
+        "Compare two checkpoints, or one before and after a conversion, tensor by tensor.",
+    ),
+    "cast-verify": Command(
+        MACHINE,
+        "fpx.cli.cast_verify:cast_verify",
+        "Prove what casts do: compare them with correct rounding, bit for bit.",
+    ),
+    "devices": Command(
+        MACHINE,
+        "fpx.cli.devices:devices",
+        "Show the devices here, and what torch can do with each format on them.",
+    ),
 }
 """Every command by its name; a module is imported when its command is asked for."""
 
@@ -84,7 +139,7 @@ class FpxGroup(TyperGroup):
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        group, where = COMMANDS[cmd_name]
+        group, where, _ = COMMANDS[cmd_name]
         module, _, name = where.partition(":")
         function = getattr(import_module(module), name)
         single = typer.Typer(
@@ -101,6 +156,17 @@ class FpxGroup(TyperGroup):
         command.params += config.parameters()
         speak_of(f"fpx {cmd_name}", command.params)
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Prints the help of all commands, of which none is loaded for that."""
+        from fpx.render.help import print_help
+
+        headings: dict[str, dict[str, str]] = {}
+        for name, command in COMMANDS.items():
+            headings.setdefault(command.group, {})[name] = command.says
+        print_help(
+            self.get_usage(ctx), self.help or "", self.get_params(ctx), headings, self.epilog or ""
+        )
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command; every failure becomes a line and an exit code."""

@@ -16,9 +16,9 @@ from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.blocks import BLOCK_FORMATS, LIKE, asked_targets
+from fpx.core.blocks import BLOCK_FORMATS, asked_targets
+from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.names import find_format
-from fpx.core.scaling import ScaleRule
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition

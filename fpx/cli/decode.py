@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,18 +11,20 @@ from fpx.cli import options
 from fpx.cli.failures import command_path, note
 from fpx.cli.output import SCREEN, Output, collected, show
 from fpx.cli.values import STDIN, read_numbers, read_values
-from fpx.core.blocks import LIKE, Target, find_targets, with_scales, without_scales
+from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
 from fpx.core.numbers import Code, Literal
 from fpx.core.packing import Packing
 from fpx.core.policy import Overflow, Rounding
-from fpx.core.scaling import ScaledFormat, ScaleRule
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import did_you_mean, listed, quoted
+
+if TYPE_CHECKING:
+    from fpx.core.blocks import Target
 
 _RULES = tuple(rule.value for rule in ScaleRule)
 
@@ -156,11 +158,10 @@ def decode(
     fpx decode --dtype mxfp4 '6 -4 3 0.1' --scale-rule all
     fpx decode --dtype mxfp4 --scale-code 0x7f --codes e745
     """
-    targets = find_targets(dtype or options.SIDE_BY_SIDE)
+    targets = options.find_targets(dtype or options.SIDE_BY_SIDE)
+    formats = [target for target in targets if isinstance(target, FormatSpec)]
     of_blocks = (scale_rule, like, global_scale, codes, scale_code, packing)
-    if any(given is not None for given in of_blocks) or any(
-        isinstance(target, ScaledFormat) for target in targets
-    ):
+    if len(formats) < len(targets) or any(given is not None for given in of_blocks):
         from fpx.render.block import BlocksDrawing
         from fpx.report.blocking import BlockOptions  # single numbers have no need of it
 
@@ -173,7 +174,6 @@ def decode(
         return
     if not values:
         raise InputError(f"VALUE... is missing (see {command_path()} --help)")
-    formats = without_scales(targets)
     modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
     asked = ",".join(dtype or ()).lower().split(",")
     surveyed = len(modes) > 1 or any(name.strip().startswith(ALL) for name in asked)
@@ -226,6 +226,8 @@ def _refuse_rounding(
     Raises:
         InputError: formats of both kinds, or an option for the other one.
     """
+    from fpx.core.blocks import with_scales
+
     scaled = with_scales(targets)[0]
     for given, name, instead in (
         (rounding != Rounding.TIES_TO_EVEN.value, "rounding", f"{scaled.name}:ties=away"),

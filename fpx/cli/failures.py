@@ -109,12 +109,12 @@ def usage_message(error: Any) -> str:
     parameter = getattr(error, "param", None)
     message = str(getattr(error, "message", None) or error).rstrip(".")
     given = getattr(error, "option_name", None)
-    extra = _EXTRA.fullmatch(message)
+    extra = re.fullmatch(_EXTRA, message)
     if extra is not None:  # where numbers such as -1 are no options, others are none either
         given = next((word for word in extra[1].split() if word.startswith("--")), None)
     if given is not None and (extra is not None or type(error).__name__ == "NoSuchOption"):
         message = f"no such option: {quoted(given)}{meant_option(given)}"
-    choice = _CHOICE.fullmatch(message)
+    choice = re.fullmatch(_CHOICE, message)
     if choice is not None:
         message += did_you_mean(choice[2], re.findall(r"'([^']*)'", choice[3]))
     if parameter is not None:
@@ -130,9 +130,9 @@ def usage_message(error: Any) -> str:
 
 
 # of click, about an option that takes one of some values
-_CHOICE = re.compile(r"(['\"])(.*)\1 is not one of ('.*')")
+_CHOICE = r"(['\"])(.*)\1 is not one of ('.*')"
 
-_EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)")
+_EXTRA = r"Got unexpected extra argument\S* \((.*)\)"
 
 
 def _drop(stream: TextIO) -> None:

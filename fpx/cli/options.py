@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,13 +13,14 @@ from fpx.cli.failures import command_path, in_options
 from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
-from fpx.core.names import NAMES
+from fpx.core.names import NAMES, plain_formats
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.words import did_you_mean, listed, quoted
 
 if TYPE_CHECKING:
+    from fpx.core.blocks import Target
     from fpx.render.writers import Writer
     from fpx.report.gates.baseline import Baseline as OlderReport
 
@@ -192,6 +193,20 @@ def one_of(names: Iterable[str]) -> Any:
     return {"parser": parse, "metavar": f"[{'|'.join(valid)}]", "autocompletion": complete}
 
 
+def find_targets(names: Sequence[str]) -> Sequence[Target]:
+    """As `fpx.core.blocks.find_targets`, which is loaded where a name may be one of its own.
+
+    Raises:
+        InputError: no such format.
+    """
+    plain = plain_formats(names)
+    if plain is not None:
+        return plain
+    from fpx.core import blocks
+
+    return blocks.find_targets(names)
+
+
 def find_one_format(names: list[str]) -> FormatSpec:
     """The format of a `OneFormat`.
 
@@ -200,6 +215,9 @@ def find_one_format(names: list[str]) -> FormatSpec:
     """
     if len(names) > 1:
         raise InputError(f"one --dtype at a time, not {len(names)}: {listed(map(quoted, names))}")
+    plain = plain_formats(names)
+    if plain:
+        return plain[0]
     from fpx.core.blocks import find_plain
 
     return find_plain(names[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
@@ -33,6 +32,8 @@ def remember_command_line(arguments: Sequence[str]) -> None:
 
 def command_line() -> str:
     """What the user typed, quoted for a shell where that is needed."""
+    import shlex  # here, because what goes to stdout does not tell it
+
     return escape(shlex.join(_typed))
 
 
@@ -121,7 +122,7 @@ def deliver(
     each = iter([reports] if isinstance(reports, Report) else reports)
     kept: list[Report] = []
     if not (how.saves or how.github):
-        WRITERS[how.form].write(each, sys.stdout, setting())
+        WRITERS[how.form].write(each, sys.stdout, Setting(draw or renderable, prompt=prompt))
         return []
     try:
         WRITERS[how.form].write(_keeping(each, kept), sys.stdout, setting())

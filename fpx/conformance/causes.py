@@ -35,7 +35,7 @@ class Differences:
     got: Tensor
     span: Span | None = None
     consulted: list[Tensor] = field(default_factory=list, repr=False)
-    _rounded: dict[tuple[Rounding, Overflow], Tensor] = field(
+    _rounded: dict[tuple[FormatSpec, Rounding, Overflow, FormatSpec | None], Tensor] = field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -53,33 +53,27 @@ class Differences:
         self,
         rounding: Rounding = Rounding.TIES_TO_EVEN,
         overflow: Overflow = Overflow.IEEE,
+        middle: FormatSpec | None = None,
     ) -> Tensor:
-        """The target's codes by another rule; each rule is computed once."""
-        how = rounding, overflow
-        if how not in self._rounded:
-            self._rounded[how] = self._to(self.target, *how)
-        return self._rounded[how]
+        """The target's codes by another rule, after a rounding to `middle` if there is one."""
+        return self._to(self.target, rounding, overflow, middle)
 
     def _to(
         self,
         target: FormatSpec,
         rounding: Rounding = Rounding.TIES_TO_EVEN,
         overflow: Overflow = Overflow.IEEE,
+        middle: FormatSpec | None = None,
     ) -> Tensor:
-        found = round_codes(self.codes, self.origin, target, rounding, overflow, self.span)
-        self.consulted.append(found)
-        return found
-
-    def through(
-        self,
-        middle: FormatSpec,
-        rounding: Rounding = Rounding.TIES_TO_EVEN,
-        overflow: Overflow = Overflow.IEEE,
-    ) -> Tensor:
-        """The target's codes by another rule, after a rounding to another format."""
-        second = round_codes(self._to(middle), middle, self.target, rounding, overflow)
-        self.consulted.append(second)
-        return second
+        """Codes of any target; each way to them is computed once."""
+        way = target, rounding, overflow, middle
+        if way not in self._rounded:
+            codes, origin, span = self.codes, self.origin, self.span
+            if middle is not None:
+                codes, origin, span = self._to(middle), middle, None
+            self._rounded[way] = round_codes(codes, origin, target, rounding, overflow, span)
+            self.consulted.append(self._rounded[way])
+        return self._rounded[way]
 
     def magnitude(self, codes: Tensor) -> Tensor:
         """The target's codes without their sign, as numbers that compare."""
@@ -245,7 +239,7 @@ def _through(name: str, rounding: Rounding = _EVEN, overflow: Overflow = Overflo
         exact = isinstance(d.origin, FormatSpec) and middle.holds(d.origin)
         if exact or middle == d.target:
             return torch.zeros_like(d.origin_nan)
-        return (d.through(middle, rounding, overflow) == d.got) & ~d.origin_nan
+        return (d.rounded(rounding, overflow, middle) == d.got) & ~d.origin_nan
 
     return test
 

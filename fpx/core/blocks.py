@@ -14,19 +14,11 @@ from math import prod
 from types import MappingProxyType
 from typing import Any
 
-from fpx.core.elements import CODEBOOKS, Codebook, Element, Ties, is_format, largest
+from fpx.core.choices import LIKE, POWERS_OF_TWO, NonFinite, ScaleRule, Ties, find_rule
+from fpx.core.elements import CODEBOOKS, Codebook, Element, is_format, largest
 from fpx.core.formats import FORMATS
 from fpx.core.names import ALL, find_format, find_formats
-from fpx.core.scaling import (
-    POWERS_OF_TWO,
-    Encoding,
-    NonFinite,
-    Reach,
-    ScaledFormat,
-    ScaleRule,
-    Scope,
-    find_rule,
-)
+from fpx.core.scaling import Encoding, Reach, ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import did_you_mean, listed, quoted
@@ -84,47 +76,6 @@ BLOCK_FORMATS: Mapping[str, ScaledFormat] = MappingProxyType({row.name: row for 
 _BY_NAME = {
     name: row for row in _ROWS for name in (row.name, *row.aliases)
 }  # mxfp8 alone is E4M3's: the one that every library defaults to
-
-
-def _each(names: str, **choices: Any) -> dict[str, Mapping[str, Any]]:
-    return dict.fromkeys(names.split(), choices)
-
-
-LIKE: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        # torchao/prototype/mx_formats of 0.18: rule of its MX configs; block scales from 2^-6 up
-        "torchao": {
-            **_each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.RCEIL),
-            **_each("nvfp4", zero_block=0x08, least_scale=0x08),
-        },
-        # common/util/ptx_arch_spec.cuh and reference_nvfp4.py
-        "transformer-engine": {
-            **_each("mxfp8_e4m3 mxfp8_e5m2", rule=ScaleRule.RCEIL),
-            **_each("nvfp4", zero_block=0x00),
-        },
-        # quantization/utils/mxfp_utils.py and helpers.py of 0.20
-        "compressed-tensors": {
-            **_each("mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
-            **_each("mxfp8_e4m3", rule=ScaleRule.EVEN, even_bits=1),
-            **_each("nvfp4", zero_block=0x20, zero_scale=0x20),
-        },
-        # torch/quantization/qtensor of 0.47
-        "modelopt": {
-            **_each("mxfp8_e4m3", rule=ScaleRule.RCEIL),
-            **_each("mxfp4", rule=ScaleRule.RCEIL, ties=Ties.ZERO),
-            **_each("nvfp4", zero_block=0x38, least_scale=0x01),
-        },
-        # torch/quantization/utils.py of 0.13: even_round
-        "quark": _each("mxfp8_e4m3 mxfp8_e5m2 mxfp6_e3m2 mxfp6_e2m3 mxfp4", rule=ScaleRule.EVEN),
-        # gguf/quants.py of 0.19
-        "gguf": _each("mxfp4", ties=Ties.ZERO, negative_zero=False),
-    }
-)
-"""Library -> format -> what its encoder chooses otherwise than the format's row.
-
-What the libraries do by mistake (logarithms in float32, a scale's code that wraps) is left out, and
-so is what the sign of a zero becomes that was -0 before.
-"""
 
 
 def like(library: str, target: ScaledFormat) -> ScaledFormat:

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from fpx.core.dyadic import Dyadic
-from fpx.core.numbers import Code, Infinity, Literal, Nan, as_number
+from fpx.core.numbers import Code, DecimalNumber, Infinity, Literal, Nan, as_number
 from fpx.core.policy import (
     Direction,
     Overflow,
@@ -79,7 +79,7 @@ def encode(
         InputError: the format cannot hold it at all (a NaN without NaNs, a payload too large, a
             code wider than the format).
     """
-    number = as_number(literal, spec)
+    number = literal if type(literal) is DecimalNumber else as_number(literal, spec)
     if number is not None:
         numerator, denominator = number.ratio(spec.quantum_exponent, spec.emax + 1)
         negative = number.negative
@@ -174,7 +174,9 @@ def _round(
 ) -> tuple[int, bool, int]:
     """(magnitude, inexact, log2 of the spacing) of a positive fraction; exponents have no end."""
     lowest = spec.quantum_exponent
-    quantum = max(_log2_floor(numerator, denominator) - spec.fraction_bits, lowest)
+    quantum = _log2_floor(numerator, denominator) - spec.fraction_bits
+    if quantum < lowest:
+        quantum = lowest
     if quantum >= 0:
         denominator <<= quantum
     else:

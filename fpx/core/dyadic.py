@@ -61,9 +61,7 @@ class Dyadic(NamedTuple):
             return integer_text(significand << exponent) if significand else "0"
         # m / 2^k = m * 5^k / 10^k
         digits = integer_text(abs(significand) * power_of_five(-exponent))
-        stripped = digits.rstrip("0")
-        exponent += len(digits) - len(stripped)
-        return _place_point("-" if significand < 0 else "", stripped, exponent)
+        return with_places("-" if significand < 0 else "", digits, -exponent)
 
     @property
     def hex_float(self) -> str:
@@ -121,22 +119,37 @@ def place_point(negative: bool, digits: str, exponent: int, positional: range | 
     stripped = digits.rstrip("0")
     if not stripped:
         return sign + "0"
+    if positional is None and exponent < 0:
+        return with_places(sign, digits, -exponent)
     exponent += len(digits) - len(stripped)
     if positional is not None and len(stripped) - 1 + exponent not in positional:
         return _scientific(sign, stripped, exponent)
     return _place_point(sign, stripped, exponent)
 
 
+def with_places(sign: str, digits: str, places: int) -> str:
+    """sign digits / 10^places as text, without needless zeros.
+
+    Args:
+        sign: `-` or nothing.
+        digits: of a positive integer, without a zero at the front.
+        places: 0 or more.
+    """
+    whole = len(digits) - places  # digits before the point
+    if whole > 0:
+        fraction = digits[whole:].rstrip("0")
+        return f"{sign}{digits[:whole]}.{fraction}" if fraction else sign + digits[:whole]
+    digits = digits.rstrip("0")
+    if whole > _POSITIONAL_FROM + 1:
+        return f"{sign}0.{'0' * -whole}{digits}"
+    return _scientific(sign, digits, whole - len(digits))
+
+
 def _place_point(sign: str, digits: str, exponent: int) -> str:
     """As `place_point`, for digits without a zero at either end."""
     if exponent >= 0:
         return f"{sign}{digits}{'0' * exponent}"
-    whole = len(digits) + exponent  # digits before the point
-    if whole > 0:
-        return f"{sign}{digits[:whole]}.{digits[whole:]}"
-    if whole > _POSITIONAL_FROM + 1:
-        return f"{sign}0.{'0' * -whole}{digits}"
-    return _scientific(sign, digits, exponent)
+    return with_places(sign, digits, -exponent)
 
 
 def _scientific(sign: str, digits: str, exponent: int) -> str:

@@ -9,27 +9,16 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from fractions import Fraction
 from functools import cached_property
 from types import MappingProxyType
 from typing import TypeGuard
 
+from fpx.core.choices import Ties
 from fpx.core.codec import decode, round_exact
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
-
-
-class Ties(Enum):
-    """What an element becomes that is just between two."""
-
-    EVEN = "even"
-    """The one whose code is even (OCP MX v1.0, 5.3: roundTiesToEven is to be offered)."""
-    AWAY = "away"
-    """The one of larger magnitude (microxcaling's `nearest`)."""
-    ZERO = "zero"
-    """The one of smaller magnitude (ggml; modelopt's MXFP4)."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,17 @@ def find_format(name: str | FormatSpec, others: Iterable[str] = ()) -> FormatSpe
     return member
 
 
+def plain_formats(names: Iterable[str]) -> list[FormatSpec] | None:
+    """The formats of names that are all listed ones, each once; None where some may be others.
+
+    For most of what people type, this is `fpx.core.blocks.find_targets` without the time that
+    loading formats with scales takes.
+    """
+    found = [_BY_ALIAS.get(name.strip().lower()) for name in names]
+    every = [row for row in found if row is not None]
+    return list(dict.fromkeys(every)) if len(every) == len(found) else None
+
+
 ALL = "all"
 """Where formats are asked for: every listed one; `all8` and the like are those of so many bits."""
 

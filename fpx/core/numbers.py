@@ -15,6 +15,7 @@ from fpx.core.dyadic import (
     place_point,
     power_of_five,
     power_of_ten,
+    with_places,
 )
 from fpx.errors import InputError
 from fpx.words import quoted
@@ -289,6 +290,8 @@ def _power_of_two(exponent: int) -> Decimal:
 
 def _scaled(number: int, power: int) -> str:
     """number * 10^power, exactly."""
+    if power < 0 and number:
+        return with_places("-" if number < 0 else "", str(abs(number)), -power)
     return place_point(number < 0, str(abs(number)), power)
 
 

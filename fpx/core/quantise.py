@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from fpx.core.choices import NonFinite, ScaleRule
 from fpx.core.codec import decode, round_exact
 from fpx.core.elements import (
     element_value,
@@ -20,7 +21,7 @@ from fpx.core.elements import (
     round_element,
 )
 from fpx.core.policy import Overflow
-from fpx.core.scaling import NonFinite, ScaledFormat, ScaleRule, even_bits
+from fpx.core.scaling import ScaledFormat, even_bits
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 

@@ -13,49 +13,11 @@ from enum import Enum
 from fractions import Fraction
 from functools import cached_property
 
-from fpx.core.elements import Element, Ties, largest
+from fpx.core.choices import NonFinite, ScaleRule, Ties
+from fpx.core.elements import Element, largest
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.words import listed, quoted
-
-
-class ScaleRule(Enum):
-    """Which scale a block gets, by its largest magnitude `amax`.
-
-    The first four give powers of two, 2^(floor(log2 amax) - emax + bump) where `emax` is the
-    exponent of the largest element: they differ in the bump, an exact test on amax.
-    """
-
-    FLOOR = "floor"
-    """Never bumped: the largest elements may be clipped (OCP MX v1.0, 6.3)."""
-    EVEN = "even"
-    """Bumped where amax, rounded to the element's precision, has the next exponent."""
-    CEIL = "ceil"
-    """Bumped unless amax is a power of two."""
-    RCEIL = "rceil"
-    """Bumped where the largest element would be clipped: 2^ceil(log2(amax / largest element))."""
-    AMAX = "amax"
-    """No power of two: amax / largest element, rounded once to the scale's format, to nearest."""
-    FOUR_OVER_SIX = "4over6"
-    """E2M1 only: as `amax`, for a largest element of 6 or of 4, whichever has the smaller squared
-    error, 6 of equals (Cook et al., "Four Over Six", 2025, arXiv:2512.02010)."""
-
-
-POWERS_OF_TWO = (ScaleRule.FLOOR, ScaleRule.EVEN, ScaleRule.CEIL, ScaleRule.RCEIL)
-
-_RULES = {rule.value: rule for rule in ScaleRule} | {"pow2": ScaleRule.RCEIL}
-
-
-def find_rule(name: str) -> ScaleRule:
-    """The rule of that name; `pow2` is `rceil`, the power of two that clips nothing.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = _RULES.get(name.strip().lower())
-    if found is None:
-        raise InputError(f"no scale rule is called {quoted(name)}: use one of {listed(_RULES, 40)}")
-    return found
+from fpx.words import quoted
 
 
 class Scope(Enum):
@@ -137,16 +99,6 @@ class Reach:
         if self.scope is Scope.CHANNEL and self.axis:
             return f"a scale per channel (axis {self.axis})"
         return f"a scale per {self.scope.value}"
-
-
-class NonFinite(Enum):
-    """What an infinity or a NaN does."""
-
-    BLOCK = "block"
-    """The scale of its block is NaN, and so is all of the block."""
-    ELEMENT = "element"
-    """It is left out of the scale and becomes what the element's format has for it: the same if it
-    has that; else NaN becomes an element of 0, and an infinity the largest one."""
 
 
 @dataclass(frozen=True)

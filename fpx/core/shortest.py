@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fpx.core.codec import decode, is_nan
 from fpx.core.dyadic import integer_text, place_point
 from fpx.core.spec import FormatSpec, NanEncoding
@@ -36,6 +38,13 @@ def shortest_decimal(code: int, spec: FormatSpec) -> str:
     return place_point(negative, integer_text(digits), exponent, _POSITIONAL)
 
 
+@lru_cache(maxsize=4096)
+def _grid(power: int, unit: int) -> tuple[int, int]:
+    """10^power and 2^unit as integers over one common power of two and ten."""
+    grid, scale = (10**power, 1) if power >= 0 else (1, 10**-power)
+    return (grid << -unit, scale) if unit < 0 else (grid, scale << unit)
+
+
 def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
     """(n, e): the shortest decimal n * 10^e that rounds to a positive finite magnitude."""
     significand, exponent = spec.finite(magnitude)
@@ -50,12 +59,7 @@ def _shortest_digits(magnitude: int, spec: FormatSpec) -> tuple[int, int]:
     # if none does, up to ten of the next lower power do, and the nearest to the value is wanted.
     power = ((hi - lo).bit_length() + unit) * 30103 // 100000 + 1
     while True:
-        # numbers and grid as integers over one common power of two and ten
-        grid, scale = (10**power, 1) if power >= 0 else (1, 10**-power)
-        if unit < 0:
-            grid <<= -unit
-        else:
-            scale <<= unit
+        grid, scale = _grid(power, unit)
         below, remainder = divmod(v * scale, grid)
         # of two equally near, the one with the even last digit
         nearest = below + (2 * remainder > grid or (2 * remainder == grid and below % 2))

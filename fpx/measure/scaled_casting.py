@@ -24,8 +24,9 @@ from fpx.casts.scaling import (
     scales_of,
 )
 from fpx.casts.sweep import sweep
+from fpx.core.choices import ScaleRule
 from fpx.core.formats import FORMATS
-from fpx.core.scaling import ScaledFormat, ScaleRule
+from fpx.core.scaling import ScaledFormat
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
 from fpx.measure.measurement import Known

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from fpx.casts.scaling import scales_of
-from fpx.core.elements import Codebook, Ties, largest
+from fpx.core.choices import ScaleRule, Ties
+from fpx.core.elements import Codebook, largest
 from fpx.core.formats import FORMATS
-from fpx.core.scaling import ScaledFormat, ScaleRule
+from fpx.core.scaling import ScaledFormat
 from fpx.measure import scale_table
 from fpx.measure.measurement import Known, Maximum, Measurement
 from fpx.measure.narrow import Array, Scanned

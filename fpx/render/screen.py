@@ -72,9 +72,9 @@ def write_plain(reports: Iterable[Report], out: TextIO, setting: Setting) -> Non
 
 
 def _write(reports: Iterable[Report], out: TextIO, setting: Setting, limited: bool) -> None:
-    console = None
+    console, draw = None, setting.draw
     for report in reports:
-        picture = setting.draw(report)
+        picture = draw(report)
         if isinstance(picture, str):
             text = f"{picture}\n"
         else:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from fpx.core.blocks import Target, with_scaling
+from fpx.core.choices import ScaleRule, find_rule
 from fpx.core.codec import decode, encode
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
@@ -20,7 +21,7 @@ from fpx.core.quantise import (
     quantise,
     scale_value,
 )
-from fpx.core.scaling import ScaledFormat, ScaleRule, find_rule
+from fpx.core.scaling import ScaledFormat
 from fpx.core.shortest import value_text
 from fpx.errors import InputError
 from fpx.report.base import hex_code

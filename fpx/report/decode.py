@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import ClassVar, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields
@@ -17,6 +18,9 @@ from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code, once
 from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
+
+if TYPE_CHECKING:
+    from fpx.report.code_text import CodeTexts
 
 
 class BitField(NamedTuple):
@@ -269,28 +273,17 @@ class DecodeReport(EncodeReport):
         ]
 
     def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
-        """As `Report.lines`, put together from what is known of the code where codes are few."""
-        if self.spec.bits > _FEW_BITS:
-            return super().lines(encode)
+        """As `Report.lines`, put together from what is known of the code and of those like it."""
+        texts = _texts_of(self.spec, self.rounding, self.overflow)
+        before, after, dyadic, kind = texts.of(self.code, self._before, self._after, encode)
+        self.__dict__.update(dyadic=dyadic, classification=kind)
         rounding_error, error_ulp = self._errors
-        before, after = self._around(encode)
         return [
             f'{{"input": {encode(self.input)}, {before}, '
-            f'"rounding_error": {encode(rounding_error)}, "error_ulp": {encode(error_ulp)}, '
-            f'"ulp": {encode(exact_text(self.ulp_dyadic))}, {after}, '
+            f'"rounding_error": {_quoted(rounding_error)}, "error_ulp": {_quoted(error_ulp)}, '
+            f'"ulp": {_ulp_text(self.rounded.ulp_exponent)}, {after}, '
             f'"flags": {_list_text(self.flags, encode)}}}'
         ]
-
-    def _around(self, encode: Callable[[JsonValue], str]) -> tuple[str, str]:
-        """`_before` and `_after` as JSON without braces."""
-        key = self.code, self.spec, self.rounding, self.overflow
-        texts = _AROUND.get(key)
-        if texts is None:
-            if len(_AROUND) == _MOST_AROUND:
-                _AROUND.clear()
-            texts = encode(self._before())[1:-1], encode(self._after())[1:-1]
-            _AROUND[key] = texts
-        return texts
 
     def _before(self) -> dict[str, JsonValue]:
         """The entry up to the errors, but for the input."""
@@ -330,11 +323,23 @@ class DecodeReport(EncodeReport):
         return table_of([entry])
 
 
-_FEW_BITS = 16  # of formats in which most numbers of a stream become a code that was there before
-_MOST_AROUND = 1 << 15  # with some 800 bytes each
+@lru_cache(maxsize=16)
+def _texts_of(spec: FormatSpec, rounding: Rounding, overflow: Overflow) -> CodeTexts:
+    """What lines say of the codes of a format; of each way to round it is another."""
+    from fpx.report.code_text import CodeTexts  # here, because drawings have no lines
 
-_AROUND: dict[tuple[int, FormatSpec, Rounding, Overflow], tuple[str, str]] = {}
-"""What lines say of the last codes in formats of few bits."""
+    return CodeTexts(spec, rounding)
+
+
+@lru_cache(maxsize=4096)
+def _ulp_text(exponent: int | None) -> str:
+    """An ulp as JSON, by its logarithm."""
+    return _quoted(None if exponent is None else Dyadic(1, exponent).decimal)
+
+
+def _quoted(number: str | None) -> str:
+    """The text of a number as JSON, in which nothing is to be escaped."""
+    return "null" if number is None else f'"{number}"'
 
 
 _LIST_TEXTS: dict[tuple[str, ...], str] = {}

@@ -23,6 +23,9 @@ class Notation(Enum):
     INT = "int"
 
 
+_HEX = Notation.HEX  # to ask an Enum for a member takes a while
+
+
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class EncodeReport(Report):
     """The code of one number in one format.
@@ -52,10 +55,10 @@ class EncodeReport(Report):
         overflow: Overflow,
         rounded: Rounded,
     ) -> None:
-        # at once, where the __init__ of a frozen dataclass sets each by a call
-        self.__dict__.update(
-            literal=literal, spec=spec, rounding=rounding, overflow=overflow, rounded=rounded
-        )
+        # into the dictionary, where the __init__ of a frozen dataclass sets each by a call
+        found = self.__dict__
+        found["literal"], found["spec"], found["rounded"] = literal, spec, rounded
+        found["rounding"], found["overflow"] = rounding, overflow
 
     @classmethod
     def of(
@@ -110,11 +113,9 @@ class EncodeReport(Report):
 
     def text(self, notation: Notation = Notation.HEX) -> str:
         """The code as `0x4049`, `0b0100000001001001` or `16457`."""
-        if notation is Notation.INT:
-            return str(self.code)
-        if notation is Notation.BIN:
-            return f"0b{self.code:0{self.spec.bits}b}"
-        return hex_code(self.code, self.spec)
+        if notation is _HEX:
+            return hex_code(self.rounded.code, self.spec)
+        return str(self.code) if notation is Notation.INT else f"0b{self.code:0{self.spec.bits}b}"
 
     def about(self) -> str:
         """Number, format and code."""

@@ -24,9 +24,10 @@ from fpx.casts.scaling import (
 )
 from fpx.core import quantise as exact
 from fpx.core.blocks import find_target, rules_for, with_rule
-from fpx.core.elements import CODEBOOKS, Ties, element_value, floor_log2, largest, round_element
+from fpx.core.choices import POWERS_OF_TWO, ScaleRule, Ties
+from fpx.core.elements import CODEBOOKS, element_value, floor_log2, largest, round_element
 from fpx.core.quantise import Datum
-from fpx.core.scaling import POWERS_OF_TWO, Reach, ScaledFormat, ScaleRule
+from fpx.core.scaling import Reach, ScaledFormat
 from tests import scaled_oracle as oracle
 
 CPU = torch.device("cpu")

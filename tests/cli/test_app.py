@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,55 @@ def test_the_help_groups_commands() -> None:
             found[words[0]] = group
     assert found == {name: command.group for name, command in COMMANDS.items()}
     assert set(found.values()) == {"Numbers", "Formats", "Tensors", "This machine"}
+
+
+def test_the_help_says_of_a_command_what_its_own_says_first() -> None:
+    for name, command in COMMANDS.items():
+        module, _, function = command.where.partition(":")
+        own = getattr(import_module(module), function).__doc__
+        assert command.says == reflowed(own).split("\n\n")[0], name
+
+
+LOOK = """
+╭─ Options ────────────────────────────────────────────────────────────────────╮
+│ --version             -V        Print fpx's version.                         │
+│ --install-completion            Install completion for the current shell.    │
+│ --show-completion               Show completion for the current shell, to    │
+│                                 copy it or customize the installation.       │
+│ --help                -h        Show this message and exit.                  │
+╰──────────────────────────────────────────────────────────────────────────────╯
+╭─ Numbers ────────────────────────────────────────────────────────────────────╮
+│ decode        Show a number's bits in a format, with its exact value, error  │
+│               and neighbours.                                                │
+│ encode        Print the code of each number, one per line and nothing else.  │
+"""
+
+
+def test_the_look_of_the_help() -> None:
+    out = call("--help", columns=80)[1]
+    assert LOOK in out
+    assert out.startswith(
+        f"{'':80}\n{' Usage: fpx [OPTIONS] COMMAND [ARGS]...':80}\n{'':80}\n See "
+    )
+    assert {len(line) for line in out.splitlines()} == {80, 0}
+
+
+def test_the_help_looks_as_that_of_commands() -> None:
+    every, one = (call(*args, columns=70)[1].splitlines() for args in (["-h"], ["bits", "-h"]))
+    assert every[0] == one[0] == " " * 70
+    assert every[1].startswith(" Usage: ")
+    assert one[1].startswith(" Usage: ")
+    frame = "╭─ Options " + "─" * 58 + "╮"
+    assert frame in every
+    assert frame in one
+
+
+def test_the_help_has_colours_on_a_terminal() -> None:
+    told = run("--help", env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "80"}).stdout
+    assert "\x1b[1;36mdecode" in told  # names of commands, and below options
+    assert "\x1b[1;36m--version\x1b[0m" in told
+    assert "\x1b[1;32m-V\x1b[0m" in told
+    assert "\x1b[1mExit codes\x1b[0m" in told
 
 
 def test_the_help_tells_exit_codes() -> None:

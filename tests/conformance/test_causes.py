@@ -238,6 +238,24 @@ def test_every_difference_is_explained_once() -> None:
         assert (part.expected != part.got).all()
 
 
+def test_each_way_to_a_target_is_its_own_whatever_was_asked_before() -> None:
+    # just above halfway between two of float16, which float32 takes for halfway; halfway
+    bits = torch.tensor([0x3FF0_0200_0000_0001, 0x3FF0_0600_0000_0000])
+    nothing = torch.zeros(len(bits), dtype=torch.int16)
+    even, down = Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO
+    ways = [(even, F32), (even, None), (down, None)]
+    for order in (ways, ways[::-1]):
+        d = Differences(bits, F64, F16, nothing, nothing)
+        for rounding, middle in order * 2:
+            if middle is None:
+                wanted = round_codes(bits, F64, F16, rounding)
+            else:
+                wanted = round_codes(round_codes(bits, F64, middle), middle, F16, rounding)
+            assert torch.equal(d.rounded(rounding, middle=middle), wanted)
+        assert len(d.consulted) == len(ways) + 1  # and that to float32
+    assert not torch.equal(d.rounded(), d.rounded(middle=F32))
+
+
 def test_no_difference_needs_no_cause() -> None:
     nothing = torch.zeros(0, dtype=torch.int16)
     assert list(explain(Differences(nothing, F16, BF16, nothing, nothing))) == []

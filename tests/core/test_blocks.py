@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from fpx.core.blocks import (
     BLOCK_FORMATS,
-    LIKE,
     Target,
     asked_targets,
     find_target,
@@ -28,17 +27,10 @@ from fpx.core.blocks import (
     with_scale,
     with_scaling,
 )
-from fpx.core.elements import CODEBOOKS, Ties
+from fpx.core.choices import LIKE, POWERS_OF_TWO, NonFinite, ScaleRule, Ties
+from fpx.core.elements import CODEBOOKS
 from fpx.core.formats import FORMATS
-from fpx.core.scaling import (
-    POWERS_OF_TWO,
-    Encoding,
-    NonFinite,
-    Reach,
-    ScaledFormat,
-    ScaleRule,
-    Scope,
-)
+from fpx.core.scaling import Encoding, Reach, ScaledFormat, Scope
 from fpx.errors import InputError
 
 BF16, E4M3, E5M2, E8M0, FLOAT32 = (

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fpx.core.choices import Ties
 from fpx.core.elements import (
     CODEBOOKS,
     Element,
-    Ties,
     element_value,
     element_values,
     emax,

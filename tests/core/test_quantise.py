@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fpx.core.blocks import BLOCK_FORMATS, find_target, with_rule
+from fpx.core.choices import POWERS_OF_TWO, NonFinite, ScaleRule
 from fpx.core.elements import emax, largest
 from fpx.core.packing import Packing, unpack
 from fpx.core.quantise import (
@@ -30,7 +31,7 @@ from fpx.core.quantise import (
     scale_value,
     wanted_scale,
 )
-from fpx.core.scaling import POWERS_OF_TWO, NonFinite, ScaledFormat, ScaleRule
+from fpx.core.scaling import ScaledFormat
 from fpx.errors import InputError
 from tests import scaled_oracle as oracle
 

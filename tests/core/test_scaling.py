@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fpx.core.blocks import BLOCK_FORMATS, find_target
-from fpx.core.scaling import (
-    POWERS_OF_TWO,
-    NonFinite,
-    Reach,
-    ScaledFormat,
-    ScaleRule,
-    Scope,
-    even_bits,
-    find_rule,
-)
+from fpx.core.choices import POWERS_OF_TWO, NonFinite, ScaleRule, find_rule
+from fpx.core.scaling import Reach, ScaledFormat, Scope, even_bits
 from fpx.errors import InputError
 
 

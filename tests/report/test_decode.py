@@ -127,7 +127,7 @@ def test_lines_say_what_results_say(
 
 
 def test_lines_of_more_codes_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fpx.report.decode._MOST_AROUND", 3)
+    monkeypatch.setattr("fpx.report.code_text._MOST_KEPT", 3)
     encode = json.JSONEncoder(allow_nan=False).encode
     for number in (*range(10), *range(10)):
         report = fpx.decode(number, "fp16")
