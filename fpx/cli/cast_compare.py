@@ -16,6 +16,7 @@ from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
+from fpx.cli.ranks import together
 from fpx.core.blocks import BLOCK_FORMATS, LIKE, asked_targets
 from fpx.core.names import find_format
 from fpx.core.scaling import ScaleRule
@@ -275,7 +276,8 @@ def cast_compare(
     from fpx.measure.cast_compare import cast_compare as compare
 
     with ProgressBar("casting") as progress:
-        report = compare(
+        report = together(
+            compare,
             sources or [],
             targets,
             from_=origin,
@@ -283,17 +285,19 @@ def cast_compare(
             size=size,
             seed=seed,
             backend=None if backend is None else BACKENDS[backend],
-            progress=progress,
             include=include or (),
             exclude=exclude or (),
             keep_partial=True,
-            checks=conditions,
             integers=integers,
-            tolerance=tolerance,
             stored=stored,
             as_=as_ or (),
             axis=axis,
-            tell=note,
+            here={
+                "progress": progress,
+                "checks": conditions,
+                "tolerance": tolerance,
+                "tell": note,
+            },
         )
 
     report = replace(report, exemptions=exemptions_of(context))
