@@ -38,6 +38,8 @@ def on_all_ranks(arguments: Sequence[str], command: Callable[[], Any]) -> Any:
         world = World.of(os.environ)
         if world is None:
             return command()
+        # where a peer is gone, torch would print its own stack; it reads this when it is loaded
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         from fpx.ranks.team import Team
 
         team = Team(world, note if world.rank == 0 else _silently, _say_lost)
