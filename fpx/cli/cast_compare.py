@@ -16,7 +16,7 @@ from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.cli.ranks import together
+from fpx.cli.ranks import has_ranks, together
 from fpx.core.blocks import BLOCK_FORMATS, LIKE, asked_targets
 from fpx.core.names import find_format
 from fpx.core.scaling import ScaleRule
@@ -28,6 +28,9 @@ from fpx.report.verdicts import USUAL, Tolerance
 from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
+
+
+_CUT = "the last row and the totals are of a part"
 
 
 def _rate(given: str | float) -> float:
@@ -309,7 +312,7 @@ def cast_compare(
 
         return cast_tables(found, View(top, sort, every, histogram))
 
-    cut = "interrupted: the last row and the totals are of a part"
+    part = "rows and totals are of what each rank had done" if has_ranks() else _CUT
     finish(
         report,
         how,
@@ -321,7 +324,7 @@ def cast_compare(
             *([f"measured by {report.measured_by}"] if verbose else []),
         ],
         errors=report.errors,
-        interrupted=cut if report.partial else None,
+        interrupted=f"interrupted: {part}" if report.partial else None,
         unchecked=report.unchecked,
         failures=report.failures(),
     )

@@ -75,6 +75,11 @@ def together(
     return function(*args, **kinds, **here, team=team)
 
 
+def has_ranks() -> bool:
+    """Whether other processes share the work."""
+    return bool(_team)
+
+
 def _silently(line: str) -> None:
     """What ranks other than 0 say."""
 

@@ -31,7 +31,7 @@ from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
-from fpx.measure.shares import Part, parts
+from fpx.measure.shares import STDIN, Part, parts
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
@@ -143,7 +143,7 @@ def cast_compare(
         _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
     entries = [entry for _, entry in work]
     with_channels = _with_channels(entries, scaled, axis)
-    own = [Part(number, entry) for number, entry in enumerate(entries)]
+    own = [*map(Part, range(len(entries)))]
     if team is not None:
         uncut = {id(entry) for entry in with_channels}
 
@@ -151,12 +151,13 @@ def cast_compare(
             return None if id(entry) in uncut else _grain(entry, scaled)
 
         own = parts(entries, grain, team.rank, team.size)
-    read = {id(part.entry) for part in own}
+    read = [part.of(entries[part.number]) for part in own]
+    here = {id(entry) for entry in read}
     progress.start(
-        sum(part.entry.count * _passes(part.entry, plain, scaled) for part in own)
-        + sum(entry.count * PASSES for entry in with_channels if id(entry) in read)
+        sum(entry.count * _passes(entry, plain, scaled) for entry in read)
+        + sum(entry.count * PASSES for entry in with_channels if id(entry) in here)
     )
-    measurer = measurer or _measurer([part.entry for part in own], plain, where, tell)
+    measurer = measurer or _measurer(read, plain, where, tell)
 
     def blank(entry: TensorEntry) -> _Done:
         casts = _casts(entry.dtype, entry.only_for, plain, choice)
@@ -183,7 +184,8 @@ def cast_compare(
             found.partial = True
         return found
 
-    each = _until_partial((part.number, done(*part)) for part in own)
+    pieces = zip((part.number for part in own), read, strict=True)
+    each = _until_partial((number, done(number, entry)) for number, entry in pieces)
     if team is not None:
         sent = [(number, result.sent()) for number, result in each]
         each = _merged(team.gather(sent), lambda number: blank(entries[number]))
@@ -310,7 +312,7 @@ def _on_rank(team: Team, sources: Sequence[object], device: str | Device) -> str
         InputError: a source that only one process can read.
     """
     if _STDIN in sources:
-        raise InputError("stdin is read by one process alone: save it to a file for several ranks")
+        raise InputError(STDIN)
     return team.device(device) if isinstance(device, str) else device
 
 

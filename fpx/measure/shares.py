@@ -9,15 +9,27 @@ from fpx.ranks.plan import Item, plan
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.pieces import cut_axis, piece
 
+STDIN = "stdin is read by one process alone: save it to a file for several ranks"
+"""What is said where several would read it."""
+
 SMALL = 1 << 20
 """Bytes below which a tensor is not cut: what it takes is not the reading."""
 
 
 class Part(NamedTuple):
-    """What a rank does of a tensor: the number of that, and the tensor or the piece to read."""
+    """What a rank does of a tensor.
+
+    Attributes:
+        number: of the tensor.
+        along: the indexes along its `cut_axis`; None is all of it.
+    """
 
     number: int
-    entry: TensorEntry
+    along: range | None = None
+
+    def of(self, entry: TensorEntry) -> TensorEntry:
+        """The tensor or the piece of it to read."""
+        return entry if self.along is None else piece(entry, self.along)
 
 
 def parts(
@@ -44,10 +56,10 @@ def parts(
     found = []
     for share in plan(items, ranks)[rank]:
         entry, each = entries[share.item], grains[share.item]
+        along = None
         if each is not None:
-            last = min(share.stop * each, _length(entry))
-            entry = piece(entry, range(share.start * each, last))
-        found.append(Part(share.item, entry))
+            along = range(share.start * each, min(share.stop * each, _length(entry)))
+        found.append(Part(share.item, along))
     return found
 
 
