@@ -29,7 +29,6 @@ from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
 
-
 _CUT = "the last row and the totals are of a part"
 
 
