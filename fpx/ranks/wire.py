@@ -10,6 +10,7 @@ import pickle
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Timer
 from typing import Any
 
 import torch
@@ -85,28 +86,30 @@ class Wire:
     def __init__(self, world: World, tell: Callable[[str], None]) -> None:
         self._world = world
         self.received = 0
+        waiting = f"waiting for the other ranks (WORLD_SIZE is {world.size})"
+        said = Timer(_SOON, tell, [waiting])
+        said.daemon = True
+        said.start()
         try:
-            self.store = self._meet(tell)
+            self.store = self._meet()
         except (RuntimeError, ValueError) as error:
             raise UnavailableError(
                 f"the {world.size} ranks that WORLD_SIZE speaks of did not come together "
                 f"({reason(error)}): start all of them, or unset WORLD_SIZE"
             ) from None
+        finally:
+            said.cancel()
 
-    def _meet(self, tell: Callable[[str], None]) -> SharedStore:
+    def _meet(self) -> SharedStore:
         world = self._world
         found, *_ = next(iter(rendezvous("env://", world.rank, world.size, timeout=_LATEST)))
         store = SharedStore(found)
         store.set(f"here/{world.rank}", "")
         everyone = [f"here/{rank}" for rank in range(world.size)]
-        started, said = time.monotonic(), False
+        latest = time.monotonic() + _LATEST.total_seconds()
         while not store.has(*everyone):
-            passed = time.monotonic() - started
-            if passed > _LATEST.total_seconds():
+            if time.monotonic() > latest:
                 raise RuntimeError("some of them are missing")
-            if passed > _SOON and not said:
-                said = True
-                tell(f"waiting for the other ranks (WORLD_SIZE is {world.size})")
             time.sleep(0.05)
         dist.init_process_group(
             "gloo", store=found, rank=world.rank, world_size=world.size, timeout=_NEVER

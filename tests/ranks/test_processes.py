@@ -130,3 +130,22 @@ def test_other_commands_do_not_look_at_the_environment() -> None:
     planted = "import atexit; atexit.register(lambda: print(int('torch' in sys.modules)))"
     for rank in launch(2, *args, planted=planted):
         assert rank == Ended(code, f"{out}0\n", "")
+
+
+def test_a_launcher_that_says_nonsense_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+    for name, text in said.items():
+        monkeypatch.setenv(name, text)
+    code, out, err = call("cast-compare", "normal")
+    assert (code, out) == (2, "")
+    assert err == "fpx: RANK is 2 and WORLD_SIZE 2: ranks are 0 to 1\n"
+
+
+def test_one_rank_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = ["cast-compare", "normal", "--size", "100", "--to", "fp16", "--json"]
+    alone = call(*args)
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "0")
+    for size in ("1", ""):
+        monkeypatch.setenv("WORLD_SIZE", size)
+        assert call(*args) == alone
