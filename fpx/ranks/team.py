@@ -88,7 +88,7 @@ class Team:
         self._watch = Watch(self._wire.store, world.rank, world.size, self._on_lost, os._exit)
         self._watch.start()
         if world.local_size is not None and "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // world.local_size))
+            torch.set_num_threads(max(1, torch.get_num_threads() // world.local_size))
 
     @property
     def rank(self) -> int:

@@ -43,6 +43,7 @@ def test_no_rank_has_more_than_its_part_and_the_largest_slice(
     ("items", "ranks", "shares"),
     [
         ([], 3, [[], [], []]),
+        ([Item(0), Item(0, 7)], 2, [[Share(0, 0, 1), Share(1, 0, 7)], []]),
         ([Item(5)], 3, [[], [Share(0, 0, 1)], []]),
         ([Item(90, 9)], 3, [[Share(0, 0, 3)], [Share(0, 3, 6)], [Share(0, 6, 9)]]),
         ([Item(4), Item(4)], 2, [[Share(0, 0, 1)], [Share(1, 0, 1)]]),
