@@ -31,11 +31,12 @@ MAY_USE: Mapping[str, set[str]] = {
     "core": {"errors", "words"},
     "report": _LEAVES | {"core"},
     "tensors": {"errors", "words", "patterns", "core"},
+    "ranks": {"errors", "words"},
     "casts": _BULK,
-    "measure": _BULK,
+    "measure": _BULK | {"ranks"},
     "conformance": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
-    "cli": _BULK | STUDIES | {"render"},
+    "cli": _BULK | STUDIES | {"ranks", "render"},
     "api": _BULK | STUDIES,
     "testing": _LEAVES | {"core", "report", "fpx"},
     "__init__": {"version", "drawing", "api", "render"},
@@ -44,6 +45,7 @@ MAY_USE: Mapping[str, set[str]] = {
 _NUMBERS = {"torch", "numpy", "ml_dtypes"}
 OUTSIDE: Mapping[str, set[str]] = {
     "tensors": _NUMBERS | {"gguf", "h5py"},
+    "ranks": {"torch"},
     "casts": _NUMBERS,
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
@@ -51,7 +53,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "cli": {"rich", "typer"},
 }
 # cli, api and __init__ import these inside functions
-LATE = {"api", "tensors", "casts", "render", "rich", "torch", *STUDIES}
+LATE = {"api", "tensors", "casts", "ranks", "render", "rich", "torch", *STUDIES}
 # but for tables that load no library themselves: options and help are made of them
 LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 
@@ -239,7 +241,7 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
 # a function, where it is needed.
 _ANY = {
     "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures", "fpx.cli.output",
-    "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec", "fpx.drawing", "fpx.errors",
+    "fpx.cli.ranks", "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec", "fpx.drawing", "fpx.errors",
     "fpx.report", "fpx.report.base", "fpx.report.columns", "fpx.version", "fpx.words",
 }  # fmt: skip
 _NUMBER = _ANY | {

@@ -8,6 +8,7 @@ import tomllib
 import pytest
 
 from scripts.minimum import ROOT, constraints, minimums
+from scripts.rehearse_ranks import main as rehearse_ranks
 
 PYPROJECT = """
 [project]
@@ -42,3 +43,11 @@ def test_every_dependency_is_covered() -> None:
     assert {name: sum(line.startswith(f"{name}==") for line in lines) for name in names} == (
         dict.fromkeys(names, 1)
     )
+
+
+def test_ranks_are_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
+    rehearse_ranks(["--ranks", "3", "--files", "4", "--size", "4e9"])
+    said = capsys.readouterr().out
+    assert said.startswith("3 ranks, 4 files, 200 tensors, 0.004 TB\n")
+    assert "plan: 202 pieces; a rank reads 1.0000 to 1.0000 of its part\n" in said
+    assert said.endswith("with a report of 400 rows\n")

@@ -46,6 +46,10 @@ class Backend(ABC):
     any_device: ClassVar[bool] = False
     elementwise: ClassVar[bool] = True
 
+    def __reduce__(self) -> tuple[Callable[[str], Backend], tuple[str]]:
+        """A row of the table is that row in every process."""
+        return _row, (self.name,)
+
     @property
     @abstractmethod
     def version(self) -> str:
@@ -313,3 +317,7 @@ REFERENCES: Mapping[str, Backend] = MappingProxyType(
     {backend.on_cpu: backend for backend in (EXACT, *BACKENDS.values())}
 )
 """What casts can be compared with: correct rounding, or what a library gives on the CPU."""
+
+
+def _row(name: str) -> Backend:
+    return BACKENDS[name]

@@ -23,6 +23,7 @@ from fpx.cli.failures import (
     usage_message,
 )
 from fpx.cli.output import remember_command_line
+from fpx.cli.ranks import on_all_ranks
 from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
 from fpx.words import did_you_mean, quoted
@@ -185,8 +186,26 @@ class FpxGroup(TyperGroup):
         **extra: Any,
     ) -> Any:
         """Parses and runs; usage errors become one line too."""
+        words = [*(sys.argv[1:] if args is None else args)]
+        remember_command_line(words)
+
+        def run() -> Any:
+            return self._run(words, prog_name, complete_var, windows_expand_args, **extra)
+
+        code = on_all_ranks(words, run)
+        if standalone_mode:
+            sys.exit(code if isinstance(code, int) else 0)
+        return code
+
+    def _run(
+        self,
+        args: list[str],
+        prog_name: str | None,
+        complete_var: str | None,
+        windows_expand_args: bool,
+        **extra: Any,
+    ) -> Any:
         speak_of("fpx", self.params)
-        remember_command_line(sys.argv[1:] if args is None else args)
         try:
             with failures_explained():  # those of help too
                 code = super().main(
@@ -201,8 +220,6 @@ class FpxGroup(TyperGroup):
         except typer.Abort:
             complain("interrupted")
             code = INTERRUPTED
-        if standalone_mode:
-            sys.exit(code if isinstance(code, int) else 0)
         return code
 
 

@@ -16,6 +16,7 @@ from fpx.cli.failures import finish, note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
+from fpx.cli.ranks import has_ranks, together
 from fpx.core.blocks import BLOCK_FORMATS, asked_targets
 from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.names import find_format
@@ -27,6 +28,8 @@ from fpx.report.verdicts import USUAL, Tolerance
 from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.files.kinds import READS
 from fpx.words import quoted
+
+_CUT = "the last row and the totals are of a part"
 
 
 def _rate(given: str | float) -> float:
@@ -275,7 +278,8 @@ def cast_compare(
     from fpx.measure.cast_compare import cast_compare as compare
 
     with ProgressBar("casting") as progress:
-        report = compare(
+        report = together(
+            compare,
             sources or [],
             targets,
             from_=origin,
@@ -283,17 +287,19 @@ def cast_compare(
             size=size,
             seed=seed,
             backend=None if backend is None else BACKENDS[backend],
-            progress=progress,
             include=include or (),
             exclude=exclude or (),
             keep_partial=True,
-            checks=conditions,
             integers=integers,
-            tolerance=tolerance,
             stored=stored,
             as_=as_ or (),
             axis=axis,
-            tell=note,
+            here={
+                "progress": progress,
+                "checks": conditions,
+                "tolerance": tolerance,
+                "tell": note,
+            },
         )
 
     report = replace(report, exemptions=exemptions_of(context))
@@ -305,7 +311,7 @@ def cast_compare(
 
         return cast_tables(found, View(top, sort, every, histogram))
 
-    cut = "interrupted: the last row and the totals are of a part"
+    part = "rows and totals are of what each rank had done" if has_ranks() else _CUT
     finish(
         report,
         how,
@@ -317,7 +323,7 @@ def cast_compare(
             *([f"measured by {report.measured_by}"] if verbose else []),
         ],
         errors=report.errors,
-        interrupted=cut if report.partial else None,
+        interrupted=f"interrupted: {part}" if report.partial else None,
         unchecked=report.unchecked,
         failures=report.failures(),
     )

@@ -10,6 +10,7 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
+from fpx.cli.ranks import together
 from fpx.errors import InputError
 from fpx.report.diff import DiffReport
 from fpx.tensors.files.kinds import READS
@@ -96,7 +97,8 @@ def diff(
     from fpx.measure.diff import diff as compare
 
     with ProgressBar("comparing") as progress:
-        report = compare(
+        report = together(
+            compare,
             a,
             b,
             tolerance_ulp=tolerance_ulp,
@@ -106,8 +108,8 @@ def diff(
             exclude=exclude or (),
             stored=stored,
             as_=as_ or (),
-            progress=progress,
             keep_partial=True,
+            here={"progress": progress},
         )
 
     def draw(found: DiffReport) -> object:

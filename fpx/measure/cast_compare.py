@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
+from math import lcm
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +16,7 @@ from torch import Tensor
 from fpx.casts.backends import EXACT, Backend
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
+from fpx.casts.grouping import Grouping
 from fpx.casts.sweep import sweep
 from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
@@ -26,6 +31,7 @@ from fpx.measure.distinct import WORTHWHILE, DistinctValues, has_few_codes
 from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
+from fpx.measure.shares import STDIN, Part, parts
 from fpx.measure.stats import CastStats
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
@@ -37,11 +43,17 @@ from fpx.tensors.draws import Sample
 from fpx.tensors.dtypes import cast_dtype, dtype_name, origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.opening import Opened, open_all
+from fpx.tensors.pieces import cut_axis
 from fpx.tensors.progress import Progress, Silent
 from fpx.words import escape, listed, quoted
 
+if TYPE_CHECKING:
+    from fpx.ranks.team import Team
+
 TOTAL = "(total)"
 """The source and the tensor of a row over all of them."""
+
+_STDIN = "-"
 
 
 def cast_compare(
@@ -66,6 +78,7 @@ def cast_compare(
     measurer: Chosen | None = None,
     worthwhile: int = WORTHWHILE,
     tell: Callable[[str], None] = lambda line: None,
+    team: Team | None = None,
 ) -> CastReport:
     """Casts every tensor of every source to every target and reports what was lost.
 
@@ -92,12 +105,17 @@ def cast_compare(
         measurer: who measures what a cast did to a block; by default whoever suits the sources.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
         tell: hears, while it goes on, what takes its time.
+        team: the processes that share the work, of which all call this with the same arguments;
+            what only rank 0 has use for aside: `progress`, `checks`, `tolerance`, `tell`.
 
     Raises:
+        HandedOverError: of a team, this is not rank 0, which has the report.
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
             one becomes a line of the report's `errors`.
         UnavailableError: no such device or dtype here, or the backend lacks one of the casts.
     """
+    if team is not None:
+        device = _on_rank(team, sources, device)
     where = device if isinstance(device, Device) else find_device(device)
     choice = Choice(backend, where)
     specs = list(dict.fromkeys(map(find_target, TARGETS) if targets is None else targets))
@@ -109,7 +127,10 @@ def cast_compare(
             f'`backend="{EXACT.name}"`'
         )
     sample = Sample(_drawn_in(from_), size, seed, plain)
-    opened = open_all(sources or NAMES, include, exclude, sample=sample, stored=stored, as_=as_)
+    opened = open_all(
+        sources or NAMES, include, exclude, sample=sample, stored=stored, as_=as_,
+        spread=None if team is None else team.spread,
+    )  # fmt: skip
     notes = [*opened.notes]
     if not integers:
         opened, left = _floating(opened)
@@ -120,52 +141,81 @@ def cast_compare(
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
         _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
-    with_channels = _with_channels([entry for _, entry in work], scaled, axis)
+    entries = [entry for _, entry in work]
+    with_channels = _with_channels(entries, scaled, axis)
+    own = [*map(Part, range(len(entries)))]
+    if team is not None:
+        uncut = {id(entry) for entry in with_channels}
+
+        def grain(entry: TensorEntry) -> int | None:
+            return None if id(entry) in uncut else _grain(entry, scaled)
+
+        own = parts(entries, grain, team.rank, team.size)
+    read = [part.of(entries[part.number]) for part in own]
+    here = {id(entry) for entry in read}
     progress.start(
-        sum(entry.count * _passes(entry, plain, scaled) for _, entry in work)
-        + sum(entry.count * PASSES for entry in with_channels)
+        sum(entry.count * _passes(entry, plain, scaled) for entry in read)
+        + sum(entry.count * PASSES for entry in with_channels if id(entry) in here)
     )
-    measurer = measurer or _measurer(work, plain, scaled, where, tell, worthwhile)
+    measurer = measurer or _measurer(read, plain, scaled, where, tell, worthwhile)
+
+    def blank(entry: TensorEntry) -> _Done:
+        casts = _casts(entry.dtype, entry.only_for, plain, choice)
+        return _Done(casts, _scalings(entry, scaled, where))
+
+    def done(number: int, entry: TensorEntry) -> _Done:
+        try:
+            found = blank(entry)
+        except InputError as error:
+            return _Done(error=error)
+        try:
+            if found.casts:
+                _cast_entry(entry, found.casts, where, progress, measurer, worthwhile)
+            if found.scalings:
+                scale_entry(entry, found.scalings, where, progress, measurer.scaled)
+            if axis is not None and found.scalings and has_channels(entry, axis):
+                name, _ = work[number]
+                found.channels = channel_costs(name, entry, scaled, axis, progress)
+        except InputError as error:
+            return _Done(error=error)
+        except KeyboardInterrupt:
+            if not keep_partial:
+                raise
+            found.partial = True
+        return found
+
+    pieces = zip((part.number for part in own), read, strict=True)
+    each = _until_partial((number, done(number, entry)) for number, entry in pieces)
+    if team is not None:
+        sent = [(number, result.sent()) for number, result in each]
+        each = _merged(team.gather(sent), lambda number: blank(entries[number]))
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
     subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
     partial = False
-    for name, entry in work:
-        casts = _casts(entry.dtype, entry.only_for, plain, choice)
-        scalings: list[ScaledCasting] = []
-        try:
-            scalings = _scalings(entry, scaled, where)
-            if casts:
-                _cast_entry(entry, casts, where, progress, measurer, worthwhile)
-            if scalings:
-                scale_entry(entry, scalings, where, progress, measurer.scaled)
-            if axis is not None and scalings and has_channels(entry, axis):
-                channels += channel_costs(name, entry, scaled, axis, progress)
-        except InputError as error:
+    for number, found in each:
+        name, entry = work[number]
+        partial |= found.partial
+        if found.error is not None:
             if len(sources) == len(work) == 1:
-                raise
-            errors.append(str(error))
+                raise found.error
+            errors.append(str(found.error))
             continue
-        except KeyboardInterrupt:
-            if not keep_partial:
-                raise
-            partial = True
-        made: list[Casting | ScaledCasting] = [*casts, *scalings]
+        channels += found.channels
+        made: list[Casting | ScaledCasting] = [*found.casts, *found.scalings]
         for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
-            own = _Total()
+            total_of_one = _Total()
             subtotal = subtotals.setdefault((name, cast.target), _Total())
-            own.add(cast)
-            row = _row(name, entry.name, cast.target, own, where)
+            total_of_one.add(cast)
+            row = _row(name, entry.name, cast.target, total_of_one, where)
             row = replace(row, judgement=judge(row.metrics, tolerance))
             for total in (subtotal, totals[cast.target]):
                 total.add(cast)
                 total.judgement = worst((total.judgement, row.judgement))
             rows.append(row)
-        if partial:
-            break
     return CastReport(
         rows=tuple(rows),
         totals=tuple(
@@ -186,8 +236,107 @@ def cast_compare(
     )
 
 
+@dataclass
+class _Done:
+    """What was found of a tensor, or of a piece of one.
+
+    Attributes:
+        casts, scalings: its casts.
+        channels: what channels that stick out cost.
+        partial: whether Ctrl-C ended it.
+        error: what is damaged in it; then the rest is empty.
+    """
+
+    casts: Sequence[Casting] = ()
+    scalings: Sequence[ScaledCasting] = ()
+    channels: Sequence[ChannelCost] = ()
+    partial: bool = False
+    error: InputError | None = None
+
+    def sent(self) -> _Sent:
+        """It as another process is told of it, which can make the casts itself."""
+        return _Sent(self._stats(), self.channels, self.partial, self.error)
+
+    def add(self, more: _Sent) -> None:
+        """Takes in what was found of the next piece."""
+        for stats, others in zip(self._stats(), more.stats, strict=True):
+            stats.add(others)
+        self.channels = [*self.channels, *more.channels]
+        self.partial |= more.partial
+
+    def _stats(self) -> list[CastStats]:
+        return [*(cast.stats for cast in self.casts), *(cast.stats for cast in self.scalings)]
+
+
+class _Sent(NamedTuple):
+    """Of a `_Done`, the statistics of each cast, and the rest."""
+
+    stats: Sequence[CastStats]
+    channels: Sequence[ChannelCost]
+    partial: bool
+    error: InputError | None
+
+
+def _until_partial(each: Iterable[tuple[int, _Done]]) -> Iterator[tuple[int, _Done]]:
+    for number, found in each:
+        yield number, found
+        if found.partial:
+            return
+
+
+def _merged(
+    gathered: Iterable[Sequence[tuple[int, _Sent]]], blank: Callable[[int], _Done]
+) -> Iterator[tuple[int, _Done]]:
+    """What all ranks found, tensor by tensor.
+
+    Args:
+        gathered: of each rank, what it found, with the numbers of tensors, which ascend.
+        blank: of a tensor, what is known before any of it is read.
+    """
+    for number, pieces in groupby(chain.from_iterable(gathered), key=itemgetter(0)):
+        found = [sent for _, sent in pieces]
+        error = next((sent.error for sent in found if sent.error is not None), None)
+        if error is not None:
+            yield number, _Done(error=error)
+            continue
+        whole = blank(number)
+        for sent in found:
+            whole.add(sent)
+        yield number, whole
+
+
+def _on_rank(team: Team, sources: Sequence[object], device: str | Device) -> str | Device:
+    """The device of a rank.
+
+    Raises:
+        InputError: a source that only one process can read.
+    """
+    if _STDIN in sources:
+        raise InputError(STDIN)
+    return team.device(device) if isinstance(device, str) else device
+
+
+def _grain(entry: TensorEntry, scaled: Sequence[ScaledFormat]) -> int | None:
+    """Of what the indexes are multiples between which a tensor may be cut; None where it may not.
+
+    Blocks along the last axis are not cut, and nothing is whose scale hangs on all of the tensor.
+    """
+    axis = cut_axis(entry)
+    if axis is None or entry.only_for is not None or not scaled:
+        return None if axis is None else 1
+    if entry.order is not None or any(target.global_scale is not None for target in scaled):
+        return None
+    try:
+        widths = [Grouping(target.reach, entry.shape).width for target in scaled]
+    except InputError:  # which casting tells
+        return None
+    if None in widths:
+        return None
+    return lcm(*(width or 1 for width in widths)) if axis == len(entry.shape) - 1 else 1
+
+
 def _measurer(
-    work: Sequence[tuple[str, TensorEntry]],
+    entries: Sequence[TensorEntry],
     targets: Sequence[FormatSpec],
     scaled: Sequence[ScaledFormat],
     device: Device,
@@ -199,13 +348,13 @@ def _measurer(
         return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
     casts = (
         Cast(entry.dtype, target, entry.count)
-        for _, entry in work
+        for entry in entries
         for target in targets
         if entry.only_for in (None, target.name)
     )
-    few = (entry.count for _, entry in work if targets and has_few_codes(entry, worthwhile))
+    few = (entry.count for entry in entries if targets and has_few_codes(entry, worthwhile))
     blocks = sum(target.reach.scope is Scope.BLOCK for target in scaled)
-    scaling = sum(entry.count for _, entry in work if entry.only_for is None) * blocks
+    scaling = sum(entry.count for entry in entries if entry.only_for is None) * blocks
     return choose(casts, tell, counted=sum(few), scaled=scaling)
 
 

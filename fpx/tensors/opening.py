@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol
 
 from fpx.errors import InputError, UnavailableError
 from fpx.tensors.blocks import READ_AHEAD
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
+from fpx.tensors.files.again import portable
 from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
 from fpx.tensors.files.numpy_file import open_stdin
 from fpx.tensors.late import load
@@ -59,6 +61,22 @@ class Opened:
         return sum(entry.count for source in self.sources for entry in source.entries)
 
 
+Header = Source | InputError
+"""What a file holds, or why that cannot be told."""
+
+
+class Spread(Protocol):
+    """Who opens many files: several processes, each some of them."""
+
+    def __call__(
+        self,
+        work: Callable[[sharded.Shard], Header],
+        items: Sequence[sharded.Shard],
+        names: Sequence[str],
+    ) -> list[Header]:
+        """What `work` makes of each item, all of which `names` tells, in their order."""
+
+
 def open_all(
     sources: Sequence[object],
     include: Sequence[str] = (),
@@ -68,6 +86,7 @@ def open_all(
     stored: bool = False,
     as_: Sequence[str] = (),
     elsewhere: bool = False,
+    spread: Spread | None = None,
 ) -> Opened:
     """Opens sources, of which a user chose some tensors, for their values.
 
@@ -83,13 +102,14 @@ def open_all(
             as; else those that are recognised are read as the numbers that they mean.
         as_: how quantised weights are stored, see `fpx.tensors.quantised.told`.
         elsewhere: whether `as_` may speak of tensors that are not in these sources.
+        spread: who opens the files, where this process does not open all of them.
 
     Raises:
         InputError: the only source cannot be read, no tensor is left, or one is not what `as_`
             says. Of several, one that cannot be read becomes a line of `errors`.
         UnavailableError: a kind of file needs a package that is not installed.
     """
-    return _open_all(sources, include, exclude, sample, _readable, stored, as_, elsewhere)
+    return _open_all(sources, include, exclude, sample, _readable, stored, as_, elsewhere, spread)
 
 
 def list_all(
@@ -117,6 +137,7 @@ def _open_all(
     stored: bool,
     as_: Sequence[str],
     elsewhere: bool = False,
+    spread: Spread | None = None,
 ) -> Opened:
     if stored and as_:
         raise InputError("`stored` leaves tensors as they are, and `as_` says what they mean: "
@@ -127,16 +148,18 @@ def _open_all(
     opened: list[Source] = []
     refused: list[InputError] = []
     remarks: list[str] = []
-    for number, source in enumerate(sources):
+    located = [_located(source, number, sample) for number, source in enumerate(sources)]
+    headers = iter(_headers([shard for place in located for shard in place.shards], spread))
+    for place in located:
         try:
-            found, bad, said = _open(source, number, sample)
+            found, bad = place.opened(islice(headers, len(place.shards)))
         except InputError as error:
             if len(sources) == 1:
                 raise
             refused.append(error)
             continue
         refused += bad
-        remarks += said
+        remarks += place.remarks
         if not stored:
             found = paired(found, told, met, strange)
         for each in found:
@@ -174,39 +197,79 @@ def open_files(name: str) -> tuple[Source, ...]:
         InputError: no such file, no tensor file, or a damaged or dangerous one; also of several.
         UnavailableError: the kind needs a package that is not installed.
     """
-    opened, refused, _ = _open_path(name, f"{quoted_path(name)}: no such file")
+    located = _in_path(name, f"{quoted_path(name)}: no such file")
+    opened, refused = located.opened(_headers(located.shards))
     if refused:
         raise refused[0]
     return tuple(map(_readable, opened))
 
 
-class _Found(NamedTuple):
-    """What can be read of a source, what cannot, and what is said of it."""
+class _Located(NamedTuple):
+    """Where a source is.
 
-    sources: list[Source]
-    refused: list[InputError]
-    remarks: tuple[str, ...] = ()
+    Attributes:
+        shards: the files to open.
+        sources: what there is to open no file for.
+        remarks: what is said of it.
+        error: why it is nowhere.
+    """
+
+    shards: Sequence[sharded.Shard] = ()
+    sources: Sequence[Source] = ()
+    remarks: Sequence[str] = ()
+    error: InputError | None = None
+
+    def opened(self, headers: Iterable[Header]) -> tuple[list[Source], list[InputError]]:
+        """What can be read of it, and what cannot.
+
+        Args:
+            headers: of its `shards`.
+
+        Raises:
+            InputError: nothing can.
+        """
+        if self.error is not None:
+            raise self.error
+        opened = [*self.sources]
+        refused: list[InputError] = []
+        for (path, _), header in zip(self.shards, headers, strict=True):
+            if isinstance(header, InputError):
+                refused.append(header)
+                continue
+            opened.append(_safe_source(replace(header, damaged=()), quoted_path(path)))
+            called = quoted_path(header.name)
+            refused += (InputError(f"{called}: {line}") for line in header.damaged)
+        if refused and not opened:
+            raise refused[0]
+        return opened, refused
 
 
-def _open(source: object, number: int, sample: Sample | None) -> _Found:
+def _located(source: object, number: int, sample: Sample | None) -> _Located:
+    try:
+        return _locate(source, number, sample)
+    except InputError as error:
+        return _Located(error=error)
+
+
+def _locate(source: object, number: int, sample: Sample | None) -> _Located:
     if isinstance(source, os.PathLike):
         source = os.fspath(source)
     if isinstance(source, str):
         absent = f"{quoted_path(source)}: no such file"
         if sample is not None:
             if source in NAMES:
-                return _Found([load("fpx.tensors.draws:named_source")(source, sample)], [])
+                return _Located(sources=[load("fpx.tensors.draws:named_source")(source, sample)])
             absent += f", and no distribution has that name ({', '.join(NAMES)})"
             absent += did_you_mean(source, NAMES)
-        return _open_path(source, absent)
+        return _in_path(source, absent)
     source_of = load("fpx.tensors.memory:source_of")
-    return _Found([source_of(source, f"tensor{number}" if number else "tensor")], [])
+    return _Located(sources=[source_of(source, f"tensor{number}" if number else "tensor")])
 
 
-def _open_path(name: str, absent: str) -> _Found:
+def _in_path(name: str, absent: str) -> _Located:
     """A path; `absent` says that there is nothing at it."""
     if name == "-":
-        return _Found([open_stdin()], [])
+        return _Located(sources=[open_stdin()])
     try:
         path = Path(name)
         mode = path.stat().st_mode
@@ -217,7 +280,7 @@ def _open_path(name: str, absent: str) -> _Found:
     if stat.S_ISDIR(mode):
         directory = sharded.in_directory(path, SUFFIXES)
         passed = tuple(f"{escape(name)}: {escape(line)}" for line in directory.passed)
-        return _open_shards(directory.shards)._replace(remarks=passed)
+        return _Located(directory.shards, remarks=passed)
     if not stat.S_ISREG(mode):
         raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
     if sharded.is_part(path):
@@ -225,32 +288,40 @@ def _open_path(name: str, absent: str) -> _Found:
             f"{quoted_path(name)} is a part of a distributed checkpoint: name its directory"
         )
     if sharded.is_index(path):
-        return _open_shards(sharded.of_index(path))
-    return _open_shards([(path, None)])
+        return _Located(sharded.of_index(path))
+    return _Located([(path, None)])
 
 
-def _open_shards(shards: list[sharded.Shard]) -> _Found:
-    opened: list[Source] = []
-    refused: list[InputError] = []
-    for path, tensors in shards:
-        try:
-            source = _open_file(path, tensors)
-        except InputError as error:
-            refused.append(error)
-            continue
-        opened.append(replace(source, damaged=()))
-        refused += (InputError(f"{quoted_path(source.name)}: {line}") for line in source.damaged)
-    if refused and not opened:
-        raise refused[0]
-    return _Found(opened, refused)
+def _headers(shards: Sequence[sharded.Shard], spread: Spread | None = None) -> list[Header]:
+    """What each file holds."""
+    if spread is None:
+        return [_header(shard) for shard in shards]
+    return spread(_sent_header, shards, [str(path) for path, _ in shards])
+
+
+def _header(shard: sharded.Shard) -> Header:
+    try:
+        return _open_file(*shard)
+    except InputError as error:
+        return error
+
+
+def _sent_header(shard: sharded.Shard) -> Header:
+    try:
+        return _open_file(*shard, send=True)
+    except InputError as error:
+        return InputError(str(error))  # what is derived from it may not travel
 
 
 _EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
 _SMALL = 1 << 30  # bytes of tensors that no file is refused for
 
 
-def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
-    """One file; of a shard, the tensors that its index names."""
+def _open_file(path: Path, tensors: frozenset[str] | None, *, send: bool = False) -> Source:
+    """One file; of a shard, the tensors that its index names.
+
+    Its entries are to be made safe. `send` says that other processes will read them too.
+    """
     shown = quoted_path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -265,6 +336,8 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
         raise InputError(f"{shown}: no such file") from None
     except DAMAGE as error:
         raise InputError(f"{shown} cannot be read: {_why(error)}") from None
+    if send:
+        source = portable(source, path, kind.open)
     entries, unread = source.entries, source.unread
     if tensors is not None:
         missing = tensors - {entry.name for entry in entries} - {item.name for item in unread}
@@ -281,11 +354,7 @@ def _open_file(path: Path, tensors: frozenset[str] | None) -> Source:
             f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
             f"{_EXPANSION} times a file's size"
         )
-    safe = tuple(_safe(entry, shown) for entry in entries)
-    unread = tuple(
-        item if item.raw is None else replace(item, raw=_safe(item.raw, shown)) for item in unread
-    )
-    return replace(source, entries=safe, unread=unread, kind=kind.name)
+    return replace(source, entries=entries, unread=unread, kind=kind.name)
 
 
 def _without_tensors(shown: str, notes: Sequence[str]) -> InputError:
@@ -305,6 +374,16 @@ def _readable(source: Source) -> Source:
     if not source.entries:
         raise _without_tensors(quoted_path(source.name), notes)
     return replace(source, notes=notes, unread=())
+
+
+def _safe_source(source: Source, shown: str) -> Source:
+    """A file whose tensors are read ahead, and safely."""
+    unread = tuple(
+        item if item.raw is None else replace(item, raw=_safe(item.raw, shown))
+        for item in source.unread
+    )
+    entries = tuple(_safe(entry, shown) for entry in source.entries)
+    return replace(source, entries=entries, unread=unread)
 
 
 def _safe(entry: TensorEntry, shown: str) -> TensorEntry:

@@ -12,7 +12,8 @@ import torch
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.measure.diff import diff, side_by_side
+from fpx.measure.comparing import side_by_side
+from fpx.measure.diff import diff
 from fpx.report.diff import Change, Comparison, DiffRow
 from fpx.tensors.dtypes import (
     INTEGERS,

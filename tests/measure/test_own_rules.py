@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import fpx
-from fpx.measure.diff import _Work, diff
+from fpx.measure.diff import diff
+from fpx.measure.diff_rows import Work
 from fpx.measure.matching import by_name
 from fpx.report.diff import Change, DiffRow, Unchanged
 from fpx.tensors.opening import open_all
@@ -174,8 +175,8 @@ def test_the_answer_counts_plain_and_quantised_tensors_apart() -> None:
 
 
 def test_stdin_is_read_once() -> None:
-    # what can be read only once has no second pass: see `_Work.twice`
-    work = _Work(Unchanged(), Silent(), 64, twice=False, errors=[])
+    # what can be read only once has no second pass: see `Work.twice`
+    work = Work(Unchanged(), Silent(), 64, [], twice=False)
     work.run(*(by_name(open_all([each]).sources, ()) for each in ({"w.weight": W}, mxfp4(W))))
     (row,) = work.rows
     assert row.outcome is Change.DIFFERS

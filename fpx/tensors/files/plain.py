@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,29 +20,48 @@ def plain_entry(
     path: Path, at: int, name: str, type_: Origin, shape: tuple[int, ...]
 ) -> TensorEntry:
     """A tensor whose elements begin at a byte of a file."""
+    stored = _Stored(path, at, type_, shape)
+    return TensorEntry(name, type_, shape, stored.read, read_box=stored.read_box)
+
+
+def is_plain(entry: TensorEntry) -> bool:
+    """Whether a tensor is one of these."""
+    return isinstance(getattr(entry.read, "__self__", None), _Stored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Elements that begin at a byte of a file; in another process, of the same file."""
+
+    path: Path
+    at: int
+    type: Origin
+    shape: tuple[int, ...]
 
     # the functions import: a header is listed without a library of tensors
-    def read(limit: int) -> Iterator[Tensor]:
+    def read(self, limit: int) -> Iterator[Tensor]:
+        """As `TensorEntry.read`."""
         import torch
 
         from fpx.tensors.dtypes import torch_dtype
         from fpx.tensors.files.raw import raw_blocks
 
-        dtype = torch_dtype(type_)
-        with path.open("rb", buffering=0) as file:
-            file.seek(at)
-            for raw in raw_blocks(file, prod(shape), dtype.itemsize, limit, str(path)):
+        dtype = torch_dtype(self.type)
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.at)
+            for raw in raw_blocks(file, prod(self.shape), dtype.itemsize, limit, str(self.path)):
                 yield torch.from_numpy(raw).view(dtype)
 
-    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
+    def read_box(self, limit: int, box: Box) -> Iterator[Tensor]:
+        """As `TensorEntry.read_box`."""
         import torch
 
         from fpx.tensors.dtypes import torch_dtype
         from fpx.tensors.files.raw import box_blocks
 
-        dtype = torch_dtype(type_)
-        with path.open("rb", buffering=0) as file:
-            for raw in box_blocks(file, at, shape, box, dtype.itemsize, limit, str(path)):
+        dtype = torch_dtype(self.type)
+        with self.path.open("rb", buffering=0) as file:
+            for raw in box_blocks(
+                file, self.at, self.shape, box, dtype.itemsize, limit, str(self.path)
+            ):
                 yield torch.from_numpy(raw).view(dtype)
-
-    return TensorEntry(name, type_, shape, read, read_box=read_box)

@@ -6,9 +6,10 @@ Only descriptions: nothing here reads a file or loads a library.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from fractions import Fraction
+from typing import Any
 
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach, ScaledFormat
@@ -86,6 +87,10 @@ class Followed:
     value: Fraction | None
 
 
+def _nothing() -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Quantised:
     """How a weight is stored whose entry reads as the numbers that it means.
@@ -121,7 +126,7 @@ class Quantised:
     evidence: Evidence
     recognised_by: str
     beside: tuple[str, ...] = ()
-    doubts: Callable[[], tuple[str, ...]] = field(default=lambda: (), repr=False, compare=False)
+    doubts: Callable[[], tuple[str, ...]] = field(default=_nothing, repr=False, compare=False)
     follow: Callable[[tuple[int, ...]], Followed] | None = field(
         default=None, repr=False, compare=False
     )
@@ -129,3 +134,11 @@ class Quantised:
         default=None, repr=False, compare=False
     )
     stored_bytes: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is described; the functions that read more of a file stay in their process."""
+        kept = dict(self.__dict__)
+        for each in fields(self):
+            if not each.compare:
+                kept[each.name] = each.default
+        return kept
