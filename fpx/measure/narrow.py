@@ -60,8 +60,10 @@ class Scanned:
         counts[0] = 0
         found: dict[int, int] = {}
         if self.least < _SMALLEST_NORMAL:  # float32's subnormals have exponents of their own
-            wide = np.zeros(1 << _WIDE.exponent_bits, np.int32)
-            self._kernel.tally_subnormals(self.x, self.bits, wide)
+            fields = np.zeros((4, self._kernel.EXPONENTS), np.int32)
+            self._kernel.tally_subnormals(self.bits, fields)
+            wide = fields.sum(0)
+            wide[0] = 0
             found = _histogram(wide, _WIDE.bias)
         return found | _histogram(counts, _SPEC.bias)
 

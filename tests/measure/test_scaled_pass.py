@@ -20,7 +20,7 @@ from fpx.measure.measurement import NOTHING, Known
 from fpx.measure.measurers import Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled import measure_scales
-from fpx.measure.scaled_casting import ScaledCasting, scale_entry
+from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer, scale_entry
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
@@ -44,7 +44,7 @@ TARGETS = [
     for name in (
         "mxfp4", "mxfp6_e2m3", "mxfp6_e3m2", "mxfp8_e4m3", "mxfp8_e5m2", "mxint8", "nvfp4",
         "mxfp4:rule=ceil", "mxfp4:rule=even", "mxfp4:rule=rceil", "e4m3fn:block=128",
-        "e2m1:block=48", "e5m2:block=7", "int8:block=64",
+        "e2m1:block=48", "e5m2:block=7", "nvfp4:least=1", "int8:block=64",
     )
 ]  # fmt: skip
 
@@ -265,3 +265,20 @@ def test_rows_that_are_read_over() -> None:
         scale_entry(each, [casting], cpu(1 << 7), Silent(), FUSED.scaled)
         found.append(casting.stats)
     same(*found)
+
+
+@pytest.mark.parametrize("measurer", [None, FUSED.scaled], ids=["torch", "compiled"])
+def test_progress_of_blocks_that_do_not_fit_together(measurer: ScaledMeasurer | None) -> None:
+    """A tensor that is read once for each of two targets is told of once."""
+    x = torch.ones(10, 8192)
+    told: list[int] = []
+
+    class Hears(Silent):
+        def advance(self, more: int) -> None:
+            told.append(more)
+
+    targets = [named("e5m2:block=7"), named("e5m2:block=4096")]
+    casts = [ScaledCasting(origin_of(x.dtype), each, (10, 8192), cpu(1 << 13)) for each in targets]
+    scale_entry(entry_of("x", x), casts, cpu(1 << 13), Hears(), measurer)
+    assert sum(told) == x.numel()
+    assert [cast.stats.counts["count"] for cast in casts] == [x.numel()] * 2
