@@ -574,7 +574,7 @@ def _element(
 
 # where `measure_scaled` leaves what it found
 SCALED_COUNTS: Final = (
-    "overflow_count", "clipped_count", "underflow_count", "subnormal_count", "exact_count",
+    "overflow_count", "clipped_count", "zero_count", "not_normal_count", "exact_count",
     "beyond_count",
 )  # fmt: skip
 SCALED_MAXIMA: Final = ("surviving_max_abs_error", "surviving_max_error_ulp")
@@ -613,7 +613,7 @@ def measure_scaled(
             for i in range(width):
                 each[group * width + i] = here[group]
         some = x[start * width : (start + len(here)) * width]
-        over = clipped = under = small = exact = beyond = largest = worst = 0
+        over = clipped = zero = small = exact = beyond = largest = worst = 0
         noise = normal = unclipped = total = 0.0
         for i in range(len(some)):
             v = np.float64(some[i])
@@ -622,8 +622,8 @@ def measure_scaled(
             away, square = abs(ratio), error * error
             over += away >= overflow
             clipped += away > clips
-            under += (element == 0) & (v != 0)
-            small += (abs(element) < smallest_normal) & (element != 0)
+            zero += element == 0
+            small += abs(element) < smallest_normal
             exact += error == 0
             beyond += abs(error) > bound * abs(v)
             largest = max(largest, _bits(abs(error)))
@@ -634,7 +634,7 @@ def measure_scaled(
             total = _add(total, in_ulps)
         counts[0] += over
         counts[1] += clipped
-        counts[2] += under
+        counts[2] += zero
         counts[3] += small
         counts[4] += exact
         counts[5] += beyond

@@ -67,6 +67,13 @@ class Scanned:
             found = _histogram(wide, _WIDE.bias)
         return found | _histogram(counts, _SPEC.bias)
 
+    @property
+    def zeros(self) -> int:
+        """How many x are 0."""
+        if self.least < _SMALLEST_NORMAL:
+            return len(self.x) - int(np.count_nonzero(self.x))
+        return int(self.counts[0])
+
     def is_below(self, limit: float) -> bool:
         """Whether any magnitude is, 0 included; `limit` is a normal float32."""
         return self.least < limit or bool(self.counts[0])

@@ -110,6 +110,9 @@ def measured(
         _bound(known), numbers, bits, near, totals,
     )  # fmt: skip
     found = dict(zip(kernel.SCALED_COUNTS, numbers.tolist(), strict=True))
+    zeros, not_normal = found.pop("zero_count"), found.pop("not_normal_count")
+    found["underflow_count"] = zeros - block.zeros
+    found["subnormal_count"] = max(not_normal - zeros, 0)  # where none is below, there are none
     sums = dict(zip(kernel.SCALED_SUMS, totals.tolist(), strict=True))
     total = sums.pop("error_ulp")
 
