@@ -41,6 +41,7 @@ COMMANDS = {
     "decode": Command(NUMBERS, "fpx.cli.decode:decode"),
     "encode": Command(NUMBERS, "fpx.cli.encode:encode"),
     "distance": Command(NUMBERS, "fpx.cli.distance:distance"),
+    "calc": Command(NUMBERS, "fpx.cli.calc:calc"),
     "bits": Command(NUMBERS, "fpx.cli.bits:bits"),
     "range": Command(FORMATS, "fpx.cli.ranges:ranges"),
     "formats": Command(FORMATS, "fpx.cli.formats:formats"),
@@ -54,7 +55,7 @@ COMMANDS = {
 """Every command by its name; a module is imported when its command is asked for."""
 
 
-_TAKES_LITERALS = ("decode", "encode", "distance")  # -3.14 and -inf are no options there
+_TAKES_LITERALS = ("decode", "encode", "distance", "calc")  # -3.14 and -inf are no options there
 
 
 class FpxGroup(TyperGroup):
