@@ -120,6 +120,8 @@ def _for_scaling(
     """By what it has to be multiplied or divided."""
     grows = (by > 1) == (operation == "*")
     end, closed = (ends.high, ends.high_closed) if grows else (ends.low, ends.low_closed)
+    if end is None and operation == "/" and spec.zero and not closed:
+        return _Threshold(Fraction(0), counts=True, upward=False)  # the infinity of x / 0
     if end is None or (end == 0 and (operation == "/" or not spec.zero)):
         return None
     at = end / kept if operation == "*" else kept / end
