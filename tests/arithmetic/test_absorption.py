@@ -56,7 +56,7 @@ def check(operation: str, target: Target, a: int, b: int) -> str | None:
         and changes(code)
     ]
     chosen = min if upward else max
-    expected = chosen(others, key=lambda code: abs(finite(code, spec) or 0), default=None)
+    expected = chosen(others, key=lambda code: abs(finite(code, spec) or Fraction()), default=None)
     assert item.smallest == expected, (operation, hex(a), hex(b), item)
     if item.threshold is None:
         assert expected is None
