@@ -128,7 +128,7 @@ def _result(
             codec.is_nan(got, spec) and codec.is_nan(ours.coded.code, spec)
         ):
             return answer(code, f"{step.operation} at column {step.column} differs")
-    return answer(code, "its order of summation differs")
+    return answer(code, "its sums differ: another order, or wider inside")
 
 
 def _array(code: int, spec: FormatSpec) -> Any:
