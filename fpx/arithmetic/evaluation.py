@@ -8,11 +8,13 @@ from typing import NamedTuple
 from fpx.arithmetic.operations import OPERATIONS, Context, Result, Value
 from fpx.arithmetic.parser import VARIABLE, Expression, Step
 from fpx.arithmetic.results import Coded, Target, coded, literal_coded, value_of
-from fpx.arithmetic.surds import TooHardError, Tower
+from fpx.arithmetic.surds import Surd, TooHardError, Tower
 from fpx.core import codec
 from fpx.core.numbers import Infinity, Literal, Nan, as_fraction, as_number
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+
+_MOST_WITH_ROOTS = 500  # of operands, which may have 32 long fractions each
 
 
 class Done(NamedTuple):
@@ -97,13 +99,17 @@ def exact_whole(
     """
     context = Context(target.rounding, Tower())
     found: list[Result] = []
+    with_roots = 0
     for step in expression.steps:
         if step.literal is not None:
             found.append(Result(_literal_value(step.literal, target.spec)))
         elif step.operation == VARIABLE:
             found.append(Result(value_of((variables or {})[step.variable], target.spec)))
         else:
-            operands = (found[at].value for at in step.operands)
+            operands = [found[at].value for at in step.operands]
+            with_roots += sum(isinstance(item.number, Surd) for item in operands)
+            if with_roots > _MOST_WITH_ROOTS:
+                raise TooHardError(f"takes more than {_MOST_WITH_ROOTS} operands with square roots")
             found.append(OPERATIONS[step.operation](context, *operands))
     return found[-1]._replace(
         invalid=any(item.invalid for item in found),

@@ -15,7 +15,7 @@ from fpx.core.numbers import Code, Literal
 from fpx.errors import InputError
 from fpx.words import did_you_mean, listed, quoted
 
-LONGEST = 100_000  # characters
+LONGEST = 20_000  # characters
 _DEEPEST = 50  # parentheses inside each other
 
 LITERAL, VARIABLE = "literal", "variable"

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 _MOST_ROOTS = 5  # different ones: a number has 2^5 fractions then
 _MOST_BITS = 1 << 17  # of a numerator or denominator: a dot product of float128 takes half
+_MOST_SURD_BITS = 1 << 12  # of those of numbers with roots, which have up to 32
 _MOST_PLACES = 1 << 18  # binary ones, of an approximation
 
 
@@ -143,12 +144,17 @@ def _parts(x: Real, root: Root) -> tuple[Real, Real]:
 
 
 def _made(a: Real, b: Real, root: Root) -> Real:
-    return a if b == 0 else Surd(a, b, root)
+    if b == 0:
+        return a
+    for part in (a, b):
+        if isinstance(part, Fraction):
+            _bounded(part, _MOST_SURD_BITS)
+    return Surd(a, b, root)
 
 
-def _bounded(x: Fraction) -> Fraction:
-    if max(x.numerator.bit_length(), x.denominator.bit_length()) > _MOST_BITS:
-        raise TooHardError(f"takes more than {_MOST_BITS:,} bits to compute exactly")
+def _bounded(x: Fraction, most: int = _MOST_BITS) -> Fraction:
+    if max(x.numerator.bit_length(), x.denominator.bit_length()) > most:
+        raise TooHardError(f"takes more than {most:,} bits to compute exactly")
     return x
 
 

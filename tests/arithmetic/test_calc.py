@@ -143,6 +143,11 @@ def test_what_cannot_be_computed_exactly() -> None:
     assert report.results()[0]["exact"] is None
     with pytest.raises(InputError, match="5 different square roots; leave out `precise=True`"):
         one(text, "bf16", precise=True)
+    report = one(" + ".join(["sqrt(2)"] * 300), "bf16")
+    assert report.why_not == "the exact value takes more than 500 operands with square roots"
+    report = one("sqrt(2) + [2^-4200]", "bf16")
+    assert report.why_not == "the exact value takes more than 4,096 bits to compute exactly"
+    assert one("sqrt(0x1p-16494) * 2", "float128").exact is not None
     assert one("1e999999999 * 0", "bf16").flags == ("inexact", "invalid", "overflow")
 
 

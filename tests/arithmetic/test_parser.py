@@ -114,19 +114,19 @@ def test_a_sign_belongs_to_the_number_after_it() -> None:
 
 def test_literals_of_any_size_are_read_soon() -> None:
     start = time.process_time()
-    for text in ("1e999999999999", "1e-999999999999 * 2", "2^999999999", "9" * 90_000):
+    for text in ("1e999999999999", "1e-999999999999 * 2", "2^999999999", "9" * 19_000):
         expression = parse(text)
         rounded_steps(expression, Target(BF16))
         with pytest.raises(TooHardError, match="too large or small"):
             exact_whole(expression, Target(BF16))
     assert time.process_time() - start < 5
-    with pytest.raises(InputError, match="up to 100,000 characters"):
+    with pytest.raises(InputError, match="up to 20,000 characters"):
         parse("1" * (LONGEST + 1))
 
 
 def test_long_expressions_nest_nowhere() -> None:
-    for text in ("+".join(["1"] * 20_000), "-" * 90_000 + "1", f"sum({','.join(['1'] * 20_000)})"):
-        assert value(text) in (20_000, 1)
+    for text in ("+".join(["1"] * 9_000), "-" * 19_000 + "1", f"sum({','.join(['1'] * 9_000)})"):
+        assert value(text) in (9_000, 1)
 
 
 def test_a_code_must_fit() -> None:
