@@ -22,7 +22,7 @@ def calc(
         list[str],
         typer.Argument(
             metavar="EXPRESSION...",
-            help="Numbers as for decode (those with a / in brackets: '[[1/3]'), + - * /, sqrt(a), "
+            help="Numbers as for decode (those with a / in brackets: '[1/3]'), + - * /, sqrt(a), "
             "abs(a), fma(a, b, c), min(a, ...), max(a, ...), sum(a, ...), dot(a, ... | b, ...).",
             show_default=False,
         ),

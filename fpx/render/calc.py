@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
@@ -76,7 +77,7 @@ def calc_table(report: CalcReports) -> RenderableType:
     lost = [
         Text(f"{item.format}: {line}")
         for item in report.items
-        for line in _absorptions(item.absorbed[:1], item, legible)
+        for line in _absorptions(item, legible)[:1]
     ]
     rounds = [Text(ROUNDED_HERE, LABEL_STYLE)] if legible.rounds else []
     return Group(table, *lost, *rounds)
@@ -118,15 +119,11 @@ def _details(report: CalcReport, legible: Legible) -> Iterator[tuple[str, Render
     if report.correct is not None and not report.precise:
         yield "rounded once", _against(report)
     yield "flags", _flags(report.flags)
-    for label, line in zip(
-        ("absorbed", *[""] * _ABSORBED_SHOWN),
-        _absorptions(report.absorbed[:_ABSORBED_SHOWN], report, legible),
-        strict=False,
-    ):
-        yield label, Text(line, WARNING_STYLE)
-    more = len(report.absorbed) - _ABSORBED_SHOWN
-    if more > 0:
-        yield "", f"and {more:,} more like that (--json has all)"
+    lines = _absorptions(report, legible)
+    for number, line in enumerate(lines[:_ABSORBED_SHOWN]):
+        yield "" if number else "absorbed", Text(line, WARNING_STYLE)
+    if len(lines) > _ABSORBED_SHOWN:
+        yield "", f"and {len(lines) - _ABSORBED_SHOWN:,} more like that (--json has all)"
 
 
 def _exact(exact: Exact, legible: Legible, longest: int) -> str:
@@ -166,8 +163,10 @@ def _flags(flags: Sequence[str]) -> Text:
     return Text(", ".join(flag.replace("_", " ") for flag in flags), style)
 
 
-def _absorptions(items: Sequence[Absorbed], report: CalcReport, legible: Legible) -> list[str]:
-    return [_absorption(item, report, legible) for item in items]
+def _absorptions(report: CalcReport, legible: Legible) -> list[str]:
+    """A line for each operand that changed nothing, those that are alike in one."""
+    lines = Counter(_absorption(item, report, legible) for item in report.absorbed)
+    return [line if count == 1 else f"{line}, {count:,} times" for line, count in lines.items()]
 
 
 def _absorption(item: Absorbed, report: CalcReport, legible: Legible) -> str:

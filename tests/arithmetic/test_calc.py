@@ -178,6 +178,8 @@ def test_libraries(text: str, dtype: str, numpy: str, torch: str) -> None:
     for item, reason in zip(report.libraries, (numpy, torch), strict=True):
         assert (reason in item.reason) if reason else (item.reason == "")
         assert item.agrees == (not reason)
+        if item.agrees and report.value is not None:
+            assert item.code == report.code
     assert {"torch", "numpy", "ml_dtypes"} == set(report.environment())
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from fpx.arithmetic.operations import OPERATIONS, Context
 from fpx.arithmetic.results import Coded, Target, coded, value_of
@@ -22,7 +24,7 @@ from fpx.core.names import find_format
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.report.calc import DIVIDE_BY_ZERO, INEXACT, INVALID, OVERFLOW, UNDERFLOW
-from fpx.tensors.dtypes import array_dtype
+from fpx.tensors.dtypes import array_dtype, cast_dtype, container, wrapped
 from tests import oracle
 from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32
 
@@ -128,6 +130,13 @@ def test_roots_of_all_16_bit_codes(spec: FormatSpec) -> None:
     for code, root in enumerate(expected):
         found = run("sqrt", target, code).code
         assert found == root or (codec.is_nan(found, spec) and codec.is_nan(root, spec)), hex(code)
+
+
+def test_roots_of_float32() -> None:
+    draw = random.Random(10)
+    codes = [draw.randrange(0x7F800000) for _ in range(3000)]
+    expected = np.sqrt(array(codes, F32)).view(np.uint32).tolist()
+    assert [run("sqrt", Target(F32), code).code for code in codes] == expected
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -292,3 +301,50 @@ def test_tininess_is_detected_after_rounding(rounding: Rounding) -> None:
                 assert (UNDERFLOW in flags) == (tiny and INEXACT in flags)
                 between += x * y < smallest and not tiny
     assert between  # some are tiny before they are rounded, and not after
+
+
+_TORCH: dict[str, Callable[..., Tensor]] = {
+    "+": torch.add, "-": torch.sub, "*": torch.mul, "/": torch.div, "sqrt": torch.sqrt,
+    "negate": torch.neg, "abs": torch.abs, "min": torch.minimum, "max": torch.maximum,
+}  # fmt: skip
+
+
+# torch's roots of float32 are a library's, which rounds some of them wrongly
+@pytest.mark.parametrize(
+    ("operation", "spec"),
+    [
+        pytest.param(name, spec, id=f"{name}-{spec.name}")
+        for spec in (F16, BF16, F32)
+        for name in _TORCH
+        if (name, spec) != ("sqrt", F32)
+    ],
+)
+def test_as_torch_computes(operation: str, spec: FormatSpec) -> None:
+    draw, target = random.Random(8), Target(spec)
+    count = 1 if operation in ("sqrt", "negate", "abs") else 2
+    kind, dtype = container(spec), cast_dtype(spec)
+    codes = [[draw.randrange(1 << spec.bits) for _ in range(800)] for _ in range(count)]
+    operands = [
+        torch.tensor([wrapped(code, kind) for code in each], dtype=kind).view(dtype)
+        for each in codes
+    ]
+    theirs = _TORCH[operation](*operands).view(kind).tolist()
+    for *each, code in zip(*codes, theirs, strict=True):
+        code %= 1 << spec.bits
+        found = run(operation, target, *each).code
+        if not (codec.is_nan(code, spec) and codec.is_nan(found, spec)):
+            assert found == code, [hex(item) for item in each]
+
+
+@pytest.mark.parametrize("spec", [F16, BF16], ids=lambda spec: spec.name)
+def test_fused_products_of_16_bits(spec: FormatSpec) -> None:
+    draw, (ladder, finite) = random.Random(9), oracle.values(spec)
+    for rounding in Rounding:
+        for _ in range(60):
+            a, b = draw.randrange(finite), draw.randrange(finite)
+            near = oracle.encode(ladder[a] * ladder[b], spec, "toward_zero", "saturate") or 0
+            c = min(max(near - draw.randrange(-3, 300), 0), finite - 1)
+            exact = ladder[a] * ladder[b] - ladder[c]
+            if exact:
+                code = run("fma", Target(spec, rounding), a, b, c | spec.sign_mask).code
+                assert code == oracle.encode(exact, spec, rounding.value, "ieee")
