@@ -154,6 +154,8 @@ def test_what_cannot_be_computed_exactly() -> None:
 def test_a_nan_that_a_format_has_not() -> None:
     with pytest.raises(InputError, match="column 5: float4_e2m1fn has no NaN"):
         one("1 + nan", "fp4")
+    report = one("1 + nan", "fp4", precise=True)  # which asks nothing of the numbers in it
+    assert (report.code, report.flags) == (0, ("invalid",))
 
 
 @pytest.mark.parametrize(

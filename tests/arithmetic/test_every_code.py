@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 import fpx
+from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.calc_all import AllCodesReport, VariableCounts
 from tests import oracle
-from tests.arithmetic.test_operations import array, codes_of
-from tests.helpers import BF16, E4M3, E5M2, F16
+from tests.arithmetic.test_operations import array
+from tests.helpers import BF16, E4M3, E5M2
+
+FP6 = FORMATS["float6_e2m3fn"]
 
 
 def over_all(text: str, spec: FormatSpec, *names: str, **options: Any) -> AllCodesReport:
@@ -62,10 +65,10 @@ def _binades(x: Any, same: Any, smallest_normal: float, variable: VariableCounts
     assert variable.total("normal") == (some & ~subnormal).sum()
 
 
-@pytest.mark.parametrize("spec", [BF16, F16], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [BF16, E5M2], ids=lambda spec: spec.name)
 def test_one_variable(spec: FormatSpec) -> None:
-    x = array(range(1 << 16), spec)
-    by = array([codes_of(np.array([0.998]).astype(np.float32).astype(x.dtype))[0]], spec)
+    x = array(range(1 << spec.bits), spec)
+    by = np.array([0.998]).astype(np.float32).astype(x.dtype)
     start = time.process_time()
     report = over_all("x * 0.998", spec, "x")
     assert time.process_time() - start < 10
@@ -73,9 +76,10 @@ def test_one_variable(spec: FormatSpec) -> None:
         compared(report, x * by, x)
 
 
-@pytest.mark.parametrize("spec", [E4M3, E5M2], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [E4M3, FP6], ids=lambda spec: spec.name)
 def test_two_variables(spec: FormatSpec) -> None:
-    x, y = (array(np.array(part, np.uint8), spec) for part in np.divmod(range(1 << 16), 256))
+    parts = np.divmod(np.arange(1 << 2 * spec.bits), 1 << spec.bits)
+    x, y = (array(part.astype(np.uint8), spec) for part in parts)
     with np.errstate(all="ignore"):
         compared(over_all("x + y", spec, "x", "y"), x + y, x, y)
 
@@ -84,12 +88,11 @@ def test_a_moving_average_that_cannot_decay() -> None:
     """The share of positive normal numbers that stay when they are multiplied and rounded once."""
     shares = {
         (spec.name, beta): Fraction(x.unchanged("normal"), x.total("normal"))
-        for spec, betas in ((BF16, ("0.995", "0.999")), (E4M3, ("0.9", "0.95", "0.98")))
+        for spec, betas in ((BF16, ("0.999",)), (E4M3, ("0.9", "0.95", "0.98")))
         for beta in betas
         for x in over_all(f"x * {beta}", spec, "x", precise=True).variables
     }
     assert shares["bfloat16", "0.999"] == 1
-    assert shares["bfloat16", "0.995"] == 0
     assert shares["float8_e4m3fn", "0.9"] == 0
     assert shares["float8_e4m3fn", "0.98"] == 1
     ladder, finite = oracle.values(E4M3)
