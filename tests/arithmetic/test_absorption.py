@@ -151,3 +151,18 @@ def test_what_is_no_surprise() -> None:
     assert absorbed("fma", (1, 2, 3), run("fma", target, 1, 2, 0x3F80), target, "", 1) is None
     assert INEXACT in run("/", target, 0x3F80, 0x4040).flags
     assert found("/", target, 0x3F80, 0x4040) is None
+
+
+@pytest.mark.parametrize("operation", ["*", "/"])
+def test_subnormals_that_stay(operation: str) -> None:
+    """Where thresholds are numbers of the format themselves: 2u × 0.75 is a tie, and 2u again."""
+    told = [
+        check(operation, Target(spec), a, b)
+        for spec in (E4M3, E5M2)
+        for a in range(1, 8)
+        for b in range(spec.sign_mask // 2 - 32, spec.sign_mask // 2 + 16)
+    ]
+    assert told.count("found") > 20
+    item = found("*", Target(E5M2), 0x02, 0x3B)
+    assert item is not None
+    assert (item.threshold, item.threshold_counts, item.smallest) == ("0.75", False, 0x39)

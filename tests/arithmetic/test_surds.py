@@ -125,3 +125,15 @@ def test_digits(operations: list[str]) -> None:
         assert sign(found) == (1 if expected > 0 else -1)
         places = 40 - log2_floor(found if sign(found) > 0 else negated(found))
         assert floor_at(found, places) == math.floor(near * Fraction(2) ** places)
+
+
+def test_no_digit_is_off() -> None:
+    """A bound that is one unit off would tell one number in some thousands wrongly."""
+    places, count = 60, 20_000
+    root_of_two = Tower().sqrt(Fraction(2))
+    by = Fraction(1, 10**6)
+    near = Fraction(math.isqrt(2 * 10**80), 10**40) * by
+    for numerator in range(count):
+        a = Fraction(numerator, count + 11)
+        x = plus(a, times(root_of_two, by))
+        assert floor_at(x, places) == math.floor((a + near) * 2**places)
