@@ -127,6 +127,7 @@ def test_runs_of_binades() -> None:
 def test_literals_that_a_format_has_not_are_told() -> None:
     assert over_all("x * 0.99 + 1", E4M3, "x").literals == {"0.99": "1"}
     assert over_all("x * 0.999", E4M3, "x", precise=True).literals == {}
+    assert over_all("max(x, 0.1)", E4M3, "x").counts["exact_count"] == 256  # of operations
 
 
 @pytest.mark.parametrize(

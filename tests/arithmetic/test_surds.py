@@ -129,7 +129,7 @@ def test_digits(operations: list[str]) -> None:
 
 def test_no_digit_is_off() -> None:
     """A bound that is one unit off would tell one number in some thousands wrongly."""
-    places, count = 60, 20_000
+    places, count = 60, 8_000
     root_of_two = Tower().sqrt(Fraction(2))
     by = Fraction(1, 10**6)
     near = Fraction(math.isqrt(2 * 10**80), 10**40) * by
