@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from fpx.core.packing import Packing
     from fpx.report.bits import BitsReport
     from fpx.report.block import BlocksReport
+    from fpx.report.calc import CalcReport, CalcReports, Order
+    from fpx.report.calc_all import AllCodesReport, AllCodesReports
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
@@ -62,6 +64,7 @@ __all__ = [
     "Report",
     "Rounding",
     "bits",
+    "calc",
     "cast_compare",
     "cast_verify",
     "compare_ranges",
@@ -362,6 +365,55 @@ def distance(
     if isinstance(dtype, (str, FormatSpec)):
         return report(dtype)
     return Distances(tuple(report(spec) for spec in without_scales(find_targets(dtype))))
+
+
+def calc(
+    expression: str,
+    dtype: str | FormatSpec | _Several = "float32",
+    *,
+    rounding: Rounding | str = Rounding.TIES_TO_EVEN,
+    overflow: Overflow | str = Overflow.IEEE,
+    precise: bool = False,
+    order: Order | str = "sequential",
+    trace: bool = False,
+    all_: str | Iterable[str] = (),
+    libraries: bool = False,
+    fail_if: str | Iterable[str] = (),
+) -> CalcReport | CalcReports | AllCodesReport | AllCodesReports:
+    """What an expression gives in a format, every operation rounded once, and its exact value.
+
+    Args:
+        expression: such as `"0.05 - 1e-5"`: see docs/calc.md.
+        dtype: a format or its name; a list or tuple gives a report for each in one.
+        rounding, overflow: as for `decode`.
+        precise: whether the whole is computed exactly and rounded once.
+        order: how `sum` and `dot` add: `sequential`, `pairwise`, `kahan` or `exact`.
+        trace: whether the report shows every step.
+        all_: a variable, or two, that takes every code of the format.
+        libraries: whether the report has numpy's and torch's results too.
+        fail_if: conditions such as `"inexact"` or `"error_ulp>0.5"`: see `failures()`.
+
+    Raises:
+        FpxError: it is no expression, or the format cannot hold its numbers.
+    """
+    from fpx.arithmetic.calc import calc as compute
+    from fpx.report.calc import Order
+
+    found = compute(
+        expression,
+        [find_plain(dtype)]
+        if isinstance(dtype, (str, FormatSpec))
+        else without_scales(find_targets(dtype)),
+        rounding=_choice(Rounding, rounding, "rounding"),
+        overflow=_choice(Overflow, overflow, "overflow"),
+        precise=precise,
+        order=_choice(Order, order, "order"),
+        traced=trace,
+        variables=_each(all_),
+        libraries=libraries,
+        conditions=_each(fail_if),
+    )
+    return found.items[0] if isinstance(dtype, (str, FormatSpec)) else found
 
 
 def bits(

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "fpx"
 
 _LEAVES = {"errors", "words", "version", "drawing", "patterns"}
 _BULK = _LEAVES | {"core", "report", "tensors", "casts"}
-STUDIES = {"measure", "conformance"}
+STUDIES = {"measure", "conformance", "arithmetic"}
 
 # room -> rooms of fpx it may import (itself always)
 MAY_USE: Mapping[str, set[str]] = {
@@ -35,6 +35,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "casts": _BULK,
     "measure": _BULK | {"ranks"},
     "conformance": _BULK | {"measure"},
+    "arithmetic": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"ranks", "render"},
     "api": _BULK | STUDIES,
@@ -49,6 +50,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "casts": _NUMBERS,
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
+    "arithmetic": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
@@ -156,6 +158,8 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("casts", "from fpx.measure.stats import CastStats"),
         ("measure", "from fpx.render import renderable"),
         ("measure", "from fpx.conformance.causes import CAUSES"),
+        ("arithmetic", "from fpx.conformance.causes import CAUSES"),
+        ("conformance", "from fpx.arithmetic.parser import parse"),
         ("render", "import torch"),
         ("cli", "import torch"),
         ("cli", "from fpx.casts.device import find_device"),
@@ -230,7 +234,8 @@ def loaded(command: str) -> set[str]:
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
         ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
-        ["decode", "1", "--dtype", "nf4", "--json"],
+        ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],
+        ["calc", "x + 1", "--dtype", "fp4", "--all", "x"],
     ],
 )  # fmt: skip
 def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
@@ -257,7 +262,8 @@ LOADS: Mapping[str, set[str]] = {
     "encode 3.14 --dtype bf16": _NUMBER | {"fpx.cli.encode"},
     "decode 3.14 --dtype bf16": _NUMBER | {
         "fpx.cli.decode", "fpx.core.choices", "fpx.core.interval", "fpx.core.packing",
-        "fpx.core.shortest", "fpx.render.decode", "fpx.render.text", "fpx.report.decode",
+        "fpx.core.shortest", "fpx.render.decode", "fpx.render.panel", "fpx.render.text",
+        "fpx.report.decode",
     },
 }  # fmt: skip
 # of other libraries: what takes longer to load than such a command takes

@@ -61,6 +61,11 @@ COMMANDS = {
         "fpx.cli.distance:distance",
         "Count the values between two numbers (the distance in ulps), and their exact difference.",
     ),
+    "calc": Command(
+        NUMBERS,
+        "fpx.cli.calc:calc",
+        "Compute in a format, exactly: every operation rounded once, beside the exact value.",
+    ),
     "bits": Command(
         NUMBERS,
         "fpx.cli.bits:bits",
@@ -110,7 +115,7 @@ COMMANDS = {
 """Every command by its name; a module is imported when its command is asked for."""
 
 
-_TAKES_LITERALS = ("decode", "encode", "distance")  # -3.14 and -inf are no options there
+_TAKES_LITERALS = ("decode", "encode", "distance", "calc")  # -3.14 and -inf are no options there
 
 
 class FpxGroup(TyperGroup):

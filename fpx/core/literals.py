@@ -54,6 +54,9 @@ _DIGITS = {
 }
 """Named numbers that are the same in every format."""
 
+NAMES = (*CONSTANTS, *_DIGITS, "inf", "infinity", "nan", "snan")
+"""Every name that is a literal, in lower case."""
+
 
 _DECIMAL = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]*)(?:[.]([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _HEX_FLOAT = (
@@ -251,11 +254,10 @@ def _explain(body: str, read_as: ReadAs) -> str:
         return f"{shown}: the decimal separator is a point; write {quoted(body.replace(',', '.'))}"
     if not body.replace("×", "").replace("₂", "").isascii():
         return f"{shown} is not a number: only ASCII digits and signs are read"
-    names = (*CONSTANTS, *_DIGITS, "inf", "infinity", "nan", "snan")
     words = re.findall(r"[a-z_]{3,}|\bpi\b|\be\b", body.lower())
-    if re.search(r"[-+*×/^(]", body.lstrip("+-")) and any(word in names for word in words):
+    if re.search(r"[-+*×/^(]", body.lstrip("+-")) and any(word in NAMES for word in words):
         return f"{shown}: expressions take plain numbers; names such as {words[0]} stand alone"
-    if meant := did_you_mean(body.lower().lstrip("+-"), names):
+    if meant := did_you_mean(body.lower().lstrip("+-"), NAMES):
         return f"{shown} is not a number{meant}"
     return (
         f"{shown} is not a number: give a decimal 3.14, a hex float 0x1.8p3, an expression "

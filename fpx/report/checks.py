@@ -132,7 +132,7 @@ def gate(checks: Iterable[Check[Row]], failed: Iterable[Failure[Row]]) -> dict[s
 # -- conditions ------------------------------------------------------------------------------------
 
 
-_COMPARISONS = {
+COMPARISONS = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
@@ -203,7 +203,7 @@ class Condition:
         value = self.value(row)
         if value is None or value != value:
             return None
-        return bool(_COMPARISONS[self.comparison](value, self.limit))
+        return bool(COMPARISONS[self.comparison](value, self.limit))
 
     def fails(self, row: MeasuredRow) -> bool:
         """Whether the row meets it. What is undefined counts as bad: no gate passes for that.
@@ -310,9 +310,9 @@ def parse_condition(text: str) -> Condition:
     subject, comparison, value = match.groups()
     if subject not in SUBJECTS:
         raise InputError(f"{quoted(subject)} is no metric{_meant(subject)}")
-    if comparison not in _COMPARISONS:
+    if comparison not in COMPARISONS:
         near = _MISTYPED.get(comparison)
-        hint = f"; did you mean {quoted(near)}?" if near else f": use one of {listed(_COMPARISONS)}"
+        hint = f"; did you mean {quoted(near)}?" if near else f": use one of {listed(COMPARISONS)}"
         raise InputError(f"{quoted(comparison)} in {quoted(text)} is no operator{hint}")
     if subject in _WORDS:
         if comparison not in ("==", "!="):

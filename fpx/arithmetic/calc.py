@@ -1,0 +1,79 @@
+"""`fpx calc`: an expression in formats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fpx.arithmetic.every_code import over_every_code
+from fpx.arithmetic.one_format import calc_in
+from fpx.arithmetic.parser import parse
+from fpx.arithmetic.results import Target
+from fpx.core.policy import Overflow, Rounding
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
+from fpx.report import calc_all
+from fpx.report.calc import NUMBERS, CalcReport, CalcReports, Order
+from fpx.report.calc_all import AllCodesReports
+from fpx.report.limits import parse_limit
+
+
+def calc(
+    text: str,
+    formats: Sequence[FormatSpec],
+    *,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+    precise: bool = False,
+    order: Order = Order.SEQUENTIAL,
+    traced: bool = False,
+    variables: Sequence[str] = (),
+    libraries: bool = False,
+    conditions: Sequence[str] = (),
+) -> CalcReports | AllCodesReports:
+    """What an expression gives in each of some formats.
+
+    Args:
+        text: the expression: see `fpx.arithmetic.parser.parse`.
+        formats: one or more.
+        rounding, overflow: how results are rounded.
+        precise: whether the whole is computed exactly and rounded once.
+        order: how sums and dot products add.
+        traced: whether every step is shown.
+        variables: names in the expression that take every code; one may be several with commas
+            between them.
+        libraries: whether numpy's and torch's results stand beside.
+        conditions: what fails the report: see `fpx.report.limits.parse_limit`.
+
+    Returns:
+        A report for each format; with variables, on all of their codes.
+
+    Raises:
+        InputError: no such expression or condition, or a format that cannot hold its numbers.
+    """
+    names = [part.strip() for name in variables for part in name.split(",")]
+    expression = parse(text, list(dict.fromkeys(names)))
+    targets = [Target(spec, rounding, overflow) for spec in formats]
+    if variables:
+        for asked, name in ((traced, "trace"), (libraries, "libraries")):
+            if asked:
+                raise InputError(f"`{name}` is of single results: leave out `all_`")
+        checks = tuple(parse_limit(condition, calc_all.NUMBERS) for condition in conditions)
+        return AllCodesReports(
+            tuple(
+                over_every_code(expression, target, order=order, precise=precise, checks=checks)
+                for target in targets
+            )
+        )
+    checks = tuple(parse_limit(condition, NUMBERS) for condition in conditions)
+
+    def report(target: Target) -> CalcReport:
+        found = calc_in(
+            expression, target, order=order, precise=precise, traced=traced, checks=checks
+        )
+        if not libraries:
+            return found
+        from fpx.arithmetic.libraries import with_libraries  # which loads them
+
+        return with_libraries(found, expression, target)
+
+    return CalcReports(tuple(map(report, targets)))

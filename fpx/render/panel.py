@@ -1,0 +1,107 @@
+"""What panels on one code are made of: the frame with its title, and the bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
+from rich.panel import Panel
+from rich.text import Text
+
+from fpx.render.text import EXPONENT_STYLE, FRACTION_STYLE, LABEL_STYLE, SIGN_STYLE
+from fpx.report.decode import BitField
+
+
+class Titled:
+    """A panel with its title in the frame, or above it where that is too narrow."""
+
+    def __init__(self, title: Text, content: RenderableType) -> None:
+        self._title, self._content = title, content
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        inside = self._title.cell_len + 6 <= options.max_width
+        if not inside:
+            yield self._title
+        yield Panel(
+            self._content,
+            title=self._title if inside else None,
+            title_align="left",
+            box=box.ROUNDED,
+            expand=False,
+            padding=(0, 1),
+        )
+
+
+FIELDS = {
+    "sign": (SIGN_STYLE, ("s",)),
+    "exponent": (EXPONENT_STYLE, ("exponent", "exp", "e")),
+    "fraction": (FRACTION_STYLE, ("fraction", "frac", "f")),
+}
+"""Field of a code -> its style, and its names from long to short."""
+
+
+class BitStrip:
+    """Bit positions, the bits, and a ruler that names the fields; more than one where needed."""
+
+    def __init__(self, fields: Sequence[BitField]) -> None:
+        self._fields = fields
+        bits = fields[0].top + 1
+        self._choices = [bits, *(size for size in (64, 32, 16, 8) if size < bits)]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        widths = [max(map(_strip_width, self._rows(size))) for size in self._choices]
+        return Measurement(min(widths), widths[0])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for size in self._choices:
+            rows = self._rows(size)
+            if max(map(_strip_width, rows)) <= options.max_width:
+                break
+        for number, row in enumerate(rows):
+            if number:
+                yield Text()
+            yield _strip(row)
+
+    def _rows(self, size: int) -> list[list[BitField]]:
+        """The fields cut below every bit whose position is a multiple of `size`."""
+        rows: dict[int, list[BitField]] = {}
+        for name, bits, top in self._fields:
+            while bits:
+                count = top % size + 1
+                rows.setdefault(top // size, []).append(BitField(name, bits[:count], top))
+                bits, top = bits[count:], top - count
+        return list(rows.values())
+
+
+def _place(field: BitField) -> str:
+    """The positions of its first and last bit, above them; of a short one that of the first."""
+    width = len(field.bits)
+    first, last = str(field.top), str(field.top - width + 1)
+    return first.ljust(width - len(last)) + last if width > len(first) + len(last) else first
+
+
+def _strip_width(fields: Sequence[BitField]) -> int:
+    return sum(max(len(field.bits), len(_place(field))) + 1 for field in fields) - 1
+
+
+def _strip(fields: Sequence[BitField]) -> Text:
+    positions, strip, brackets, names = Text(), Text(), Text(), Text()
+    for field in fields:
+        style, labels = FIELDS[field.name]
+        width = len(field.bits)
+        place = _place(field)
+        cell = max(width, len(place))
+        rule = "│" if width == 1 else f"└{'─' * (width - 2)}┘"
+        label = next((name for name in labels if len(name) <= cell), labels[-1])
+        positions.append(f"{place:>{cell}} ", LABEL_STYLE)
+        strip.append(f"{field.bits:>{cell}} ", style)
+        brackets.append(f"{rule:>{cell}} ", style)
+        names.append(f"{label:^{cell}} " if cell > 2 else f"{label:>{cell}} ", style)
+    lines = (positions, strip, brackets, names)
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
