@@ -118,4 +118,4 @@ def _numbers(codes: Tensor, target: FormatSpec) -> Tensor:
 
 
 def _locator(x: Tensor, q: Tensor, where: Where) -> Locate:
-    return lambda at: Location(*where(at), x[at].item(), float(q[at].to(torch.float64)))
+    return lambda at: Location(*where(at), x[at].item(), q[at].item())

@@ -22,6 +22,10 @@ COMPILING = "numba compiles what measures, which it keeps for next time"
 """What is said where that takes its time."""
 
 
+_CALL = 1 << 12
+"""Elements that a compiled pass measures in the time that it saves whenever it is called."""
+
+
 _COUNTED = 4
 """Elements whose codes are counted in the time of a cast that is measured."""
 
@@ -68,7 +72,7 @@ def choose(
         counted: elements whose codes are counted.
     """
     taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
-    if sum(cast.elements for cast in taken) + counted // _COUNTED < worthwhile:
+    if sum(cast.elements + _CALL for cast in taken) + counted // _COUNTED < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
         return Chosen(measure, f"torch's operations: {few}")
     found = fused.load()

@@ -45,6 +45,8 @@ class ScaledSquares(NamedTuple):
         if not self.total or not other.total:
             return self if self.total else other
         exponent = max(self.exponent, other.exponent)
+        if self.exponent == other.exponent:
+            return ScaledSquares(self.total + other.total, exponent)
         return ScaledSquares(
             sum(math.ldexp(s.total, 2 * (s.exponent - exponent)) for s in (self, other)), exponent
         )
