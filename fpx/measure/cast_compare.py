@@ -155,11 +155,9 @@ def cast_compare(
         made: list[Casting | ScaledCasting] = [*casts, *scalings]
         for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
-            own = _Total()
             subtotal = subtotals.setdefault((name, cast.target), _Total())
-            own.add(cast)
-            row = _row(name, entry.name, cast.target, own, where)
-            row = replace(row, judgement=judge(row.metrics, tolerance))
+            own = _Total(cast.stats, {cast.origin.name}, {cast.backend.name})
+            row = _row(name, entry.name, cast.target, own, where, tolerance)
             for total in (subtotal, totals[cast.target]):
                 total.add(cast)
                 total.judgement = worst((total.judgement, row.judgement))
@@ -428,7 +426,10 @@ def _row(
     target: Target,
     total: _Total,
     device: Device,
+    tolerance: Tolerance | None = None,
 ) -> CastRow:
+    """A row, judged by what is tolerated, or without that as the total is."""
+    metrics = metrics_of(total.stats, target, on_device=not device.is_cpu)
     return CastRow(
         source=source,
         tensor=tensor,
@@ -436,9 +437,9 @@ def _row(
         to=target.name,
         backend=_common(total.backends),
         device=str(device.torch),
-        metrics=metrics_of(total.stats, target, on_device=not device.is_cpu),
+        metrics=metrics,
         locations=locations_of(total.stats),
-        judgement=total.judgement,
+        judgement=total.judgement if tolerance is None else judge(metrics, tolerance),
         exponent_histogram=total.stats.exponent_histogram(),
         scale_histogram=total.stats.scale_histogram(),
     )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-import torch
 from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, EXACT, Backend

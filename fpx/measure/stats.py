@@ -76,7 +76,8 @@ class CastStats:
             if name not in self.locations or other.maximum(name) > self.maximum(name):
                 self.locations[name] = location
         for name, largest in other.maxima.items():
-            self.maxima[name] = max(self.maximum(name), largest)
+            if largest > self.maximum(name):
+                self.maxima[name] = largest
         self._lower(other.minima)
         self._add_up(other.counts, other.sums)
         _add(self.exponents, other.exponents)
