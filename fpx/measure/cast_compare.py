@@ -129,6 +129,7 @@ def cast_compare(
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
+    alone = len(opened.sources) == 1  # whose subtotals are the totals
     subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
     partial = False
@@ -155,12 +156,13 @@ def cast_compare(
         made: list[Casting | ScaledCasting] = [*casts, *scalings]
         for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
-            subtotal = subtotals.setdefault((name, cast.target), _Total())
+            total = totals[cast.target]
+            subtotal = subtotals.setdefault((name, cast.target), total if alone else _Total())
             own = _Total(cast.stats, {cast.origin.name}, {cast.backend.name})
             row = _row(name, entry.name, cast.target, own, where, tolerance)
-            for total in (subtotal, totals[cast.target]):
-                total.add(cast)
-                total.judgement = worst((total.judgement, row.judgement))
+            for whole in (total,) if alone else (subtotal, total):
+                whole.add(cast)
+                whole.judgement = worst((whole.judgement, row.judgement))
             rows.append(row)
         if partial:
             break

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from fpx.core.blocks import Target, largest_of
@@ -47,8 +47,11 @@ def _headroom(stats: CastStats, target: Target) -> float:
     most = stats.maximum("max_abs")
     if not most:
         return math.inf if _finite_inputs(stats) else math.nan
-    top = largest_of(target) / Fraction(most)
+    top = _largest(target) / Fraction(most)
     return math.log2(top.numerator) - math.log2(top.denominator)
+
+
+_largest = lru_cache(maxsize=256)(largest_of)
 
 
 def _with_destroyed(surviving: Derivation, destroyed: float) -> Derivation:
@@ -97,11 +100,13 @@ def _small_value_loss_db(stats: CastStats, target: Target) -> float:
     # What rounding to a format without a smallest exponent would leave: errors are uniform within
     # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
     usual, usual_of_small = ScaledSquares(), ScaledSquares()
+    emin, emax, fraction_bits = target.emin, target.emax, target.fraction_bits
     for exponent, count in stats.exponents.items():
-        expected = ScaledSquares(count / 12, exponent - target.fraction_bits)
-        if exponent <= target.emax:  # what is beyond has another error, or none that is a number
-            usual += expected
-        if exponent < target.emin:
+        if exponent > emax:  # what is beyond has another error, or none that is a number
+            continue
+        expected = ScaledSquares(count / 12, exponent - fraction_bits)
+        usual += expected
+        if exponent < emin:
             usual_of_small += expected
     in_range = stats.squares("normal_noise") + usual_of_small
     # neither is there where only zeros, which some formats lack, make noise

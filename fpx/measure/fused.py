@@ -71,9 +71,10 @@ class FusedMeasurer:
         if source.weights is not None or not source.x.is_cpu or not takes(source.x.dtype, target):
             return measure(source, q, target, known)
         results = self._numbers(q)
-        over = wide.Pass(self._kernel, source.x, results, target)
+        x = source.x.contiguous().numpy()
+        over = wide.Pass(self._kernel, x, results, target)
         if source.x.dtype is torch.float32 and narrow.measures(target):
-            block = self._scanned(source)
+            block = self._scanned(source, x)
             if block.most < Thresholds.of(target).overflow:  # false of NaN
                 cast = narrow.Pass(self._kernel, block, results, target, known)
                 if cast.is_exact:
@@ -81,11 +82,11 @@ class FusedMeasurer:
         found = over.measurement(known)
         return measure(source, q, target, known) if found is None else found
 
-    def _scanned(self, source: SourceBlock) -> narrow.Scanned:
+    def _scanned(self, source: SourceBlock, x: wide.Array) -> narrow.Scanned:
         """What is told of a block before its casts, which come one after the other."""
         latest = self._latest
         if latest.source is not source:
-            latest.scanned = narrow.Scanned(self._kernel, source.x)
+            latest.scanned = narrow.Scanned(self._kernel, x)
             latest.source = source
         return latest.scanned
 
