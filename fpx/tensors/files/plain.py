@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING
 
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import TensorEntry
-from fpx.tensors.types import Origin
+from fpx.tensors.files.near import SMALL, Near
+from fpx.tensors.types import Origin, itemsize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def plain_entry(
-    path: Path, at: int, name: str, type_: Origin, shape: tuple[int, ...]
+    path: Path,
+    at: int,
+    name: str,
+    type_: Origin,
+    shape: tuple[int, ...],
+    near: Near | None = None,
 ) -> TensorEntry:
-    """A tensor whose elements begin at a byte of a file."""
+    """A tensor whose elements begin at a byte of a file; `near` reads small ones of many there."""
+    count = prod(shape)
+    small = near is not None and 0 < count * (itemsize(type_) or 1) <= SMALL
 
     # the functions import: a header is listed without a library of tensors
     def read(limit: int) -> Iterator[Tensor]:
@@ -28,9 +36,12 @@ def plain_entry(
         from fpx.tensors.files.raw import raw_blocks
 
         dtype = torch_dtype(type_)
+        if near is not None and small and count <= limit:
+            yield torch.frombuffer(near.read(at, count * dtype.itemsize), dtype=dtype)
+            return
         with path.open("rb", buffering=0) as file:
             file.seek(at)
-            for raw in raw_blocks(file, prod(shape), dtype.itemsize, limit, str(path)):
+            for raw in raw_blocks(file, count, dtype.itemsize, limit, str(path)):
                 yield torch.from_numpy(raw).view(dtype)
 
     def read_box(limit: int, box: Box) -> Iterator[Tensor]:
