@@ -28,7 +28,16 @@ def test_every_place_in_any_order(tmp_path: Path) -> None:
     near, draw = Near(path), random.Random(2)
     places = [(at, 40) for at in range(0, len(data) - 40, 40)]
     places += [(draw.randrange(len(data) - SMALL), draw.randint(1, SMALL)) for _ in range(2000)]
-    places += [(0, STRETCH), (1, SMALL), (STRETCH, 1), (STRETCH + 1, 1), (len(data) - 1, 1)]
+    places += [
+        (0, 1),
+        (2 * STRETCH, 1),
+        (2 * STRETCH - 1, 1),
+        (0, STRETCH),
+        (1, SMALL),
+        (STRETCH, 1),
+        (STRETCH + 1, 1),
+        (len(data) - 1, 1),
+    ]
     for at, size in places:
         assert near.read(at, size) == data[at : at + size]
 
