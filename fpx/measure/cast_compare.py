@@ -192,6 +192,7 @@ def cast_compare(
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
+    alone = len(opened.sources) == 1  # whose subtotals are the totals
     subtotals: dict[tuple[str, Target], _Total] = {}
     versions: dict[str, str] = {}
     partial = False
@@ -207,14 +208,13 @@ def cast_compare(
         made: list[Casting | ScaledCasting] = [*found.casts, *found.scalings]
         for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
-            total_of_one = _Total()
-            subtotal = subtotals.setdefault((name, cast.target), _Total())
-            total_of_one.add(cast)
-            row = _row(name, entry.name, cast.target, total_of_one, where)
-            row = replace(row, judgement=judge(row.metrics, tolerance))
-            for total in (subtotal, totals[cast.target]):
-                total.add(cast)
-                total.judgement = worst((total.judgement, row.judgement))
+            total = totals[cast.target]
+            subtotal = subtotals.setdefault((name, cast.target), total if alone else _Total())
+            of_one = _Total(cast.stats, {cast.origin.name}, {cast.backend.name})
+            row = _row(name, entry.name, cast.target, of_one, where, tolerance)
+            for whole in (total,) if alone else (subtotal, total):
+                whole.add(cast)
+                whole.judgement = worst((whole.judgement, row.judgement))
             rows.append(row)
     return CastReport(
         rows=tuple(rows),
@@ -580,7 +580,10 @@ def _row(
     target: Target,
     total: _Total,
     device: Device,
+    tolerance: Tolerance | None = None,
 ) -> CastRow:
+    """A row, judged by what is tolerated, or without that as the total is."""
+    metrics = metrics_of(total.stats, target, on_device=not device.is_cpu)
     return CastRow(
         source=source,
         tensor=tensor,
@@ -588,9 +591,9 @@ def _row(
         to=target.name,
         backend=_common(total.backends),
         device=str(device.torch),
-        metrics=metrics_of(total.stats, target, on_device=not device.is_cpu),
+        metrics=metrics,
         locations=locations_of(total.stats),
-        judgement=total.judgement,
+        judgement=total.judgement if tolerance is None else judge(metrics, tolerance),
         exponent_histogram=total.stats.exponent_histogram(),
         scale_histogram=total.stats.scale_histogram(),
     )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-import torch
 from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, EXACT, Backend
@@ -21,6 +20,10 @@ from fpx.measure.metrics import measure_mismatches
 from fpx.measure.stats import CastStats, Locate
 from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import Origin, container, widened_dtype
+
+_FEW = 32
+"""Elements of a block that become Python's numbers all at once sooner than a few one by one."""
+
 
 Where = Callable[[int], tuple[str, tuple[int, ...]]]
 """Position in a block -> (tensor, multi-index)."""
@@ -118,4 +121,7 @@ def _numbers(codes: Tensor, target: FormatSpec) -> Tensor:
 
 
 def _locator(x: Tensor, q: Tensor, where: Where) -> Locate:
-    return lambda at: Location(*where(at), x[at].item(), float(q[at].to(torch.float64)))
+    if len(x) > _FEW:
+        return lambda at: Location(*where(at), x[at].item(), q[at].item())
+    numbers, results = x.tolist(), q.tolist()
+    return lambda at: Location(*where(at), numbers[at], results[at])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 from fpx.core.blocks import Target, largest_of
@@ -16,35 +17,44 @@ from fpx.measure.stats import CastStats
 from fpx.report.cast_row import Location
 from fpx.report.metrics import BLOCKS, METRICS, Merge, Metric, rate_of
 
+Derivation = Callable[[CastStats, Target], float]
+"""The statistics of a cast, and to what it was -> a metric."""
+
 
 def _finite_inputs(stats: CastStats) -> int:
     counts = stats.counts
     return counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
 
 
-def _rate(name: str) -> Callable[[CastStats, Target], float]:
+def _rate(name: str) -> Derivation:
+    if name == "underflow_count":
+        return _underflow_rate
+    whole = "block_count" if METRICS[name].unit == BLOCKS else "count"
+
     def rate(stats: CastStats, target: Target) -> float:
-        of = stats.counts["count"]
-        if name == "underflow_count":
-            of = sum(stats.exponents.values())  # which are of the finite non-zero elements
-        elif METRICS[name].unit == BLOCKS:
-            of = stats.counts["block_count"]
-        return stats.counts[name] / of if of else math.nan
+        of = stats.counts[whole]
+        return stats.counts.get(name, 0) / of if of else math.nan
 
     return rate
+
+
+def _underflow_rate(stats: CastStats, target: Target) -> float:
+    of = sum(stats.exponents.values())  # which are of the finite non-zero elements
+    return stats.counts["underflow_count"] / of if of else math.nan
 
 
 def _headroom(stats: CastStats, target: Target) -> float:
     most = stats.maximum("max_abs")
     if not most:
         return math.inf if _finite_inputs(stats) else math.nan
-    top = largest_of(target) / Fraction(most)
+    top = _largest(target) / Fraction(most)
     return math.log2(top.numerator) - math.log2(top.denominator)
 
 
-def _with_destroyed(
-    surviving: Callable[[CastStats, Target], float], destroyed: float
-) -> Callable[[CastStats, Target], float]:
+_largest = lru_cache(maxsize=256)(largest_of)
+
+
+def _with_destroyed(surviving: Derivation, destroyed: float) -> Derivation:
     """A metric that is `destroyed` where an element is; without finite elements it has no value."""
 
     def value(stats: CastStats, target: Target) -> float:
@@ -55,8 +65,9 @@ def _with_destroyed(
     return value
 
 
-def _surviving_maximum(name: str) -> Callable[[CastStats, Target], float]:
-    return lambda stats, target: stats.maximum(f"surviving_{name}")
+def _surviving_maximum(name: str) -> Derivation:
+    surviving = f"surviving_{name}"
+    return lambda stats, target: stats.maximum(surviving)
 
 
 def _mean_error_ulp(stats: CastStats, target: Target) -> float:
@@ -89,11 +100,13 @@ def _small_value_loss_db(stats: CastStats, target: Target) -> float:
     # What rounding to a format without a smallest exponent would leave: errors are uniform within
     # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
     usual, usual_of_small = ScaledSquares(), ScaledSquares()
+    emin, emax, fraction_bits = target.emin, target.emax, target.fraction_bits
     for exponent, count in stats.exponents.items():
-        expected = ScaledSquares(count / 12, exponent - target.fraction_bits)
-        if exponent <= target.emax:  # what is beyond has another error, or none that is a number
-            usual += expected
-        if exponent < target.emin:
+        if exponent > emax:  # what is beyond has another error, or none that is a number
+            continue
+        expected = ScaledSquares(count / 12, exponent - fraction_bits)
+        usual += expected
+        if exponent < emin:
             usual_of_small += expected
     in_range = stats.squares("normal_noise") + usual_of_small
     # neither is there where only zeros, which some formats lack, make noise
@@ -120,7 +133,7 @@ def _clipping_loss_db(stats: CastStats, target: Target) -> float:
 
 def _excess_underflow(stats: CastStats, target: Target) -> float:
     assert isinstance(target, ScaledFormat)
-    rate = _rate("underflow_count")(stats, target)
+    rate = _underflow_rate(stats, target)
     return max(0.0, rate - 2 * reference_of(target).underflow_rate)
 
 
@@ -129,7 +142,7 @@ def _reference_sqnr_db(stats: CastStats, target: Target) -> float:
     return reference_of(target).sqnr_db
 
 
-DERIVED: Mapping[str, Callable[[CastStats, Target], float]] = MappingProxyType(
+DERIVED: Mapping[str, Derivation] = MappingProxyType(
     {
         **{
             rate_of(name): _rate(name)
@@ -161,35 +174,50 @@ def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, i
     Those of devices are None if no device was compared with the CPU, those of scales where the
     target has none.
     """
-    scaled = isinstance(target, ScaledFormat)
+    found: dict[str, int | float | None] = dict.fromkeys(METRICS)
+    for name, value in _measured(isinstance(target, ScaledFormat), on_device):
+        found[name] = value(stats, target)
+    return found
 
-    def value(metric: Metric) -> int | float | None:
-        name, merge = metric.name, metric.merge
-        if (metric.on_device and not on_device) or (metric.of_scales and not scaled):
-            return None
-        if merge is Merge.SUM:
-            return stats.counts[name]
-        if merge is Merge.MAX:
-            return stats.maximum(name) if _finite_inputs(stats) else math.nan
-        if merge is Merge.MIN:
-            return stats.minima.get(name, math.nan)
-        return DERIVED[name](stats, target)
 
-    return {name: value(metric) for name, metric in METRICS.items()}
+@cache  # a checkpoint of many tensors asks the same of each
+def _measured(scaled: bool, on_device: bool) -> tuple[tuple[str, Derivation], ...]:
+    """The metrics that a cast has, by name, each with what gives its value."""
+    return tuple(
+        (name, _value_of(metric))
+        for name, metric in METRICS.items()
+        if metric.on_device <= on_device and metric.of_scales <= scaled
+    )
+
+
+def _value_of(metric: Metric) -> Derivation:
+    name = metric.name
+    if metric.merge is Merge.SUM:
+        return lambda stats, target: stats.counts.get(name, 0)
+    if metric.merge is Merge.MAX:
+        return lambda stats, target: stats.maximum(name) if _finite_inputs(stats) else math.nan
+    if metric.merge is Merge.MIN:
+        return lambda stats, target: stats.minima.get(name, math.nan)
+    return DERIVED[name]
 
 
 def locations_of(stats: CastStats) -> dict[str, Location | None]:
     """Each of LOCATIONS; None where there is no such element."""
-
-    def location(name: str) -> Location | None:
-        surviving = f"surviving_{name}"
-        if surviving not in MAXIMA:
-            return stats.locations.get(name)
-        # an infinite error is where the first element was destroyed
-        return stats.locations.get("destroyed_count", stats.locations.get(surviving))
-
+    found = stats.locations
     return {
-        metric.location: location(name)
-        for name, metric in METRICS.items()
-        if metric.location is not None
+        location: next((found[name] for name in names if name in found), None)
+        for location, names in _LOCATED.items()
     }
+
+
+def _located(name: str) -> tuple[str, ...]:
+    """Under which names statistics have the location of a metric: the first that is there."""
+    surviving = f"surviving_{name}"
+    # an infinite error is where the first element was destroyed
+    return ("destroyed_count", surviving) if surviving in MAXIMA else (name,)
+
+
+_LOCATED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {row.location: _located(name) for name, row in METRICS.items() if row.location is not None}
+)
+"""Each of LOCATIONS -> its names in `CastStats.locations`."""

@@ -87,7 +87,8 @@ class FusedMeasurer:
         if x is None:
             return measure(source, q, target, known)
         results = self._numbers(q)
-        over = wide.Pass(self._kernel, x, results, target)
+        numbers = x.contiguous().numpy()
+        over = wide.Pass(self._kernel, numbers, results, target)
         if source.x.dtype is torch.float32 and narrow.measures(target):
             block = self._scanned(source)
             if block.most < Thresholds.of(target).overflow:  # false of NaN
@@ -129,7 +130,8 @@ class FusedMeasurer:
         """What is told of a block before its casts, which come one after the other."""
         latest = self._latest
         if latest.source is not source:
-            latest.scanned = narrow.Scanned(self._kernel, source.x.to(torch.float32))
+            x = source.x.to(torch.float32).contiguous().numpy()
+            latest.scanned = narrow.Scanned(self._kernel, x)
             latest.source = source
         return latest.scanned
 

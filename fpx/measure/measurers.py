@@ -23,6 +23,10 @@ COMPILING = "numba compiles what measures, which it keeps for next time"
 """What is said where that takes its time."""
 
 
+_CALL = 1 << 12
+"""Elements that a compiled pass measures in the time that it saves whenever it is called."""
+
+
 _COUNTED = 4
 """Elements whose codes are counted in the time of a cast that is measured."""
 
@@ -77,7 +81,7 @@ def choose(
         scaled: elements that get scales, once for each target.
     """
     taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
-    plain = sum(cast.elements for cast in taken)
+    plain = sum(cast.elements + _CALL for cast in taken)
     if plain + counted // _COUNTED + scaled * _SCALED < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
         return Chosen(measure, f"torch's operations: {few}")

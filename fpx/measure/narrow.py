@@ -6,12 +6,12 @@ This imports no numba: whoever needs a kernel is given it.
 from __future__ import annotations
 
 import math
+import struct
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
@@ -30,7 +30,7 @@ class Scanned:
 
     Args:
         kernel: `fpx.measure.kernel`.
-        x: float32 of shape (n,), on the CPU.
+        x: float32 of shape (n,).
 
     Attributes:
         x, bits: the numbers and their codes.
@@ -39,18 +39,19 @@ class Scanned:
         signal: the sum of their squares, of which all are finite.
     """
 
-    def __init__(self, kernel: ModuleType, x: Tensor) -> None:
+    def __init__(self, kernel: ModuleType, x: Array) -> None:
         self._kernel = kernel
-        self.x: Array = x.contiguous().numpy()
+        self.x = x
         self.bits = self.x.view(np.int32)
         self._fields = np.zeros((4, kernel.NARROW_EXPONENTS), np.int32)
         least, most, self.signal = kernel.scan(self.x, self.bits, self._fields)
-        self.least, self.most = _number(least), _number(most)
+        self.least, self.most = _numbers(least, most)
 
     @cached_property
     def counts(self) -> Array:
         """Exponent field -> how many have it."""
-        found: Array = self._fields.sum(0)
+        one, two, three, four = self._fields  # added so in half the time of `sum`
+        found: Array = one + two + three + four
         return found
 
     @cached_property
@@ -115,13 +116,10 @@ class Pass:
         self._noise, self._error_ulp = kernel.measure_narrow(
             block.x, block.bits, q, self._bits, *limits, self._bound, found
         )
-        error, ulps, least, self._exact, self._beyond = found.tolist()
-        self._errors = {
-            "surviving_max_abs_error": _number(error),
-            "surviving_max_error_ulp": _number(ulps),
-        }
-        self._least = _number(least)
-        self.is_exact = _number(error) < math.inf and _number(ulps) <= 1
+        *bits, self._exact, self._beyond = found.tolist()
+        error, ulps, self._least = _numbers(*bits)
+        self._errors = {"surviving_max_abs_error": error, "surviving_max_error_ulp": ulps}
+        self.is_exact = error < math.inf and ulps <= 1
 
     @property
     def _bound(self) -> Any:
@@ -200,10 +198,11 @@ def _limits_of(kernel: ModuleType, target: FormatSpec) -> _Limits:
     return _Limits(np.int32(low), np.int32(high), np.float32(2.0 ** (target.fraction_bits - 1)))
 
 
-def _number(bits: int) -> float:
-    return float(np.int32(bits).view(np.float32))
+def _numbers(*bits: int) -> tuple[float, ...]:
+    """What codes of float32 stand for."""
+    return struct.unpack(f"{len(bits)}f", struct.pack(f"{len(bits)}i", *bits))
 
 
 def _histogram(counts: Array, bias: int) -> dict[int, int]:
-    present = np.flatnonzero(counts)
+    present = counts.nonzero()[0]
     return dict(zip((present - bias).tolist(), counts[present].tolist(), strict=True))

@@ -44,10 +44,10 @@ class ScaledSquares(NamedTuple):
             return NotImplemented
         if not self.total or not other.total:
             return self if self.total else other
-        exponent = max(self.exponent, other.exponent)
-        return ScaledSquares(
-            sum(math.ldexp(s.total, 2 * (s.exponent - exponent)) for s in (self, other)), exponent
-        )
+        above = other.exponent - self.exponent
+        if above > 0:
+            return ScaledSquares(math.ldexp(self.total, -2 * above) + other.total, other.exponent)
+        return ScaledSquares(self.total + math.ldexp(other.total, 2 * above), self.exponent)
 
     def root(self, count: int = 1) -> float:
         """sqrt(sum / count)."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from fpx.measure.measurement import Known, Measurement
 from fpx.measure.squares import ScaledSquares
 from fpx.report.cast_row import Location
+
+_Key = TypeVar("_Key")
 
 Locate = Callable[[int], Location]
 """Position in a block -> what is there, and where that is."""
@@ -74,7 +76,8 @@ class CastStats:
             if name not in self.locations or other.maximum(name) > self.maximum(name):
                 self.locations[name] = location
         for name, largest in other.maxima.items():
-            self.maxima[name] = max(self.maximum(name), largest)
+            if largest > self.maximum(name):
+                self.maxima[name] = largest
         self._lower(other.minima)
         self._add_up(other.counts, other.sums)
         _add(self.exponents, other.exponents)
@@ -85,8 +88,7 @@ class CastStats:
             self.minima[name] = min(self.minima.get(name, smallest), smallest)
 
     def _add_up(self, counts: Mapping[str, int], sums: Mapping[str, Any]) -> None:
-        for name, count in counts.items():
-            self.counts[name] += count
+        _add(self.counts, counts)
         for name, total in sums.items():
             self.sums[name] = self.sums[name] + total if name in self.sums else total
 
@@ -108,6 +110,7 @@ class CastStats:
         return {code: self.scales[code] for code in sorted(self.scales)}
 
 
-def _add(total: Counter[int], more: Mapping[int, int]) -> None:
+def _add(total: Counter[_Key], more: Mapping[_Key, int]) -> None:
+    get = total.get  # a Counter's own look-up of what it lacks is slow
     for key, count in more.items():
-        total[key] += count
+        total[key] = get(key, 0) + count

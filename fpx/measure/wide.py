@@ -6,14 +6,13 @@ This imports no numba: whoever needs a kernel is given it.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
@@ -42,16 +41,15 @@ class Pass:
 
     Args:
         kernel: `fpx.measure.kernel`.
-        source: before: float32 or float64 of shape (n,), on the CPU.
+        x: before: float32 or float64 of shape (n,).
         q: after, float32.
         target: its format.
     """
 
-    def __init__(self, kernel: ModuleType, source: Tensor, q: Array, target: FormatSpec) -> None:
+    def __init__(self, kernel: ModuleType, x: Array, q: Array, target: FormatSpec) -> None:
         self._kernel = kernel
-        self._x: Array = source.contiguous().numpy()
-        self._q = q
-        self._limits = _limits_of(kernel, target, source.dtype)
+        self._x, self._q = x, q
+        self._limits = _limits_of(kernel, target, x.dtype)
 
     def maxima(self, values: Mapping[str, float]) -> dict[str, Maximum]:
         """Largest values with their positions, given the values."""
@@ -104,7 +102,7 @@ class Pass:
 
     def _find(self, which: int, value: float = 0.0) -> int:
         overflow, _, *others = self._limits
-        bits = int(np.float64(value).view(np.int64))
+        (bits,) = struct.unpack("q", struct.pack("d", value))
         return int(self._kernel.find(self._x, self._q, which, bits, overflow, *others))
 
     def _histogram(self, counts: Array) -> dict[int, int]:
@@ -119,9 +117,9 @@ def _as_sum(name: str, total: float) -> Sum:
 
 
 @lru_cache(maxsize=256)
-def _limits_of(kernel: ModuleType, target: FormatSpec, dtype: torch.dtype) -> _Limits:
+def _limits_of(kernel: ModuleType, target: FormatSpec, dtype: np.dtype[Any]) -> _Limits:
     thresholds = Thresholds.of(target)
-    kind = np.float32 if dtype is torch.float32 else np.float64
+    kind = dtype.type
     with np.errstate(over="ignore"):
         overflow = kind(thresholds.overflow)
         passed = float(overflow) == thresholds.overflow and thresholds.tie_stays

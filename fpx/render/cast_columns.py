@@ -126,12 +126,13 @@ _PLACES = {
 
 def places(total: CastRow) -> list[Place]:
     """Where it hurts most of what a total is of; what two of them say is said once."""
-    found: dict[Location, Place] = {}
+    found: dict[tuple[object, ...], Place] = {}
     for name, what in _PLACES.items():
         at, size = total.locations[name], total.metrics.get(name.removesuffix("_location"))
         usual = (name == "max_error_ulp_location" and (size or 0) <= _USUAL_ULP) or (
             name == "max_abs_location" and not total.number("overflow_count")
         )
         if at is not None and not usual:
-            found.setdefault(at, Place(what, size, at))
+            told = (at.tensor, at.index, at.shown)  # a NaN is as one shows it, and equals none
+            found.setdefault(told, Place(what, size, at))
     return list(found.values())

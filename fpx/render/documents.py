@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
 from fpx.render.writers import Setting
-from fpx.report.base import Report
+from fpx.report.base import JsonValue, Report
 
 if TYPE_CHECKING:
     from json import JSONEncoder
@@ -19,35 +19,67 @@ def write_json(reports: Iterable[Report], out: TextIO, setting: Setting) -> None
     Nothing is written before the first report is there. Of what stands beside the results, the
     last report's is told.
     """
-    encode = _encoder(indent=2).encode
+    encode = _indented
     separator, beside = "", {}
     for report in reports:
         if not separator:
             out.write(encode(report.head()).removesuffix("\n}") + ',\n  "results": [')
             separator = "\n    "
         for entry in report.results():
-            out.write(separator + encode(entry).replace("\n", "\n    "))
+            out.write(separator + encode(entry, "    "))
             separator = ",\n    "
         beside = report.beside()
     if not separator:
         return
     out.write("\n  ]" if separator.startswith(",") else "]")
     for key, value in beside.items():
-        out.write(f",\n  {encode(key)}: " + encode(value).replace("\n", "\n  "))
+        out.write(f",\n  {encode(key)}: " + encode(value, "  "))
     out.write("\n}\n")
 
 
 def write_jsonl(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
     """A line for each entry of the results."""
-    encode = _encoder(indent=None).encode
+    encode = _encoder().encode
     for report in reports:
         for line in report.lines(encode):
             out.write(line + "\n")
         setting.shown(out)
 
 
+_NESTED = (dict, list, tuple)
+
+
+def _indented(value: JsonValue, margin: str = "") -> str:
+    """A value as JSON of many lines, all but the first behind a margin.
+
+    As `json.dumps(value, indent=2)` has it, which does without the fast encoder: here that gets
+    what holds nothing that takes lines of its own.
+    """
+    inner = f"{margin}  "
+    encode = _encoder(f",\n{inner}").encode
+    if not value or not isinstance(value, _NESTED):
+        return encode(value)
+    if not isinstance(value, dict):
+        items = f",\n{inner}".join(_indented(item, inner) for item in value)
+        return f"[\n{inner}{items}\n{margin}]"
+    members: list[str] = []
+    plain: dict[str, JsonValue] = {}
+    for key, item in value.items():
+        if item and isinstance(item, _NESTED):
+            if plain:
+                members.append(encode(plain)[1:-1])
+                plain = {}
+            members.append(f"{encode(key)}: {_indented(item, inner)}")
+        else:
+            plain[key] = item
+    if plain:
+        members.append(encode(plain)[1:-1])
+    return f"{{\n{inner}" + f",\n{inner}".join(members) + f"\n{margin}}}"
+
+
 @cache
-def _encoder(indent: int | None) -> JSONEncoder:
+def _encoder(between: str = ", ") -> JSONEncoder:
+    """The encoder that writes that between members."""
     import json  # here, because drawing does not need it
 
-    return json.JSONEncoder(allow_nan=False, indent=indent)
+    return json.JSONEncoder(allow_nan=False, separators=(between, ": "))

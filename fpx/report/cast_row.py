@@ -136,7 +136,7 @@ class CastRow:
         """Its JSON entry: what it is of, the verdict, metrics, locations and the histograms."""
         return {
             **self._judged(),
-            **{name: to_json(self.metrics[name]) for name in METRICS},
+            **self._measured(),
             **{name: at and at.to_dict() for name, at in self._located()},
             "exponent_histogram": to_json(self.exponent_histogram),
             "scale_histogram": to_json(self.scale_histogram),
@@ -150,12 +150,20 @@ class CastRow:
             "outcome": self.outcome.value,
         }
 
+    def _measured(self) -> dict[str, JsonValue]:
+        values = {name: self.metrics[name] for name in METRICS}
+        # as `to_json` has them, of which there are many
+        return {
+            name: value if value is None or math.isfinite(value) else None
+            for name, value in values.items()
+        }
+
     def _located(self) -> Iterator[tuple[str, Location | None]]:
         return ((name, self.locations[name]) for name in LOCATIONS)
 
     def to_cells(self) -> dict[str, Any]:
         """Its entry without the histograms, flat: a location has a column for each of its parts."""
-        cells = {**self._judged(), **{name: to_json(self.metrics[name]) for name in METRICS}}
+        cells = {**self._judged(), **self._measured()}
         for name, at in self._located():
             parts = _NOWHERE if at is None else at.to_dict()
             for part, value in parts.items():

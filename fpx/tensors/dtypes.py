@@ -6,6 +6,7 @@ One table: the columns of FORMATS and of INTEGERS. Everything here is looked up 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = ["INTEGERS", "IntegerType", "Origin"]  # this table's rows; the rest i
 _CONTAINERS = {8: torch.uint8, 16: torch.int16, 32: torch.int32, 64: torch.int64}
 
 
+@lru_cache(maxsize=256)  # a checkpoint of many tensors asks the same of each
 def container(type_: Origin) -> torch.dtype:
     """The integer dtype that holds a code: the narrowest of whole bytes that is wide enough.
 
@@ -63,6 +65,7 @@ def wrapped(code: int, dtype: torch.dtype) -> int:
 # -- torch -----------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)
 def torch_dtype(type_: Origin) -> torch.dtype:
     """The torch dtype of a format or integer type.
 
@@ -76,6 +79,7 @@ def torch_dtype(type_: Origin) -> torch.dtype:
     return dtype
 
 
+@lru_cache(maxsize=256)
 def cast_dtype(type_: Origin) -> torch.dtype:
     """The torch dtype of a format that torch casts to and from, or of an integer type.
 

@@ -389,15 +389,16 @@ def _safe_source(source: Source, shown: str) -> Source:
 def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     """The entry, read ahead; damage that shows only in its data is an error of the input too."""
     read = _guarded(entry.read, entry.name, shown)
+    parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
+    count = entry.count
+    if count <= READ_AHEAD:  # the many small ones are spared what it takes to read ahead
+        return replace(entry, read=read, read_box=parts, lasting=False)
 
     def ahead(limit: int) -> Iterator[Tensor]:
-        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, entry.count)(
-            limit
-        )
+        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, count)(limit)
         return blocks
 
-    parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    return replace(entry, read=ahead, read_box=parts, lasting=entry.count > READ_AHEAD)
+    return replace(entry, read=ahead, read_box=parts, lasting=True)
 
 
 _Arguments = ParamSpec("_Arguments")

@@ -47,7 +47,8 @@ def compiled(threaded: bool) -> Chosen:
 def test_little_data_is_torchs() -> None:
     for casts in (
         [],
-        [Cast(FLOAT, F16, (1 << 24) - 1)],
+        [Cast(FLOAT, F16, (1 << 24) - (1 << 12) - 1)],
+        [Cast(FLOAT, F16, 10)] * 4086,
         [Cast(torch.bfloat16, F16, 1 << 30)],
         [Cast(FLOAT, F64, 1 << 30)],
     ):
@@ -66,12 +67,20 @@ def test_much_data_is_compiled() -> None:
     assert chosen.says == f"one pass, compiled by numba {numba.__version__}"
 
 
+def test_many_small_tensors_are_compiled() -> None:
+    """What the pass saves whenever it is called is as much as on some thousands of elements."""
+    pytest.importorskip("numba")
+    chosen = choose([Cast(FLOAT, F16, 10)] * 4087, lambda _: None)
+    assert isinstance(chosen.measurer, fused.FusedMeasurer)
+
+
 def test_many_codes_are_counted_compiled() -> None:
     """A count costs a quarter of a cast."""
     pytest.importorskip("numba")
-    few = choose([Cast(FLOAT, F16, 1 << 23)], _silent, counted=(1 << 25) - 4)
+    cast = Cast(FLOAT, F16, (1 << 23) - (1 << 12))
+    few = choose([cast], _silent, counted=(1 << 25) - 4)
     assert (few.measurer, few.tally) == (measure, tally_codes)
-    chosen = choose([Cast(FLOAT, F16, 1 << 23)], lambda _: None, counted=1 << 25)
+    chosen = choose([cast], lambda _: None, counted=1 << 25)
     assert chosen.tally == chosen.measurer.tally  # type: ignore[attr-defined]
 
 

@@ -190,6 +190,10 @@ def test_places_say_something() -> None:
     assert [(place.what, place.size) for place in places(over.totals[0])] == [
         ("first overflow", None), ("largest value", 1e5),
     ]  # fmt: skip
+    found = places(fpx.cast_compare(torch.tensor([1.0, 1e5, 2e5]), to="e4m3fn").totals[0])
+    assert [(place.what, place.location.index) for place in found] == [
+        ("first overflow", (1,)), ("largest value", (2,)),
+    ]  # fmt: skip
     wrong = torch.tensor([1 + 2**-11 + 2**-40, 3.0], dtype=torch.float64)
     found = places(fpx.cast_compare(wrong, to="fp16").totals[0])
     assert [place.what for place in found] == ["max error"]  # the same place is shown once

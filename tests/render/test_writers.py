@@ -41,6 +41,10 @@ NASTY = [
     {"text": "two\nlines\r\nand é…", "number": -3, "none": None, "yes": False},
     {"text": "", "number": 10**30, "none": None, "yes": True},
 ]
+NESTED = {
+    "plain": 1, "in": {"list": [1, [2, {}], (3, {"deep": "},\n"})], "none": {}, "last": 0.5},
+    "between": "é", "empty": [], "only": {"a": {"b": None}}, "end": True,
+}  # fmt: skip
 
 
 def written(form: str, *reports: Report) -> str:
@@ -56,6 +60,7 @@ def written(form: str, *reports: Report) -> str:
         Given([], {}),
         Given([{}], {"errors": [], "totals": [{"a": [1, 2]}], "partial": False}),
         Given([], {"errors": ["x"]}),
+        Given([NESTED, {}, NESTED], {"beside": NESTED, "few": [[], [NESTED]]}),
         fpx.decode("nan", "bf16"),
         fpx.compare_ranges("fp16", "bf16"),
         fpx.bits(b"abcde", "fp32"),

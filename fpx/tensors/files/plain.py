@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import TensorEntry
+from fpx.tensors.files.near import SMALL, Near
 from fpx.tensors.types import Origin
 
 if TYPE_CHECKING:
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 
 def plain_entry(
-    path: Path, at: int, name: str, type_: Origin, shape: tuple[int, ...]
+    path: Path,
+    at: int,
+    name: str,
+    type_: Origin,
+    shape: tuple[int, ...],
+    near: Near | None = None,
 ) -> TensorEntry:
-    """A tensor whose elements begin at a byte of a file."""
-    stored = _Stored(path, at, type_, shape)
+    """A tensor whose elements begin at a byte of a file; `near` reads small ones of many there."""
+    stored = _Stored(path, at, type_, shape, near)
     return TensorEntry(name, type_, shape, stored.read, read_box=stored.read_box)
 
 
@@ -37,6 +43,7 @@ class _Stored:
     at: int
     type: Origin
     shape: tuple[int, ...]
+    near: Near | None = None
 
     # the functions import: a header is listed without a library of tensors
     def read(self, limit: int) -> Iterator[Tensor]:
@@ -46,10 +53,14 @@ class _Stored:
         from fpx.tensors.dtypes import torch_dtype
         from fpx.tensors.files.raw import raw_blocks
 
-        dtype = torch_dtype(self.type)
+        dtype, count = torch_dtype(self.type), prod(self.shape)
+        size = count * dtype.itemsize
+        if self.near is not None and 0 < size <= SMALL and count <= limit:
+            yield torch.frombuffer(self.near.read(self.at, size), dtype=dtype)
+            return
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.at)
-            for raw in raw_blocks(file, prod(self.shape), dtype.itemsize, limit, str(self.path)):
+            for raw in raw_blocks(file, count, dtype.itemsize, limit, str(self.path)):
                 yield torch.from_numpy(raw).view(dtype)
 
     def read_box(self, limit: int, box: Box) -> Iterator[Tensor]:

@@ -16,6 +16,7 @@ from typing import Any
 from fpx.errors import InputError
 from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry, Unread
 from fpx.tensors.files.headers import unique
+from fpx.tensors.files.near import Near
 from fpx.tensors.files.plain import plain_entry
 from fpx.tensors.types import INTEGERS, itemsize, type_named
 from fpx.words import quoted, quoted_path, reason
@@ -56,6 +57,7 @@ def open_safetensors(path: Path) -> Source:
         _check(described, size - 8 - length)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{shown} is a damaged safetensors file: {reason(error)}") from None
+    near = Near(path)
     entries: list[TensorEntry] = []
     notes: list[str] = []
     unread: list[Unread] = []
@@ -72,7 +74,7 @@ def open_safetensors(path: Path) -> Source:
                 Unread(name, called, shape, end - begin, raw=None if type_ is None else raw)
             )
         else:
-            entries.append(plain_entry(path, 8 + length + begin, name, type_, shape))
+            entries.append(plain_entry(path, 8 + length + begin, name, type_, shape, near))
     return Source(str(path), tuple(entries), tuple(notes), metadata=metadata, unread=tuple(unread))
 
 
