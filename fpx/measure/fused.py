@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +48,17 @@ class FusedMeasurer:
     def __init__(self, kernel: ModuleType) -> None:
         self._kernel = kernel
         self._latest = _Latest()
+
+    def is_kept(self) -> bool:
+        """Whether what was compiled lies on disk, since the functions were last written."""
+        folder, file = self._kernel.measure_narrow.stats.cache_path, self._kernel.__file__
+        if folder is None or file is None:
+            return False
+        written = Path(file).stat().st_mtime
+        return all(
+            any(kept.stat().st_mtime >= written for kept in Path(folder).glob(f"*.{name}-*.nbc"))
+            for name in ("measure_narrow", "measure_block", "find")
+        )
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Has everything compiled that blocks of that dtype need, or read from disk.

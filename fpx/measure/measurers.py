@@ -35,6 +35,10 @@ _SCALED = 4
 """Casts that are measured in the time in which torch's operations give an element its scale."""
 
 
+_COMPILED = 1 << 20
+"""Elements below which nothing is compiled, in however many tensors they are."""
+
+
 _PATIENCE = 1.0  # seconds that compiling may take without a word
 
 
@@ -89,6 +93,9 @@ def choose(
     if found is None:
         return Chosen(measure, "torch's operations: numba is not installed")
     measurer, compiler = found
+    elements = sum(cast.elements for cast in taken) + counted + scaled
+    if elements < _COMPILED and not measurer.is_kept():
+        return Chosen(measure, "torch's operations: too little data to compile what measures")
     try:
         _compile(measurer, {cast.dtype for cast in taken}, counted > 0, scaled > 0, tell)
     except OSError as error:  # of the folder that keeps what is compiled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,6 +103,44 @@ def test_who_counts_is_asked() -> None:
 def test_every_dtype_is_prepared_for(dtype: torch.dtype) -> None:
     pytest.importorskip("numba")
     assert choose([Cast(dtype, F16, 1 << 24)], lambda _: None).threaded
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_few_elements_of_many_tensors_wait_for_no_compiler(
+    kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numba")
+    monkeypatch.setattr(fused.FusedMeasurer, "is_kept", lambda self: kept)
+    chosen = choose([Cast(FLOAT, F16, 10)] * 20_000, lambda _: None)
+    assert chosen.threaded == kept
+    assert ("too little data to compile" in chosen.says) == (not kept)
+    assert choose([Cast(FLOAT, F16, 53)] * 20_000, lambda _: None).threaded
+
+
+def test_what_is_kept(tmp_path: Path) -> None:
+    """What is older than the file that it is of is not, nor is a part of it."""
+    names = ("measure_narrow", "measure_block", "find")
+    written = tmp_path / "kernel.py"
+    written.touch()
+    stats = SimpleNamespace(cache_path=None)
+    kernel = SimpleNamespace(__file__=str(written), measure_narrow=SimpleNamespace(stats=stats))
+    measurer = fused.FusedMeasurer(kernel)  # type: ignore[arg-type]
+    assert not measurer.is_kept()
+    stats.cache_path = str(tmp_path)
+    for name in names:
+        assert not measurer.is_kept()
+        (tmp_path / f"kernel.{name}-12.py311.1.nbc").touch()
+    assert measurer.is_kept()
+    os.utime(tmp_path / "kernel.find-12.py311.1.nbc", (0, 0))
+    assert not measurer.is_kept()
+
+
+def test_what_was_compiled_is_kept() -> None:
+    pytest.importorskip("numba")
+    measurer = compiled(True).measurer
+    assert isinstance(measurer, fused.FusedMeasurer)
+    measurer.prepare(FLOAT)
+    assert measurer.is_kept()
 
 
 def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
