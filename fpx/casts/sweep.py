@@ -11,6 +11,10 @@ import torch
 
 from fpx.errors import UnavailableError
 
+BLOCKS = 4
+"""A device's blocks that a thread takes at once: the next waits until Python lets go of it."""
+
+
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
 

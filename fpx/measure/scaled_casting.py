@@ -23,7 +23,7 @@ from fpx.casts.scaling import (
     scales_for_four,
     scales_of,
 )
-from fpx.casts.sweep import sweep
+from fpx.casts.sweep import BLOCKS, sweep
 from fpx.core.choices import ScaleRule
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat
@@ -284,10 +284,6 @@ _TOGETHER = 1 << 12
 """Elements, at most, that the blocks of several targets may have as a common multiple."""
 
 
-_BLOCKS = 4
-"""A device's blocks that a thread takes at once: the next waits until Python lets go of it."""
-
-
 def scale_entry(
     entry: TensorEntry,
     casts: Sequence[ScaledCasting],
@@ -344,7 +340,7 @@ def _survey_in_threads(
     entry: TensorEntry, casts: Sequence[ScaledCasting], device: Device, progress: Progress
 ) -> None:
     """Looks at a tensor for casts of which each needs the largest magnitude alone."""
-    size = device.block * _BLOCKS
+    size = device.block * BLOCKS
 
     def work(block: Tensor) -> tuple[int, float]:
         return len(block), _largest(block)
@@ -381,7 +377,7 @@ def _scale_in_threads(
     measure: ScaledMeasurer,
 ) -> None:
     """As `scale_entry`, on the CPU, several blocks at a time; taken in in their order."""
-    size = device.block * _BLOCKS
+    size = device.block * BLOCKS
     row = entry.shape[-1] if entry.shape else 1
     whole = row % multiple == size % multiple == 0  # every block has whole groups as it is
     lasting = whole and entry.lasting and entry.order is None

@@ -20,11 +20,12 @@ import torch
 
 from fpx.casts.backends import BACKENDS
 from fpx.measure import fused, measurers
-from fpx.measure.cast_compare import _cast_entry, cast_compare
+from fpx.measure.cast_compare import cast_compare
 from fpx.measure.casting import Casting
 from fpx.measure.distinct import tally_codes
 from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
+from fpx.measure.plain_casting import cast_entry
 from fpx.report.cast_compare import CastReport
 from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
@@ -278,7 +279,7 @@ def test_blocks_outlive_what_they_were_read_into() -> None:
     found = []
     for each in (entry, replace(entry, read=read, lasting=False)):
         casting = Casting(BACKENDS["torch"], F32, F16)
-        _cast_entry(each, [casting], cpu(1 << 9), Silent(), compiled(True), 0)
+        cast_entry(each, [casting], cpu(1 << 9), Silent(), compiled(True), 0)
         found.append(casting.stats)
     same(*found)
 

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 
 from fpx.core.blocks import find_target
 from fpx.errors import InputError
-from fpx.measure import cast_compare as module
 from fpx.measure.cast_compare import cast_compare
+from fpx.measure.cast_shares import grain_of
 from fpx.measure.diff import diff
 from fpx.measure.shares import Part, parts
 from fpx.tensors.opening import open_all
@@ -151,7 +151,7 @@ def test_what_hangs_on_all_of_a_tensor_is_not_cut(
     save_file({"x": drawn(0, 40, 64)}, tmp_path / "x.safetensors")
     (source,) = open_all([tmp_path / "x.safetensors"]).sources
     scaled = [find_target(name) for name in to if name != "float16"]
-    assert (module._grain(source.entries[0], scaled) is None) == uncut  # type: ignore[arg-type]
+    assert (grain_of(source.entries[0], scaled) is None) == uncut  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("to", [["e4m3fn:tensor", "mxfp4"], ["mxfp4", "mxfp8"]])

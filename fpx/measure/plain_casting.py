@@ -1,0 +1,100 @@
+"""The plain casts of one tensor: it is read once, and every cast takes each block in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from fpx.casts.device import Device
+from fpx.casts.sweep import BLOCKS, sweep
+from fpx.measure.block import SourceBlock
+from fpx.measure.casting import Casting, Where
+from fpx.measure.distinct import DistinctValues, has_few_codes
+from fpx.measure.measurers import Chosen
+from fpx.tensors.entry import TensorEntry
+from fpx.tensors.progress import Progress
+
+
+def _is_counted(
+    entry: TensorEntry, casts: Sequence[Casting], device: Device, worthwhile: int
+) -> bool:
+    """Whether casts of a tensor are measured by distinct code."""
+    few = device.is_cpu and has_few_codes(entry, worthwhile)
+    return few and all(cast.backend.elementwise for cast in casts)
+
+
+def cast_entry(
+    entry: TensorEntry,
+    casts: Sequence[Casting],
+    device: Device,
+    progress: Progress,
+    chosen: Chosen,
+    worthwhile: int,
+) -> None:
+    """Reads a tensor once and takes its casts to every target in."""
+    if _is_counted(entry, casts, device, worthwhile):
+        threads = torch.get_num_threads() if chosen.threaded else 1
+        seen = DistinctValues(entry, chosen.tally, threads)
+        try:
+            seen.read(progress.advance)
+        finally:  # whoever interrupts is told of what was read
+            found = seen.distinct()
+            if found is not None:
+                where = _where(entry, found.first.__getitem__)
+                for cast in casts:
+                    cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
+        return
+    if chosen.threaded and entry.count > device.block * BLOCKS:
+        _cast_in_threads(entry, casts, device, progress, chosen)
+        return
+    start = 0
+    for block in entry.blocks(device.block):
+        source = SourceBlock(block.to(device.torch))
+        where = _where(entry, start.__add__)
+        for cast in casts:
+            codes = cast.codes(source.x)
+            cast.take(source, codes, where, chosen.measurer)
+            if not device.is_cpu:
+                cast.take_mismatches(block, codes, cast.codes(block), where)
+        start += block.numel()
+        progress.advance(block.numel())
+
+
+def _cast_in_threads(
+    entry: TensorEntry,
+    casts: Sequence[Casting],
+    device: Device,
+    progress: Progress,
+    chosen: Chosen,
+) -> None:
+    """As `cast_entry`, on the CPU, several blocks at a time; taken in in their order."""
+
+    size = device.block * BLOCKS
+
+    def blocks() -> Iterator[tuple[int, Tensor]]:
+        start = 0
+        for block in entry.blocks(size):
+            yield start, block if entry.lasting else block.clone()
+            start += len(block)
+
+    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
+        start, block = piece
+        source, where = SourceBlock(block), _where(entry, start.__add__)
+        found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
+        return len(block), found
+
+    def done(result: tuple[int, list[Callable[[], None]]]) -> None:
+        count, found = result
+        for take in found:
+            take()
+        progress.advance(count)
+
+    workers = min(torch.get_num_threads(), -(-entry.count // size))
+    sweep(work, blocks(), workers, done)
+
+
+def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:
+    """Where elements of a block are whose position in the tensor is that."""
+    return lambda at: (entry.name, entry.index(position(at)))
