@@ -35,6 +35,11 @@ def neighbour(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
     return round_codes(codes, source, target) ^ 1
 
 
+def by_turns(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
+    right = round_codes(codes, source, target)
+    return right ^ ((codes >> 4 & 1) + 1).to(right.dtype)
+
+
 def flushing_inputs(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
     subnormal = (codes & source.magnitude_mask) >> source.fraction_bits == 0
     return round_codes(codes, source, target).masked_fill(subnormal, 0)
@@ -45,7 +50,7 @@ def through_bfloat16(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 FAULTS = [
-    neighbour, saturating, truncating, ties_away, flushing, flushing_inputs, through_bfloat16,
+    neighbour, by_turns, saturating, truncating, ties_away, flushing, flushing_inputs, through_bfloat16,
 ]  # fmt: skip
 
 Found = Iterable[tuple[Cause, int, Differences]]
@@ -100,6 +105,18 @@ def test_stretches_tell_what_each_difference_tells(
     assert found == summary(one_by_one(its), keep)
 
 
+def test_a_rule_may_give_what_came_in_the_middle_alone() -> None:
+    target = FORMATS["float8_e8m0fnu"]
+    span = Span(0x3F000000, 0x40000000, True)  # -0.5 to -2, all of which become NaN
+    codes = torch.arange(span.low, span.high + 1, 1 << 16, dtype=torch.int32) | -(1 << 31)
+    expected = round_codes(codes, F32, target)
+    one = torch.full_like(expected, 127)
+    differences = Differences(codes, F32, target, expected, one, span)
+    found = summary(explain_in_order(differences, 3), 3)
+    assert {cause.name for cause in found} == {"drops_sign", "other"}
+    assert found == summary(one_by_one(differences), 3)
+
+
 @pytest.mark.parametrize("negative", [False, True])
 def test_ends_are_enough_where_every_rule_gives_the_same(
     negative: bool, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +131,14 @@ def test_ends_are_enough_where_every_rule_gives_the_same(
     assert first.codes.tolist() == differences.codes[:2].tolist()
 
 
-def test_few_are_looked_at_where_a_rule_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("block", "fewest", "most"),
+    [(127 * 32, 1, 1 << 12), (255 * 32, 1 << 16, 1 << 17)],
+    ids=["normal", "nan"],
+)
+def test_how_many_are_looked_at(
+    block: int, fewest: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[int] = []
 
     def noting(differences: Differences) -> Any:
@@ -122,11 +146,11 @@ def test_few_are_looked_at_where_a_rule_changes(monkeypatch: pytest.MonkeyPatch)
         return explain(differences)
 
     monkeypatch.setattr(stretches, "explain", noting)
-    codes, span = every_code(F32, find_device("cpu")).block(127 * 32)
+    codes, span = every_code(F32, find_device("cpu")).block(block)
     expected, got = round_codes(codes, F32, F16), neighbour(codes, F32, F16)
     differences = Differences(codes, F32, F16, expected, got, span).where(codes % 3 == 0)
     found = summary(explain_in_order(differences, 3), 3)
-    assert 0 < sum(sizes) < differences.codes.numel() // 16
+    assert fewest <= sum(sizes) <= most
     assert found == summary(one_by_one(differences), 3)
 
 
