@@ -50,7 +50,8 @@ def through_bfloat16(codes: Tensor, source: Any, target: FormatSpec) -> Tensor:
 
 
 FAULTS = [
-    neighbour, by_turns, saturating, truncating, ties_away, flushing, flushing_inputs, through_bfloat16,
+    neighbour, by_turns, saturating, truncating, ties_away, flushing, flushing_inputs,
+    through_bfloat16,
 ]  # fmt: skip
 
 Found = Iterable[tuple[Cause, int, Differences]]
