@@ -239,8 +239,8 @@ def test_slices_are_spread_over_all_codes() -> None:
     firsts = [int(some.block(number)[0][0]) % (1 << 32) for number in range(some.blocks)]
     size = (1 << 32) // every.blocks
     assert len(set(firsts)) == some.blocks
-    assert all(b - a in (size, (15 * 64 + 1) * size) for a, b in pairwise(firsts))
-    assert firsts[-1] > 15 * (1 << 28)
+    assert all(b - a in (size, (16 * 64 + 1) * size) for a, b in pairwise(firsts))
+    assert (firsts[0], firsts[-1]) == (0, (1 << 32) - size)
 
 
 def test_every_second_code_differs() -> None:

@@ -46,8 +46,14 @@ class Differences:
 
     def where(self, chosen: Tensor) -> Differences:
         """Some of them, by bools (n,)."""
-        codes, expected, got = (part[chosen] for part in self.tensors)
-        return replace(self, codes=codes, expected=expected, got=got)
+        return self._of(*(part[chosen] for part in self.tensors))
+
+    def at(self, positions: Tensor) -> Differences:
+        """Some of them, by positions (m,)."""
+        return self._of(*(part.index_select(0, positions) for part in self.tensors))
+
+    def _of(self, codes: Tensor, expected: Tensor, got: Tensor) -> Differences:
+        return replace(self, codes=codes, expected=expected, got=got, consulted=[])
 
     def rounded(
         self,

@@ -1,4 +1,4 @@
-"""Codes in a row that all became the same other code: explained by the first and the last."""
+"""Whole blocks of codes that all became the same: merged, and explained by their ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fpx.casts.rounding import Span, plain
-from fpx.conformance.causes import Cause, Differences, explain
+from fpx.conformance.causes import Differences, explain
+from fpx.conformance.stretches import Explained, explain_ends
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import Origin, container, wrapped
 
@@ -22,14 +23,6 @@ class Run(NamedTuple):
     expected: int
     got: int
     span: Span
-
-
-class Explained(NamedTuple):
-    """A cause, how many codes it explains, and the first of those."""
-
-    cause: Cause
-    number: int
-    first: Differences
 
 
 def run_of(
@@ -67,16 +60,14 @@ def _continues(run: Run, last: Run) -> bool:
 def explain_run(run: Run, origin: FormatSpec, target: FormatSpec, keep: int) -> Iterator[Explained]:
     """Each cause in a run, with the first `keep` codes of it.
 
-    Every rule is monotonic in the magnitudes of one sign, so what becomes of both ends of a span
-    becomes of all between. Where all that the tests of causes consult is the same at both ends,
-    they say the same of every code; where not, each half is explained by itself.
+    Where the ends do not tell (see `explain_ends`), each half is explained by itself.
     """
     low, high, _ = run.span
     ends = _differences(run, torch.tensor([low, high]), origin, target)
-    causes = [cause for cause, _ in explain(ends)]
-    if len(causes) == 1 and all(_constant(found) for found in ends.consulted):
+    [(cause, _)] = explain_ends(ends)
+    if cause is not None:
         first = torch.arange(low, min(low + keep, high + 1))
-        yield Explained(causes[0], high - low + 1, _differences(run, first, origin, target))
+        yield Explained(cause, high - low + 1, _differences(run, first, origin, target))
     elif high - low < _FEW:
         for cause, its in explain(_differences(run, torch.arange(low, high + 1), origin, target)):
             yield Explained(cause, its.codes.numel(), its)
@@ -98,5 +89,5 @@ def _differences(
 
 
 def _constant(x: Tensor) -> bool:
-    low, high = x.aminmax() if x.dtype is not torch.bool else (x.any(), x.all())
+    low, high = x.aminmax()
     return bool(low == high)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from fpx.casts.rounding import Span, nans
-from fpx.conformance.causes import Cause, Differences, explain
+from fpx.conformance.causes import CAUSES, Cause, Differences
 from fpx.conformance.runs import Run, explain_run, merged, run_of
+from fpx.conformance.stretches import explain_in_order, positions
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
@@ -48,7 +49,7 @@ class Tally:
                 self.checked += count
                 self.differing += count
             return
-        at = (expected != got).nonzero().reshape(-1)
+        at = positions(expected != got)
         if self.target.nan_code is None:
             count -= self._leave_out(codes)
             at = at[~nans(codes[at], self.origin)]
@@ -58,8 +59,8 @@ class Tally:
         if at.numel() < codes.numel():
             codes, expected, got = (x.index_select(0, at) for x in (codes, expected, got))
         differences = Differences(codes, self.origin, self.target, expected, got, span)
-        for cause, its in explain(differences):
-            self._note(cause, its.codes.numel(), its)
+        for found in explain_in_order(differences, self.keep):
+            self._note(*found)
 
     def _leave_out(self, codes: Tensor) -> int:
         undefined = int(nans(codes, self.origin).count_nonzero())
@@ -89,7 +90,10 @@ class Tally:
     def causes(self) -> tuple[CauseCount, ...]:
         """The causes, the worst kind first."""
         self._explain_runs()
-        order = sorted(self.counts, key=lambda c: (KINDS.index(c.kind), -self.counts[c]))
+
+        def rank(cause: Cause) -> tuple[int, int, int]:
+            return KINDS.index(cause.kind), -self.counts[cause], CAUSES.index(cause)
+
         return tuple(
             CauseCount(
                 cause.name,
@@ -99,7 +103,7 @@ class Tally:
                 self.counts[cause],
                 tuple(self._example(*found) for found in self.examples[cause]),
             )
-            for cause in order
+            for cause in sorted(self.counts, key=rank)
         )
 
     def _example(self, code: int, expected: int, got: int) -> CastExample:
