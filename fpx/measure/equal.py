@@ -14,7 +14,7 @@ from torch import Tensor
 from fpx.casts.sweep import sweep
 from fpx.measure.comparing import in_step, side_by_side
 from fpx.tensors.blocks import Box, ReadBox
-from fpx.tensors.dtypes import codes_of
+from fpx.tensors.dtypes import bytes_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.pieces import cut_axis
 from fpx.tensors.rows import boxes
@@ -102,5 +102,5 @@ def _same_bits(x: Tensor, y: Tensor) -> bool:
 
 def _words(x: Tensor) -> np.ndarray[Any, Any]:
     """The bytes of a block, as many at once as its length allows."""
-    found = np.ascontiguousarray(codes_of(x).numpy()).view(np.uint8)
+    found = bytes_of(x)
     return found if len(found) % _WORD else found.view(np.uint64)

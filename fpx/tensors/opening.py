@@ -391,13 +391,13 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     read = _guarded(entry.read, entry.name, shown)
 
     def ahead(limit: int) -> Iterator[Tensor]:
-        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, entry.count)(
-            limit
-        )
+        prefetched = load("fpx.tensors.files.prefetch:prefetched")
+        blocks: Iterator[Tensor] = prefetched(read, entry.count, entry.lasting)(limit)
         return blocks
 
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    return replace(entry, read=ahead, read_box=parts, lasting=entry.count > READ_AHEAD)
+    lasting = entry.lasting or entry.count > READ_AHEAD
+    return replace(entry, read=ahead, read_box=parts, lasting=lasting)
 
 
 _Arguments = ParamSpec("_Arguments")
