@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -36,11 +36,20 @@ def side_by_side(
     Raises:
         InputError: damage that shows only in the data.
     """
-    iterators = [entry.blocks(limit, row_major=True) for entry in (first, second)]
+    blocks = [entry.blocks(limit, row_major=True) for entry in (first, second)]
+    return in_step(blocks, first.count)
+
+
+def in_step(sides: Sequence[Iterator[Tensor]], count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Blocks of both sides, cut as those of `side_by_side` are.
+
+    Args:
+        sides: two, in one order.
+        count: elements that each has.
+    """
     held: list[Tensor | None] = [None, None]
-    left = first.count
-    while left:
-        for side, blocks in enumerate(iterators):
+    while count:
+        for side, blocks in enumerate(sides):
             if held[side] is None:
                 held[side] = next(blocks)
         x, y = held
@@ -48,25 +57,8 @@ def side_by_side(
         assert y is not None
         length = min(len(x), len(y))
         yield x[:length], y[:length]
-        left -= length
+        count -= length
         held = [rest if len(rest := item[length:]) else None for item in (x, y)]
-
-
-def equal_elements(
-    first: TensorEntry, second: TensorEntry, limit: int, advance: Callable[[int], None]
-) -> int:
-    """How many elements come before the first block that is not equal, bit for bit.
-
-    Raises:
-        InputError: damage that shows only in the data.
-    """
-    equal = 0
-    for x, y in side_by_side(first, second, limit):
-        if not torch.equal(codes_of(x), codes_of(y)):
-            break
-        equal += len(x)
-        advance(len(x))
-    return equal
 
 
 @dataclass

@@ -8,8 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from fpx.errors import InputError
-from fpx.measure.comparing import Comparing, Tally, all_equal, equal_elements
+from fpx.measure.comparing import Comparing, Tally, all_equal
 from fpx.measure.diff_rows import Compared, Work, loses
+from fpx.measure.equal import equal_elements
 from fpx.measure.matching import Found, Match, digest
 from fpx.measure.own_rules import OwnRules
 from fpx.measure.shares import Part, parts

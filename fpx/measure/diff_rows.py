@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fpx.errors import InputError
-from fpx.measure.comparing import Comparing, all_equal, equal_elements
+from fpx.measure.comparing import Comparing, all_equal
+from fpx.measure.equal import equal_elements
 from fpx.measure.matching import Found, Match, candidates, digest, matched
 from fpx.measure.own_rules import OwnRules
 from fpx.measure.quantised import dtype_of

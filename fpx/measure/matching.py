@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from fpx.errors import InputError
+from fpx.tensors.dtypes import bytes_of
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.words import quoted, quoted_path
 
@@ -95,7 +96,7 @@ def digest(entry: TensorEntry, advance: Callable[[int], None]) -> bytes:
     """
     found = hashlib.blake2b()
     for block in entry.blocks(_BLOCK, row_major=True):
-        found.update(block.view(torch.uint8).numpy().data)
+        found.update(bytes_of(block).data)
         advance(len(block))
     return found.digest()
 

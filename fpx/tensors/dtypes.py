@@ -54,6 +54,14 @@ def codes_of(x: Tensor) -> Tensor:
     return x.view(container(origin_of(x.dtype)))
 
 
+def bytes_of(x: Tensor) -> np.ndarray[Any, Any]:
+    """The bytes of a 1-D tensor's elements as uint8, one element after the other.
+
+    Of the same memory, if it has no gaps.
+    """
+    return np.ascontiguousarray(codes_of(x).numpy()).view(np.uint8)
+
+
 def wrapped(code: int, dtype: torch.dtype) -> int:
     """A code as the number that its container takes it for."""
     if dtype is torch.uint8:

@@ -392,10 +392,11 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
     count = entry.count
     if count <= READ_AHEAD:  # the many small ones are spared what it takes to read ahead
-        return replace(entry, read=read, read_box=parts, lasting=False)
+        return replace(entry, read=read, read_box=parts)
 
     def ahead(limit: int) -> Iterator[Tensor]:
-        blocks: Iterator[Tensor] = load("fpx.tensors.files.prefetch:prefetched")(read, count)(limit)
+        prefetched = load("fpx.tensors.files.prefetch:prefetched")
+        blocks: Iterator[Tensor] = prefetched(read, count, entry.lasting)(limit)
         return blocks
 
     return replace(entry, read=ahead, read_box=parts, lasting=True)

@@ -54,6 +54,8 @@ def test_a_digest_is_of_the_bits_in_row_major_order() -> None:
     assert of(x) == of(turned) != of(x.t())
     assert of(torch.tensor([0.0])) != of(torch.tensor([-0.0]))
     assert of(torch.ones(3, dtype=torch.float8_e5m2)) == of(torch.ones(3, dtype=torch.float8_e5m2))
+    wide = torch.arange(3.0 * (1 << 20)).view(3, 1 << 20)  # blocks of its columns have gaps
+    assert of(wide) == of(wide.t().contiguous().t())
     heard: list[int] = []
     digest(entry_of("x", torch.zeros(1 << 20)), heard.append)
     assert sum(heard) == 1 << 20

@@ -291,4 +291,4 @@ def _npy_entry(
             )
 
     parts = None if path is None else read_box
-    return TensorEntry(name, type_, shape, read, order=order, read_box=parts)
+    return TensorEntry(name, type_, shape, read, order=order, read_box=parts, lasting=True)

@@ -27,7 +27,7 @@ def plain_entry(
 ) -> TensorEntry:
     """A tensor whose elements begin at a byte of a file; `near` reads small ones of many there."""
     stored = _Stored(path, at, type_, shape, near)
-    return TensorEntry(name, type_, shape, stored.read, read_box=stored.read_box)
+    return TensorEntry(name, type_, shape, stored.read, read_box=stored.read_box, lasting=True)
 
 
 def is_plain(entry: TensorEntry) -> bool:

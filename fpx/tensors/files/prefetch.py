@@ -14,10 +14,15 @@ from fpx.tensors.blocks import READ_AHEAD, Read
 _AHEAD = 2  # reads in flight
 
 
-def prefetched(read: Read, count: int) -> Read:
+def prefetched(read: Read, count: int, lasting: bool = False) -> Read:
     """Reads a tensor of so many elements by a thread of its own; small ones are read at once.
 
     Blocks of those that are not small last.
+
+    Args:
+        read: what reads it.
+        count: its elements.
+        lasting: whether the blocks that it reads stay as they are; others are copied.
     """
     if count <= READ_AHEAD:
         return read
@@ -25,15 +30,16 @@ def prefetched(read: Read, count: int) -> Read:
     def blocks(limit: int) -> Iterator[Tensor]:
         # a whole number of blocks, so that none is cut short
         source = read(max(READ_AHEAD // limit, 1) * limit)
-        # a block is only valid until the next is asked for, so each is copied
+
+        def following() -> list[Tensor]:
+            return [block if lasting else block.clone() for block in islice(source, 1)]
+
         with ThreadPoolExecutor(1, "fpx-read") as reader:
             waiting: deque[Future[list[Tensor]]] = deque()
             try:
                 while True:
                     while len(waiting) < _AHEAD:
-                        waiting.append(
-                            reader.submit(lambda: [block.clone() for block in islice(source, 1)])
-                        )
+                        waiting.append(reader.submit(following))
                     found = waiting.popleft().result()
                     if not found:
                         return

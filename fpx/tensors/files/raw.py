@@ -1,4 +1,4 @@
-"""Bytes of files in one bounded buffer, as blocks of a tensor."""
+"""Bytes of files in bounded buffers, as blocks of a tensor."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -> Iterator[Bytes]:
-    """`count` items from the file's position on, in one buffer that is used again.
+    """`count` items from the file's position on, each block in memory of its own.
 
     Raises:
         InputError: the file ends before.
     """
-    buffer: Bytes = np.empty(min(limit, count) * itemsize, dtype=np.uint8)
     for start in range(0, count, limit):
-        block = buffer[: min(limit, count - start) * itemsize]
+        block: Bytes = np.empty(min(limit, count - start) * itemsize, dtype=np.uint8)
         fill(file, block.data, name)
         yield block
 

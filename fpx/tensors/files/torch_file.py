@@ -377,7 +377,6 @@ def _stored_order(
     most = max(limit // 2, 1) if tensor.dtype.is_complex else limit
     if gaps > 1:
         most = min(most, max(_RELEASE_EVERY // (gaps * tensor.itemsize), 1))
-    since = 0
     for block in row_major_blocks(part.permute(axes), most):
         plain = block.resolve_conj().resolve_neg()
         if not tensor.dtype.is_complex:
@@ -386,10 +385,8 @@ def _stored_order(
             yield torch.view_as_real(plain)[:, halves].reshape(-1)
         else:
             yield from torch.view_as_real(plain)[:, halves].reshape(-1, 1)
-        since += block.nbytes * gaps
-        if pages is not None and since >= _RELEASE_EVERY:
-            pages.release()
-            since = 0
+        if pages is not None:
+            pages.read(block.nbytes * gaps)
 
 
 _RELEASE_EVERY = 64 << 20  # bytes read between two releases of mapped pages
@@ -406,6 +403,7 @@ class _Pages:
 
     def __init__(self, path: Path) -> None:
         self._ranges: list[tuple[int, int]] = []
+        self._since = 0
         if sys.platform != "linux":
             return
         wanted = path.stat()
@@ -421,8 +419,14 @@ class _Pages:
                     self._ranges.append((start, end))
         self._madvise = ctypes.CDLL(None, use_errno=True).madvise
 
-    def release(self) -> None:
-        """Gives back every page of the mapping."""
+    def read(self, nbytes: int) -> None:
+        """Hears that so many bytes more were read, and now and then gives back what was."""
+        self._since += nbytes
+        if self._since >= _RELEASE_EVERY:
+            self._since = 0
+            self._release()
+
+    def _release(self) -> None:
         for start, end in self._ranges:
             assert start % mmap.PAGESIZE == 0
             self._madvise(
