@@ -261,7 +261,7 @@ import resource, sys
 import torch
 from fpx.tensors.opening import open_files
 ((entry,),) = (source.entries for source in open_files(sys.argv[1]))
-next(entry.blocks(10, multiple_of=2))
+next(entry.blocks(10, multiple_of=2, slab=1 << 16))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert entry.order is not None
 at = 0
