@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 _SERVER = """
-import json, os, runpy, select, signal, socket, sys
+import gc, json, os, runpy, select, signal, socket, sys
 import torch
+gc.freeze()  # or each fork looks through all of torch when it ends
 
 def take(asked, stdio):
     for number, stream in enumerate(stdio):

@@ -58,10 +58,11 @@ def results(*args: object, stdin: bytes | str | None = None) -> list[dict[str, A
     return found
 
 
-def run(*args: object, **kinds: Any) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own."""
+def run(*args: object, warm: bool = False, **kinds: Any) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own; of a `warm` one, torch is imported already."""
     kinds = {"capture_output": True, "text": True, "timeout": PATIENCE, **kinds}
-    return subprocess.run([*FPX, *map(str, args)], **kinds)
+    fpx = [*with_torch(), "-m", "fpx"] if warm else FPX
+    return subprocess.run([*fpx, *map(str, args)], **kinds)
 
 
 _INTERRUPTIBLE = """
