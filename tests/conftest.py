@@ -1,12 +1,17 @@
 """Set before torch is imported, here and in the processes that tests start."""
 
 import os
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 # the tests run side by side already: threads of each would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# many containers forbid it, but without byte code every process of its own compiles fpx anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # a test that is about the width of a screen sets it; processes side by side get one otherwise
 os.environ.pop("COLUMNS", None)

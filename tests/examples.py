@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 from fpx.report.metrics import METRICS
+from tests.forks import with_torch
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -50,10 +51,13 @@ def output_of(command: str, folder: Path) -> str:
         command: a line for sh.
         folder: where it runs; gets a script named `fpx`.
     """
-    script = folder / "fpx"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m fpx "$@"\n')
-    script.chmod(0o755)
-    path = os.pathsep.join((str(folder), str(Path(sys.executable).parent), os.environ["PATH"]))
+    hidden = folder / ".python"
+    hidden.mkdir(exist_ok=True)
+    started = shlex.join(with_torch())
+    for script, what in ((folder / "fpx", "-m fpx "), (hidden / "python", "")):
+        script.write_text(f'#!/bin/sh\nexec {started} {what}"$@"\n')
+        script.chmod(0o755)
+    path = os.pathsep.join((str(folder), str(hidden), os.environ["PATH"]))
     env = os.environ | {"PATH": path, "COLUMNS": "80", "PYTHONUTF8": "1"}
     result = subprocess.run(
         command,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +24,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.literals import to_literal
 from fpx.core.spec import FormatSpec
 from fpx.measure.measurers import COMPILING
+from tests.forks import with_torch
 
 FPX = [sys.executable, "-P", "-m", "fpx"]
 PATIENCE = 120
@@ -61,10 +58,11 @@ def results(*args: object, stdin: bytes | str | None = None) -> list[dict[str, A
     return found
 
 
-def run(*args: object, **kinds: Any) -> subprocess.CompletedProcess[str]:
-    """A command in a process of its own."""
+def run(*args: object, warm: bool = False, **kinds: Any) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own; of a `warm` one, torch is imported already."""
     kinds = {"capture_output": True, "text": True, "timeout": PATIENCE, **kinds}
-    return subprocess.run([*FPX, *map(str, args)], **kinds)
+    fpx = [*with_torch(), "-m", "fpx"] if warm else FPX
+    return subprocess.run([*fpx, *map(str, args)], **kinds)
 
 
 _INTERRUPTIBLE = """
@@ -100,77 +98,35 @@ class Measured(NamedTuple):
     """Of work, not of waiting."""
 
 
-_SERVER = """
-import atexit, json, os, runpy, sys, time
-import torch
+_MEASURE = """
+import atexit, runpy, sys, time
 
 def status(name):  # in KiB; what getrusage tells begins with that of the process which started one
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
 
-def measure(asked):
-    for number, name in enumerate((os.devnull, asked["out"], asked["err"])):
-        os.dup2(os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY), number)
-    os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
-    sys.argv[:] = ["fpx", *asked["args"]]
-    before, start = status("VmRSS"), time.process_time()  # pages of libraries still come on top
-    def tell():
-        used = status("VmHWM") - before
-        with open(asked["told"], "w") as file:
-            print(used // 1024, time.process_time() - start, file=file)
-    atexit.register(tell)
-    runpy.run_module("fpx", run_name="__main__")
+def tell():
+    used = status("VmHWM") - before
+    with open(told, "w") as file:
+        print(used // 1024, time.process_time() - start, file=file)
 
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        break
-    _, ended = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(ended), flush=True)
-else:
-    sys.exit()
-measure(json.loads(line))
+told = sys.argv.pop(1)
+before, start = status("VmRSS"), time.process_time()  # pages of libraries still come on top
+atexit.register(tell)
+runpy.run_module("fpx", run_name="__main__", alter_sys=True)
 """
-
-
-@cache
-def _server() -> subprocess.Popen[str]:
-    """A process that has imported torch, and makes one like it for each command."""
-    command = [sys.executable, "-P", "-c", _SERVER]
-    server = subprocess.Popen(
-        command, text=True, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    atexit.register(server.communicate)
-    return server
 
 
 def memory_of(*args: object) -> Measured:
     """What a command does, and how much memory and work it takes; see `without_compiling`."""
     if not Path("/proc/self/status").exists():
         pytest.skip("this system does not tell a process's peak of memory apart from its parent's")
-    with tempfile.TemporaryDirectory() as folder:
-        names = ("out", "err", "told")
-        paths = {name: Path(folder) / name for name in names}
-        for path in paths.values():
-            path.touch()
-        asked = {name: str(path) for name, path in paths.items()} | {
-            "args": [*map(str, args)], "env": dict(os.environ), "cwd": str(Path.cwd())
-        }  # fmt: skip
-        server = _server()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        watchdog = threading.Timer(PATIENCE, os.killpg, (server.pid, signal.SIGKILL))
-        watchdog.start()
-        try:
-            print(json.dumps(asked), file=server.stdin, flush=True)
-            code = int(server.stdout.readline())
-        finally:
-            watchdog.cancel()
-        out, err, told = (path.read_text() for path in paths.values())
-    megabytes, seconds = told.split()
-    return Measured(code, out, without_compiling(err), int(megabytes), float(seconds))
+    with tempfile.NamedTemporaryFile("r") as told:
+        command = [*with_torch(), "-c", _MEASURE, told.name, *map(str, args)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        megabytes, seconds = told.read().split()
+    err = without_compiling(ran.stderr)
+    return Measured(ran.returncode, ran.stdout, err, int(megabytes), float(seconds))
 
 
 def without_compiling(err: str) -> str:

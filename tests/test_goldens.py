@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -186,45 +188,46 @@ def screen_of(name: str, width: int | None) -> str:
     return _VERSION.sub(lambda found: found[1] + re.sub("[0-9]", "0", found[2]), text) + "\n"
 
 
-def made() -> dict[str, str]:
-    """Every golden's path in GOLDENS, and what it should hold."""
-    with TemporaryDirectory() as folder:
-        write_files(Path(folder))
-        with chdir(folder):
-            found = {f"{name}.json": json_of(name) for name in JSON}
-            for kind, width in {**{str(width): width for width in WIDTHS}, PIPED: None}.items():
-                found |= {f"{name}-{kind}.txt": screen_of(name, width) for name in SCREENS}
-    return found
+MADE: Mapping[str, Callable[[], str]] = {
+    **{f"{name}.json": partial(json_of, name) for name in JSON},
+    **{
+        f"{name}-{width or PIPED}.txt": partial(screen_of, name, width)
+        for name in SCREENS
+        for width in (*WIDTHS, None)
+    },
+}
+"""Every golden's path in GOLDENS, and what tells what it should hold, where the files are."""
 
 
 def regenerate() -> None:
     """Writes all goldens as they are made now, and removes those that nothing makes."""
+    with TemporaryDirectory() as folder:
+        write_files(Path(folder))
+        with chdir(folder):
+            found = {name: make() for name, make in MADE.items()}
     GOLDENS.mkdir(exist_ok=True)
     for path in GOLDENS.iterdir():
         path.unlink()
-    for name, text in made().items():
+    for name, text in found.items():
         (GOLDENS / name).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def documents() -> dict[str, str]:
-    return made()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("goldens")
+    write_files(found)
+    return found
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(f"{name}.json" for name in JSON),
-        *(f"{name}-{kind}.txt" for name in SCREENS for kind in (*WIDTHS, PIPED)),
-    ],
-)
-def test_what_is_printed_is_golden(name: str, documents: dict[str, str]) -> None:
-    assert documents[name] == (GOLDENS / name).read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_printed_is_golden(name: str, folder: Path) -> None:
+    with chdir(folder):
+        assert MADE[name]() == (GOLDENS / name).read_text(encoding="utf-8")
 
 
-def test_every_command_and_every_golden_is_held_to(documents: dict[str, str]) -> None:
+def test_every_command_and_every_golden_is_held_to() -> None:
     assert {command.split()[0] for command in JSON.values()} == set(COMMANDS)
-    assert {path.name for path in GOLDENS.iterdir()} == set(documents)
+    assert {path.name for path in GOLDENS.iterdir()} == set(MADE)
 
 
 DECODE_KEYS = (

@@ -79,7 +79,7 @@ def test_extremes_of_what_comes_on_stdin() -> None:
     data = io.BytesIO()
     np.save(data, np.array([3.0, -7.0, 1e-9, -1e-12, 0.0], np.float32))
     args = ("inspect", "-", "--tensor", "stdin", "--top", "1", "--json")
-    result = run(*args, input=data.getvalue(), text=False)
+    result = run(*args, warm=True, input=data.getvalue(), text=False)
     assert result.returncode == 0
     (found,) = json.loads(result.stdout)["results"]
     assert [found[key][0]["index"] for key in ("largest", "smallest", "closest_to_zero")] == [

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 from fpx.ranks.team import HandedOverError, Team
+from tests.forks import with_torch
 from tests.helpers import PATIENCE
 
 
@@ -105,20 +106,26 @@ class Ended(NamedTuple):
     err: str
 
 
-def launch(ranks: int, *args: object, planted: str = "", cwd: Any = None) -> list[Ended]:
-    """A command on that many ranks, each a process; `planted` is code that each runs before."""
+def launch(
+    ranks: int, *args: object, planted: str = "", cwd: Any = None, fresh: bool = False
+) -> list[Ended]:
+    """A command on that many ranks, each a process; `planted` is code that each runs before.
+
+    Of a `fresh` one, torch is imported by the command itself.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = f"import sys; sys.argv = ['fpx', *{[*map(str, args)]!r}]\n{planted}\n"
     code += "import fpx.cli; fpx.cli.main()"
+    python = [sys.executable, "-P"] if fresh else with_torch()
     started = []
     for rank in range(ranks):
         numbers = {"RANK": rank, "WORLD_SIZE": ranks, "LOCAL_RANK": rank, "MASTER_PORT": port}
         env = os.environ | {"MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
         env |= {name: str(value) for name, value in numbers.items()}
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
+            [*python, "-c", code],
             env=env,
             text=True,
             cwd=cwd,

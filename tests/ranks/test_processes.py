@@ -1,4 +1,4 @@
-"""Ranks as processes of their own: each loads torch, so there are few of these."""
+"""Ranks as processes of their own."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_two_ranks_diff(folder: Path) -> None:
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_ends_all(rank: int, folder: Path) -> None:
     args = ["cast-compare", folder / "model-1.safetensors", "--to", "fp16"]
-    ranks = launch(3, *args, planted=PLANTED.format(KILLED, rank))
+    ranks = launch(3, *args, planted=PLANTED.format(KILLED, rank), fresh=True)
     killed = ranks.pop(rank)
     assert killed.code == -signal.SIGKILL
     assert [each.code for each in ranks] == [UnavailableError.exit_code] * 2
@@ -128,7 +128,7 @@ def test_other_commands_do_not_look_at_the_environment() -> None:
     args = ["decode", "1", "--dtype", "bf16", "--json"]
     code, out, _ = call(*args)
     planted = "import atexit; atexit.register(lambda: print(int('torch' in sys.modules)))"
-    for rank in launch(2, *args, planted=planted):
+    for rank in launch(2, *args, planted=planted, fresh=True):
         assert rank == Ended(code, f"{out}0\n", "")
 
 

@@ -95,7 +95,7 @@ def test_names_of_layers_stay_apart(tmp_path: Path) -> None:
 
 def test_piped_text_is_whole(tmp_path: Path) -> None:
     path = model(tmp_path)
-    result = run("inspect", path, "--stats")
+    result = run("inspect", path, "--stats", warm=True)
     assert "value " * 39 + "value" in result.stdout
     assert "encoder.layer.{0..10}.attention.self.query.weight" in result.stdout
     assert all(f"encoder.layer.{n}.attention.self.query.weight" in result.stdout for n in range(11))

@@ -26,7 +26,8 @@ from tests.writers import gguf, onnx, onnx_tensor, sharded
 def test_npy_on_stdin() -> None:
     data = io.BytesIO()
     np.save(data, np.array([1.0, 1e6], np.float32))
-    result = run("cast-compare", "-", "--to", "fp16", "--json", input=data.getvalue(), text=False)
+    args = ("cast-compare", "-", "--to", "fp16", "--json")
+    result = run(*args, warm=True, input=data.getvalue(), text=False)
     assert result.returncode == 0
     (row,) = json.loads(result.stdout)["results"]
     assert (row["count"], row["overflow_count"]) == (2, 1)

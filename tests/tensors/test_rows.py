@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -20,6 +19,7 @@ from fpx.tensors.entry import TensorEntry
 from fpx.tensors.memory import entry_of
 from fpx.tensors.opening import open_files
 from fpx.tensors.rows import boxes
+from tests.forks import with_torch
 from tests.helpers import F16
 from tests.writers import gguf
 
@@ -261,7 +261,7 @@ import resource, sys
 import torch
 from fpx.tensors.opening import open_files
 ((entry,),) = (source.entries for source in open_files(sys.argv[1]))
-next(entry.blocks(10, multiple_of=2))
+next(entry.blocks(10, multiple_of=2, slab=1 << 16))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert entry.order is not None
 at = 0
@@ -285,7 +285,7 @@ def test_memory_stays_flat_where_the_storage_has_another_order(kind: str, tmp_pa
         torch.save({"x": x}, path)
     del x
     result = subprocess.run(
-        [sys.executable, "-P", "-c", _MEASURE, str(path)],
+        [*with_torch(), "-c", _MEASURE, str(path)],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     path.unlink()

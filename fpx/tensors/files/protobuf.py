@@ -6,7 +6,7 @@ Layout: protobuf.dev, "Encoding". Groups, which were given up before ONNX began,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
@@ -16,8 +16,7 @@ _PIECE = 1 << 16  # bytes read at a time
 _MOST_FIELDS = 1 << 22  # that are looked at in one file; a model of 100,000 nodes has half of it
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of a message.
 
     Attributes:
@@ -100,6 +99,9 @@ class Walker:
         Raises:
             ValueError: it does not end.
         """
+        inside = at - self._first
+        if at < end and 0 <= inside < len(self._held) and self._held[inside] < 0x80:
+            return self._held[inside], at + 1  # most are of one byte
         data = self.read(at, min(_LONGEST_VARINT, end - at))
         value = shift = 0
         for byte in data:

@@ -87,8 +87,11 @@ def test_blocks_are_what_the_library_makes_of_them(row: BlockType, tmp_path: Pat
     quants = pytest.importorskip("gguf.quants", reason=NO_GGUF)
     constants = pytest.importorskip("gguf.constants", reason=NO_GGUF)
     kind, shape, raw = of(row, (2, 1500, 2 * row.elements))
-    found = read(write(tmp_path / "x.gguf", {"q": (kind, shape, raw)}))["q"]
+    found = read(write(tmp_path / "x.gguf", {"q": (kind, shape, raw)}), 997)["q"]
     assert found.dtype == torch.float64
+    few = {"q": (kind, (2, *shape[2:]), raw[: 4 * row.nbytes])}
+    by_threes = read(write(tmp_path / "few.gguf", few), 3)["q"]
+    assert np.array_equal(by_threes.numpy(), found[0, :2].numpy(), equal_nan=True)
     blocks = np.frombuffer(raw, dtype=np.uint8).reshape(*shape[:-1], -1)
     with np.errstate(all="ignore"):
         wanted = quants.dequantize(blocks, constants.GGMLQuantizationType(kind))

@@ -124,11 +124,11 @@ def test_memory_stays_flat(kind: str, tmp_path: Path) -> None:
 
 
 def test_a_thin_slice_of_a_large_storage_stays_small(tmp_path: Path) -> None:
-    torch.save({"x": torch.zeros(2_000_000, 200)[:, 3]}, tmp_path / "x.pt")
+    torch.save({"x": torch.zeros(1_000_000, 200)[:, 3]}, tmp_path / "x.pt")
     found = memory_of("cast-compare", tmp_path / "x.pt", "--to", "fp16")
     (tmp_path / "x.pt").unlink()
     assert found.code == 0
-    assert found.megabytes < 500
+    assert found.megabytes < 300  # of 800
 
 
 def test_memory_is_that_of_the_command_alone(tmp_path: Path) -> None:

@@ -441,6 +441,7 @@ def test_truncated(tmp_path: Path) -> None:
         (b"\x2a\x7f", "field 5 runs past the end of what it is in"),
         (b"\xff" * 11, "a number does not end"),
         (b"\x80", "a number does not end"),
+        (b"\x08", "a number does not end"),  # there, though more of the file follows
         (proto((5, proto(*[(1, 1)] * 65))), "more than 64 axes"),
         (proto((5, proto((1, b"\1" * 700)))), "more than 64 axes"),
         (proto((5, proto((8, 1)))), "field 8 is no text"),
