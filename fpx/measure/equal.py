@@ -72,7 +72,7 @@ def _in_parts(
     def work(box: Box) -> int | None:
         count = 0
         for x, y in in_step([a(limit, box), b(limit, box)], prod(map(len, box))):
-            if over or not _same_bits(x, y):
+            if not _same_bits(x, y):
                 return None
             count += len(x)
         return count

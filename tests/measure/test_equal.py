@@ -113,30 +113,31 @@ def test_other_layouts(tmp_path: Path) -> None:
         assert found(plain, other) <= 310 * 5 + 2
 
 
+def in_parts(x: Tensor, most: int, read: list[int]) -> TensorEntry:
+    """A tensor that can be read in parts, in blocks of at most so many; notes what was read."""
+
+    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
+        for block in torch.split(x[box[0].start : box[0].stop], min(limit, most)):
+            read.append(len(block))
+            yield block
+
+    return replace(entry_of("x", x), read_box=read_box)
+
+
 @pytest.mark.usefixtures("threads")
 def test_blocks_that_are_cut_in_other_places() -> None:
     x = torch.arange(1000.0)
-    first = entry_of("x", x)
-
-    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
-        yield from torch.split(x[box[0].start : box[0].stop], 5)
-
-    assert found(first, replace(first, read_box=read_box)) == 1000
+    read: list[int] = []
+    assert found(in_parts(x, 5, read), in_parts(x, 7, read)) == 1000
+    assert sum(read) == 2000
 
 
 @pytest.mark.usefixtures("threads")
 def test_what_comes_after_a_difference_is_not_read() -> None:
     x = torch.arange(100_000.0)
     read: list[int] = []
-
-    def read_box(limit: int, box: Box) -> Iterator[Tensor]:
-        for block in torch.split(x[box[0].start : box[0].stop], limit):
-            read.append(len(block))
-            yield block
-
-    first = entry_of("x", x)
-    assert found(replace(first, read_box=read_box), entry_of("x", x + 1)) == 0
-    assert sum(read) < 2000
+    assert found(in_parts(x, 1000, read), in_parts(x + 1, 1000, read)) == 0
+    assert 0 < sum(read) < 2000
 
 
 @pytest.mark.usefixtures("threads")
