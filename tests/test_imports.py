@@ -246,7 +246,7 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
 # a function, where it is needed.
 _ANY = {
     "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures", "fpx.cli.output",
-    "fpx.cli.ranks", "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec",
+    "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec",
     "fpx.drawing", "fpx.errors",
     "fpx.report", "fpx.report.base", "fpx.report.columns", "fpx.version", "fpx.words",
 }  # fmt: skip

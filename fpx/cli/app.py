@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -23,7 +24,6 @@ from fpx.cli.failures import (
     usage_message,
 )
 from fpx.cli.output import remember_command_line
-from fpx.cli.ranks import on_all_ranks
 from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
 from fpx.words import did_you_mean, quoted
@@ -197,7 +197,12 @@ class FpxGroup(TyperGroup):
         def run() -> Any:
             return self._run(words, prog_name, complete_var, windows_expand_args, **extra)
 
-        code = on_all_ranks(words, run)
+        if "WORLD_SIZE" in os.environ:  # a launcher started other processes beside this one
+            from fpx.cli.ranks import on_all_ranks
+
+            code = on_all_ranks(words, run)
+        else:
+            code = run()
         if standalone_mode:
             sys.exit(code if isinstance(code, int) else 0)
         return code

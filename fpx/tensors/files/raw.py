@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 from operator import mul
 from typing import Any, TypeAlias
+from weakref import finalize
 
 import numpy as np
 
@@ -16,15 +18,46 @@ Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 def raw_blocks(file: Stream, count: int, itemsize: int, limit: int, name: str) -> Iterator[Bytes]:
-    """`count` items from the file's position on, each block in memory of its own.
+    """`count` items from the file's position on, each block in memory that nobody else uses.
 
     Raises:
         InputError: the file ends before.
     """
+    memory = _Memory(min(limit, count) * itemsize)
     for start in range(0, count, limit):
-        block: Bytes = np.empty(min(limit, count - start) * itemsize, dtype=np.uint8)
+        block = memory.unused()[: min(limit, count - start) * itemsize]
         fill(file, block.data, name)
         yield block
+
+
+_WORTH_KEEPING = 1 << 16  # bytes of memory that the system is asked for anew each time
+
+
+class _Memory:
+    """Buffers of a size, each lent again when no array of what was lent is left."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._unused: deque[Bytes] = deque()
+
+    def unused(self) -> Bytes:
+        """One of them."""
+        if self._size < _WORTH_KEEPING:
+            return np.empty(self._size, dtype=np.uint8)
+        try:
+            held = self._unused.popleft()
+        except IndexError:
+            held = np.empty(self._size, dtype=np.uint8)
+        lent = _Lent(held)
+        finalize(lent, self._unused.append, held).atexit = False
+        return np.asarray(lent)
+
+
+class _Lent:
+    """What arrays of a buffer keep, those that numpy makes of such arrays too."""
+
+    def __init__(self, held: Bytes) -> None:
+        self.__array_interface__ = held.__array_interface__
 
 
 _SEEK = 1 << 13  # bytes that are read as soon as another place in a file is found
