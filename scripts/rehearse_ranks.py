@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     with (
         tempfile.TemporaryDirectory() as name,
-        patch.object(module, "_cast_entry", measured),
+        patch.object(module, "cast_entry", measured),
     ):
         folder = Path(name)
         checkpoint(folder, given.files, int(given.size))

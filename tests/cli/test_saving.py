@@ -76,7 +76,8 @@ def test_every_suffix_is_saved_beside_what_is_printed(model: str) -> None:
 def test_every_command_saves(command: str, model: str) -> None:
     args = {
         "decode": ["3.14"], "encode": ["1", "--dtype", "bf16"], "range": [], "formats": [],
-        "table": ["fp4"], "distance": ["1", "2"], "bits": [model, "--dtype", "bf16"],
+        "table": ["fp4"], "distance": ["1", "2"], "calc": ["1+1"],
+        "bits": [model, "--dtype", "bf16"],
         "inspect": [model], "cast-compare": [model], "diff": [model, model],
         "cast-verify": ["--from", "uint8", "--to", "fp16"],
         "devices": ["--device", "cpu", "--size", "1000"],

@@ -17,7 +17,8 @@ from tests.writers import gguf
 
 def measured(path: Path) -> tuple[int, int, int]:
     """(elements, overflows, megabytes beyond `import torch`) of a comparison in its own process."""
-    found = memory_of("cast-compare", path, "--to", "fp16", "--to", "bf16", "--json")
+    command = ("cast-compare", path, "--to", "fp16", "--to", "bf16", "--json")
+    found = memory_of(*command, fresh=True)
     assert (found.code, found.err) == (0, "")
     total = json.loads(found.out)["totals"][0]
     return total["count"], total["overflow_count"], found.megabytes
