@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import threading
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from fpx.measure import narrow, scaled_pass, wide
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
+from fpx.tensors.dtypes import dtype_name
 
 SOURCES = (torch.float32, torch.float64, torch.int32, torch.int64)
 """The dtypes of what is measured."""
@@ -66,13 +66,11 @@ class FusedMeasurer:
         Raises:
             OSError: it cannot be kept on disk.
         """
-        float16 = FORMATS["float16"]
-        for number in (1e-40, 1e-6, math.nan):  # subnormal here, subnormal there, not finite
-            one = torch.full(
-                (1,), number, dtype=dtype if dtype.is_floating_point else torch.float64
-            )
-            self(SourceBlock(one), one.to(torch.float16), float16)
-        self._numbers(one.to(torch.float8_e5m2))
+        dtype = dtype if dtype.is_floating_point else torch.float64
+        for held in (torch.float16, torch.bfloat16, torch.float8_e5m2):
+            for number in (1e-40, 1e-6, math.nan):  # subnormal here, subnormal there, not finite
+                one = torch.full((1,), number, dtype=dtype)
+                self(SourceBlock(one), one.to(held), FORMATS[dtype_name(held)])
 
     def prepare_scaled(self) -> None:
         """The same, of what `scaled` needs."""
@@ -98,16 +96,19 @@ class FusedMeasurer:
         x = _floating(source.x)
         if x is None:
             return measure(source, q, target, known)
-        results = self._numbers(q)
-        numbers = x.contiguous().numpy()
-        over = wide.Pass(self._kernel, numbers, results, target)
+        results = lru_cache(maxsize=1)(partial(self._numbers, q))  # which most passes need not see
+
+        def over() -> wide.Pass:
+            return wide.Pass(self._kernel, x.contiguous().numpy(), results(), target)
+
         if source.x.dtype is torch.float32 and narrow.measures(target):
             block = self._scanned(source)
             if block.most < Thresholds.of(target).overflow:  # false of NaN
-                cast = narrow.Pass(self._kernel, block, results, target, known)
+                cast = narrow.Pass(self._kernel, block, q, target, known)
                 if cast.is_exact:
-                    return cast.measurement(over.maxima(cast.maxima()))
-        found = over.measurement(known)
+                    maxima = cast.maxima(results)
+                    return cast.measurement(over().maxima(maxima) if maxima else {})
+        found = over().measurement(known)
         return measure(source, q, target, known) if found is None else found
 
     def scaled(
@@ -153,7 +154,7 @@ class FusedMeasurer:
             return q.to(torch.float32).contiguous().numpy()
         codes = q.contiguous().view(torch.uint8).numpy()
         into = np.empty(len(codes), np.float32)
-        self._kernel.look_up(codes, _table(q.dtype), into)
+        self._kernel.look_up(codes, narrow.table_of(q.dtype), into)
         return into
 
 
@@ -178,12 +179,6 @@ def takes(dtype: torch.dtype, target: FormatSpec) -> bool:
     """Whether casts from that dtype to that format are measured here."""
     fits = FORMATS["float32"].holds(target)
     return dtype in SOURCES and fits and Thresholds.of(target).smallest_normal >= _SMALLEST
-
-
-@lru_cache(maxsize=16)
-def _table(dtype: torch.dtype) -> np.ndarray[Any, Any]:
-    """What the codes of a dtype of 8 bits stand for."""
-    return torch.arange(1 << 8, dtype=torch.uint8).view(dtype).to(torch.float32).numpy()
 
 
 def load() -> tuple[FusedMeasurer, str] | None:

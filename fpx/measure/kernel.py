@@ -379,94 +379,129 @@ def tally_subnormals(bits: Array, exponents: Array) -> None:
         _tally(fields[: len(some)], exponents)
 
 
-# where `measure_narrow` leaves what it found
+# where `measure_narrow` and its like leave what they found
 NARROW_FOUND: Final = (
-    "surviving_max_abs_error", "surviving_max_error_ulp", "least_result", "exact_count",
-    "beyond_count",
+    "surviving_max_abs_error", "surviving_max_error_ulp", "exact_count", "beyond_count",
+    "underflow_count", "subnormal_count",
 )  # fmt: skip
+NARROW_SUMS: Final = ("noise", "normal_noise", "error_ulp")
+
+
+@_compiled
+def _measure_stretch(
+    x: Array, bits: Array, result_bits: Array, low: int, high: int, unit: float, bound: float,
+    smallest_normal: float, errors: Array, in_ulps: Array, found: Array, sums: Array,
+) -> None:  # fmt: skip
+    """Measures a stretch of a cast; what is seldom there is looked for where it may be.
+
+    Args:
+        x: before the cast, float32.
+        bits, result_bits: codes before it, and after it as float32, int32.
+        low, high: the target's smallest and largest exponent, where float32 has its exponent field.
+        unit: float32; what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
+        bound: float32; a relative error beyond which elements are counted.
+        smallest_normal: the target's, float32.
+        errors, in_ulps: float32, to be written over.
+        found: int64; gets the bits of two maxima, and counts, in the order of NARROW_FOUND.
+        sums: float64; is added to, in the order of NARROW_SUMS.
+    """
+    results, small = result_bits.view(np.float32), np.float32(smallest_normal).view(np.int32)
+    largest, worst, least, least_result = _ZERO, _ZERO, _SIGNLESS, _SIGNLESS
+    same = more = _ZERO
+    for i in range(len(x)):
+        error = results[i] - x[i]
+        field = min(max(np.int32(bits[i] & _NARROW_INFINITY), low), high)
+        # 2^(1 - exponent): its bits are those of the exponent turned round
+        scaled = np.int32(_NARROW_INFINITY ^ field).view(np.float32) * error * unit
+        errors[i] = error
+        in_ulps[i] = scaled
+        largest = max(largest, np.float32(abs(error)).view(np.int32))
+        worst = max(worst, np.float32(abs(scaled)).view(np.int32))
+        least = min(least, np.int32(bits[i] & _SIGNLESS))
+        least_result = min(least_result, np.int32(result_bits[i] & _SIGNLESS))
+        same += np.int32(error == 0)
+        more += np.int32(abs(error) > bound * abs(x[i]))
+    found[0] = max(found[0], largest)
+    found[1] = max(found[1], worst)
+    found[2] += same
+    found[3] += more
+    noise = total = 0.0
+    for i in range(len(x)):
+        wide = np.float64(errors[i])
+        noise = _add(noise, wide * wide)
+        total = _add(total, np.float64(in_ulps[i]))
+    sums[0] += noise
+    sums[2] += total
+    if least < small:
+        noise = 0.0
+        for i in range(len(x)):
+            wide = np.float64(errors[i] if abs(x[i]) >= smallest_normal else np.float32(0))
+            noise = _add(noise, wide * wide)
+    sums[1] += noise
+    if least_result < small:
+        gone = tiny = _ZERO
+        for i in range(len(x)):
+            before, after = np.int32(bits[i] & _SIGNLESS), np.int32(result_bits[i] & _SIGNLESS)
+            gone += np.int32((after == _ZERO) & (before != _ZERO))
+            tiny += np.int32((after < small) & (after != _ZERO))
+        found[4] += gone
+        found[5] += tiny
 
 
 @_compiled
 def measure_narrow(
-    x: Array, bits: Array, q: Array, result_bits: Array, low: int, high: int, unit: float,
-    bound: float, found: Array,
-) -> tuple[float, float]:  # fmt: skip
-    """Measures a cast of a block that was scanned.
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
+    smallest_normal: float, found: Array, sums: Array,
+) -> None:  # fmt: skip
+    """Measures a cast of a block that was scanned; q are codes of float32, int32.
 
-    Args:
-        x, q: before and after the cast, float32.
-        bits, result_bits: their codes, int32.
-        low, high: the target's smallest and largest exponent, where float32 has its exponent field.
-        unit: float32; what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
-        bound: float32; a relative error beyond which elements are counted.
-        found: int64; gets the bits of two maxima and of the smallest |q|, and two counts, in the
-            order of NARROW_FOUND.
-
-    Returns:
-        The sums of squares of errors, and of errors in ulps.
+    For the other arguments, see `_measure_stretch`.
     """
-    largest, worst, least = _ZERO, _ZERO, _SIGNLESS
-    exact = beyond = 0
-    noise = total = 0.0
     errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
     for start in range(0, len(x), _STRETCH):
-        some, codes = x[start : start + _STRETCH], bits[start : start + _STRETCH]
-        results, their = q[start : start + _STRETCH], result_bits[start : start + _STRETCH]
-        same = more = _ZERO
-        for i in range(len(some)):
-            error = results[i] - some[i]
-            field = min(max(np.int32(codes[i] & _NARROW_INFINITY), low), high)
-            # 2^(1 - exponent): its bits are those of the exponent turned round
-            scaled = np.int32(_NARROW_INFINITY ^ field).view(np.float32) * error * unit
-            errors[i] = error
-            in_ulps[i] = scaled
-            largest = max(largest, np.float32(abs(error)).view(np.int32))
-            worst = max(worst, np.float32(abs(scaled)).view(np.int32))
-            least = min(least, np.int32(their[i] & _SIGNLESS))
-            same += np.int32(error == 0)
-            more += np.int32(abs(error) > bound * abs(some[i]))
-        exact += same
-        beyond += more
-        squares = ulps = 0.0
-        for i in range(len(some)):
-            wide = np.float64(errors[i])
-            squares = _add(squares, wide * wide)
-            ulps = _add(ulps, np.float64(in_ulps[i]))
-        noise += squares
-        total += ulps
-    found[0], found[1], found[2], found[3], found[4] = largest, worst, least, exact, beyond
-    return noise, total
+        here = slice(start, start + _STRETCH)
+        _measure_stretch(
+            x[here], bits[here], q[here], low, high, unit, bound, smallest_normal, errors, in_ulps,
+            found, sums,
+        )  # fmt: skip
 
 
 @_compiled
-def count_small(bits: Array, result_bits: Array, smallest_normal: int) -> tuple[int, int]:
-    """How many x other than 0 became 0; how many results are not 0 and below that magnitude."""
-    under = small = 0
-    for start in range(0, len(bits), _STRETCH):
-        codes, their = bits[start : start + _STRETCH], result_bits[start : start + _STRETCH]
-        gone = tiny = _ZERO
-        for i in range(len(codes)):
-            before, after = np.int32(codes[i] & _SIGNLESS), np.int32(their[i] & _SIGNLESS)
-            gone += np.int32((after == _ZERO) & (before != _ZERO))
-            tiny += np.int32((after < smallest_normal) & (after != _ZERO))
-        under += gone
-        small += tiny
-    return under, small
-
-
-@_compiled
-def normal_noise(x: Array, q: Array, smallest_normal: float) -> float:
-    """The sum of squares of errors where |x| is not below that, float32."""
-    noise = 0.0
+def measure_narrow_bfloat16(
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
+    smallest_normal: float, found: Array, sums: Array,
+) -> None:  # fmt: skip
+    """The same, where q are codes of bfloat16, uint16."""
+    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
+    wide = np.empty(_STRETCH, np.int32)
     for start in range(0, len(x), _STRETCH):
-        some, results = x[start : start + _STRETCH], q[start : start + _STRETCH]
-        squares = 0.0
-        for i in range(len(some)):
-            error = results[i] - some[i]
-            wide = np.float64(error if abs(some[i]) >= smallest_normal else np.float32(0))
-            squares = _add(squares, wide * wide)
-        noise += squares
-    return noise
+        here = slice(start, start + _STRETCH)
+        codes = q[here]
+        for i in range(len(codes)):
+            wide[i] = np.int32(codes[i]) << 16
+        _measure_stretch(
+            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
+            errors, in_ulps, found, sums,
+        )  # fmt: skip
+
+
+@_compiled
+def measure_narrow_by_table(
+    x: Array, bits: Array, q: Array, table: Array, low: int, high: int, unit: float, bound: float,
+    smallest_normal: float, found: Array, sums: Array,
+) -> None:  # fmt: skip
+    """The same, where q are codes that a table has as codes of float32, int32."""
+    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
+    wide = np.empty(_STRETCH, np.int32)
+    for start in range(0, len(x), _STRETCH):
+        here = slice(start, start + _STRETCH)
+        codes = q[here]
+        for i in range(len(codes)):
+            wide[i] = table[codes[i]]
+        _measure_stretch(
+            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
+            errors, in_ulps, found, sums,
+        )  # fmt: skip
 
 
 @_compiled

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
@@ -75,10 +78,6 @@ class Scanned:
             return len(self.x) - int(np.count_nonzero(self.x))
         return int(self.counts[0])
 
-    def is_below(self, limit: float) -> bool:
-        """Whether any magnitude is, 0 included; `limit` is a normal float32."""
-        return self.least < limit or bool(self.counts[0])
-
 
 class _Limits(NamedTuple):
     """What the kernel has to know of a target, see `fpx.measure.kernel.measure_narrow`."""
@@ -94,7 +93,7 @@ class Pass:
     Args:
         kernel: `fpx.measure.kernel`.
         block: before.
-        q: after, float32 of shape (n,).
+        q: after, of any float dtype that float32 has all values of.
         target: its format, of which `measures`.
         known: what is known.
 
@@ -104,21 +103,21 @@ class Pass:
     """
 
     def __init__(
-        self, kernel: ModuleType, block: Scanned, q: Array, target: FormatSpec, known: Known
+        self, kernel: ModuleType, block: Scanned, q: Tensor, target: FormatSpec, known: Known
     ) -> None:
         self._kernel = kernel
         self._block = block
-        self._q, self._bits = q, q.view(np.int32)
-        self._smallest_normal = Thresholds.of(target).smallest_normal
         self._known = known
         found = np.zeros(len(kernel.NARROW_FOUND), np.int64)
+        totals = np.zeros(len(kernel.NARROW_SUMS), np.float64)
+        measure, codes = _measurer(kernel, q)
+        normal = np.float32(Thresholds.of(target).smallest_normal)
         limits = _limits_of(kernel, target)
-        self._noise, self._error_ulp = kernel.measure_narrow(
-            block.x, block.bits, q, self._bits, *limits, self._bound, found
-        )
-        *bits, self._exact, self._beyond = found.tolist()
-        error, ulps, self._least = _numbers(*bits)
+        measure(block.x, block.bits, *codes, *limits, self._bound, normal, found, totals)
+        *bits, self._exact, self._beyond, self._under, self._small = found.tolist()
+        error, ulps = _numbers(*bits)
         self._errors = {"surviving_max_abs_error": error, "surviving_max_error_ulp": ulps}
+        self._noise, self._normal_noise, self._error_ulp = totals.tolist()
         self.is_exact = error < math.inf and ulps <= 1
 
     @property
@@ -134,35 +133,30 @@ class Pass:
         normal = self._block.least * bound >= _SMALLEST_NORMAL  # false of NaN
         return np.float32(bound if known < 1 and normal else -1)
 
-    def maxima(self) -> dict[str, float]:
-        """Name -> the largest, those alone that may be above what is known."""
+    def maxima(self, numbers: Callable[[], Array]) -> dict[str, float]:
+        """Name -> the largest, those alone that may be above what is known.
+
+        Args:
+            numbers: tells what is after the cast as float32.
+        """
         found = {"max_abs": self._block.most, **self._errors}
         if self._beyond:
             found["surviving_max_rel_error"] = self._kernel.largest_relative_error(
-                self._block.x, self._q
+                self._block.x, numbers()
             )
         known = self._known.maxima
         return {name: value for name, value in found.items() if value > known.get(name, 0.0)}
 
     def measurement(self, maxima: dict[str, Maximum]) -> Measurement:
         """All of it, given where the maxima are."""
-        block, count = self._block, len(self._q)
-        limit = self._smallest_normal
-        under = small = 0
-        if self._least < limit:
-            under, small = self._kernel.count_small(
-                block.bits, self._bits, np.float32(limit).view(np.int32)
-            )
-        normal = self._noise
-        if block.is_below(limit):
-            normal = self._kernel.normal_noise(block.x, self._q, np.float32(limit))
+        block, count = self._block, len(self._block.x)
         none = dict.fromkeys(_NONE, 0)
         return Measurement(
             counts={
                 **none,
                 "count": count,
-                "underflow_count": under,
-                "subnormal_count": small,
+                "underflow_count": self._under,
+                "subnormal_count": self._small,
                 "exact_count": self._exact,
                 "finite_count": count,
             },
@@ -171,7 +165,7 @@ class Pass:
             sums={
                 "signal": ScaledSquares(block.signal),
                 "noise": ScaledSquares(self._noise),
-                "normal_noise": ScaledSquares(normal),
+                "normal_noise": ScaledSquares(self._normal_noise),
                 "error_ulp": self._error_ulp,
             },
             exponents=block.exponents,
@@ -184,6 +178,24 @@ _NONE = (
     "nan_lost_count",
 )  # fmt: skip
 """Counts of what such blocks have none of."""
+
+
+def _measurer(kernel: ModuleType, q: Tensor) -> tuple[Callable[..., None], tuple[Array, ...]]:
+    """Which function of the kernel measures a cast, and what it takes of the results."""
+    q = q.contiguous()
+    if q.dtype is torch.bfloat16:
+        return kernel.measure_narrow_bfloat16, (q.view(torch.int16).numpy().view(np.uint16),)
+    if q.itemsize == 1:
+        codes = q.view(torch.uint8).numpy()
+        return kernel.measure_narrow_by_table, (codes, table_of(q.dtype).view(np.int32))
+    return kernel.measure_narrow, (q.to(torch.float32).numpy().view(np.int32),)
+
+
+@lru_cache(maxsize=16)
+def table_of(dtype: torch.dtype) -> Array:
+    """What the codes of a dtype of 8 bits stand for, as float32."""
+    found: Array = torch.arange(1 << 8, dtype=torch.uint8).view(dtype).to(torch.float32).numpy()
+    return found
 
 
 @lru_cache(maxsize=256)
