@@ -485,6 +485,42 @@ def measure_narrow_bfloat16(
         )  # fmt: skip
 
 
+_HALF_FIELD: Final = 10
+"""Where float16 has its exponent field."""
+
+
+_REBIASED: Final = np.int32((127 - 15) << NARROW_FIELD)
+"""What an exponent field of float16 lacks to be float32's."""
+
+
+@_compiled
+def measure_narrow_float16(
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
+    smallest_normal: float, found: Array, sums: Array,
+) -> None:  # fmt: skip
+    """The same, where q are codes of float16, uint16."""
+    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
+    wide = np.empty(_STRETCH, np.int32)
+    for start in range(0, len(x), _STRETCH):
+        here = slice(start, start + _STRETCH)
+        codes = q[here]
+        for i in range(len(codes)):
+            code = np.int32(codes[i])
+            moved = np.int32((code & np.int32(0x7FFF)) << (NARROW_FIELD - _HALF_FIELD))
+            normal = np.int32(moved + _REBIASED)
+            if moved >= np.int32(31 << NARROW_FIELD):  # infinity or NaN
+                normal = np.int32(normal + _REBIASED)
+            small = np.float32(np.float32(code & np.int32(0x3FF)) * np.float32(2.0**-24))
+            magnitude = (
+                np.float32(small).view(np.int32) if moved < np.int32(1 << NARROW_FIELD) else normal
+            )
+            wide[i] = magnitude | np.int32((code & np.int32(0x8000)) << 16)
+        _measure_stretch(
+            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
+            errors, in_ulps, found, sums,
+        )  # fmt: skip
+
+
 @_compiled
 def measure_narrow_by_table(
     x: Array, bits: Array, q: Array, table: Array, low: int, high: int, unit: float, bound: float,

@@ -183,8 +183,10 @@ _NONE = (
 def _measurer(kernel: ModuleType, q: Tensor) -> tuple[Callable[..., None], tuple[Array, ...]]:
     """Which function of the kernel measures a cast, and what it takes of the results."""
     q = q.contiguous()
-    if q.dtype is torch.bfloat16:
-        return kernel.measure_narrow_bfloat16, (q.view(torch.int16).numpy().view(np.uint16),)
+    if q.itemsize == 2:
+        half = q.dtype is torch.float16
+        measure = kernel.measure_narrow_float16 if half else kernel.measure_narrow_bfloat16
+        return measure, (q.view(torch.int16).numpy().view(np.uint16),)
     if q.itemsize == 1:
         codes = q.view(torch.uint8).numpy()
         return kernel.measure_narrow_by_table, (codes, table_of(q.dtype).view(np.int32))

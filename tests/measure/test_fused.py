@@ -13,6 +13,7 @@ from fpx.casts.backends import BACKENDS
 from fpx.casts.values import values
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
+from fpx.core.thresholds import Thresholds
 from fpx.measure import fused
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import Known
@@ -164,6 +165,35 @@ def test_the_least_that_is_more_than_known(scale: float, target: FormatSpec) -> 
         less = {name: math.nextafter(value, 0) for name, value in every.items()}
         found = FUSED(source, q, target, Known(less)).maxima
         assert {name: most.value for name, most in found.items()} == every
+
+
+NARROW = [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
+          torch.float8_e4m3fnuz, torch.float8_e5m2fnuz]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_every_result(dtype: torch.dtype) -> None:
+    """Of casts that are right, and of such that give any code at all; none overflows."""
+    target = find_format(str(dtype).removeprefix("torch."))
+    every = torch.arange(1 << target.bits).to(container(target)).view(dtype)
+    numbers = every.to(torch.float32)
+    every, numbers = every[numbers.isfinite()], numbers[numbers.isfinite()]
+    for x in (numbers, numbers * (1 + 2.0**-14), numbers * (1 - 2.0**-14), numbers.flip(0)):
+        source = SourceBlock(x[x.abs() < Thresholds.of(target).overflow])
+        q = every[x.abs() < Thresholds.of(target).overflow]
+        equal(FUSED(source, q, target), measure(source, q, target))
+    for code in every:  # one by one, as those of others would hide some
+        if dtype.itemsize == 1 or int(code.view(container(target))) % 61 == 0:
+            q = code.view(1)
+            source = SourceBlock(q.to(torch.float32))
+            equal(FUSED(source, q, target), measure(source, q, target))
+
+
+@pytest.mark.parametrize("result", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e5m2], ids=str)
+def test_results_that_are_not_finite(dtype: torch.dtype, result: float) -> None:
+    x = torch.tensor([1.0, 2.0, 3.0])
+    both(x, torch.tensor([1.0, result, 3.0]).to(dtype), find_format(str(dtype)[6:]))
 
 
 def test_errors_of_zeros_and_of_the_smallest_normal() -> None:
