@@ -192,8 +192,10 @@ def test_every_result(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("result", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e5m2], ids=str)
 def test_results_that_are_not_finite(dtype: torch.dtype, result: float) -> None:
-    x = torch.tensor([1.0, 2.0, 3.0])
-    both(x, torch.tensor([1.0, result, 3.0]).to(dtype), find_format(str(dtype)[6:]))
+    target = find_format(str(dtype).removeprefix("torch."))
+    for number in (2.0, Thresholds.of(target).overflow * (1 - 2.0**-20)):  # within an ulp of 2^16
+        x = torch.tensor([1.0, number, 3.0])
+        both(x, torch.tensor([1.0, result, 3.0]).to(dtype), target)
 
 
 def test_errors_of_zeros_and_of_the_smallest_normal() -> None:
