@@ -601,13 +601,13 @@ SCALE_COUNTS: Final = ("clipped_block_count", "zero_block_count")
 @_compiled
 def look_up_scales(
     largest: Array, begins: Array, starts: Array, step_of: Array, zero: int, zero_step: float,
-    clips: float, steps: Array, codes: Array, counts: Array,
+    beginning: int, clips: float, steps: Array, codes: Array, counts: Array,
 ) -> None:  # fmt: skip
     """Writes the step of each group, and counts scales.
 
     Args:
         largest: of each group, codes of float32 magnitudes, int32.
-        begins, starts, step_of, zero, zero_step: see `fpx.measure.scale_table`.
+        begins, starts, step_of, zero, zero_step, beginning: see `fpx.measure.scale_table`.
         clips: the largest ratio of a magnitude to its step that is not clipped.
         steps: float64; gets the steps.
         codes: int64, by code of a scale: to be added to.
@@ -620,7 +620,7 @@ def look_up_scales(
             steps[group] = zero_step
             counts[1] += 1
             continue
-        code = starts[magnitude >> NARROW_FIELD]
+        code = np.int64(starts[magnitude >> beginning])
         while begins[code + 1] <= magnitude:
             code += 1
         step = step_of[code]

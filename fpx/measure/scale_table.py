@@ -14,6 +14,10 @@ from fpx.core.scaling import ScaledFormat
 
 Array = np.ndarray[Any, Any]
 
+BEGINNING = 23 - 4
+"""Bits of a float32 after those by which a scale is looked up, near which it is then."""
+
+
 _CODES = 1 << 8
 _INFINITY = 0x7F800000
 """The code of float32's infinity, which is beyond the magnitudes that are looked up."""
@@ -28,8 +32,8 @@ class ScaleTable(NamedTuple):
     Attributes:
         begins: int32 of shape (257,): code of a scale -> the first magnitude that gets it or a
             larger one; the last is beyond all.
-        starts: int64 of shape (255,): exponent field of a magnitude -> the scale of the first
-            number of that exponent that is not 0.
+        starts: uint8 of shape (4080,): the first bits of a magnitude, its exponent and four more ->
+            the scale of the first number that begins so and is not 0.
         steps: float64 of shape (256,): code of a scale -> scale x global scale.
         zero: the scale of groups of zeros.
         zero_step: its step.
@@ -64,7 +68,7 @@ def scale_table(target: ScaledFormat, global_: float) -> ScaleTable:
         smaller = scales(probes.clamp(max=_INFINITY - 1))[0] < wanted
         below += (inside & smaller).sum(1, keepdim=True) << shift
     begins = below.view(-1) + 1
-    firsts = torch.arange(_INFINITY >> 23) << 23
+    firsts = torch.arange(_INFINITY >> BEGINNING) << BEGINNING
     firsts[0] = 1
     used = begins < _INFINITY
     steps = torch.zeros(_CODES, dtype=torch.float64)
@@ -72,7 +76,7 @@ def scale_table(target: ScaledFormat, global_: float) -> ScaleTable:
     zero, zero_step = scales(torch.zeros(1, dtype=torch.int64))
     return ScaleTable(
         np.append(begins.numpy(), 0x7FFFFFFF).astype(np.int32),
-        scales(firsts)[0].numpy(),
+        scales(firsts)[0].to(torch.uint8).numpy(),
         steps.numpy(),
         int(zero),
         float(zero_step),

@@ -171,7 +171,7 @@ def _looked_up(
     codes = np.zeros(1 << 8, np.int64)
     numbers = np.zeros(len(kernel.SCALE_COUNTS), np.int64)
     clips = float(target.clips_beyond)
-    kernel.look_up_scales(amax, *table, clips, steps, codes, numbers)
+    kernel.look_up_scales(amax, *table, scale_table.BEGINNING, clips, steps, codes, numbers)
     present = np.flatnonzero(codes)
     scales = dict(zip(present.tolist(), codes[present].tolist(), strict=True))
     counts = dict(zip(kernel.SCALE_COUNTS, numbers.tolist(), strict=True))

@@ -138,7 +138,7 @@ def test_scales_that_are_looked_up(target: ScaledFormat, global_: float) -> None
         [
             begins[begins < 0x7F800000],
             torch.from_numpy(rng.integers(0, 0x7F800000, 20_000)),
-            torch.arange(255) << 23,
+            torch.arange(255 << 4) << 19,
         ]
     )
     bits = torch.cat([some - 1, some, some + 1, torch.zeros(1)]).clamp(0, 0x7F7FFFFF)
@@ -147,7 +147,8 @@ def test_scales_that_are_looked_up(target: ScaledFormat, global_: float) -> None
     kernel = FUSED._kernel
     steps, codes, counts = np.empty(len(amax)), np.zeros(256, np.int64), np.zeros(2, np.int64)
     clips = float(target.clips_beyond)
-    kernel.look_up_scales(amax.view(torch.int32).numpy(), *table, clips, steps, codes, counts)
+    given = (*table, scale_table.BEGINNING, clips)
+    kernel.look_up_scales(amax.view(torch.int32).numpy(), *given, steps, codes, counts)
     assert np.array_equal(steps, expected.steps.numpy())
     assert codes.tolist() == torch.bincount(expected.codes.long(), minlength=256).tolist()
     told = measure_scales(expected, None, target).counts
