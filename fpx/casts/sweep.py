@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from fpx.errors import UnavailableError
 
@@ -17,6 +18,19 @@ BLOCKS = 4
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
+
+
+def pieces(blocks: Iterable[Tensor], lasting: bool) -> Iterator[tuple[int, Tensor]]:
+    """Blocks of a tensor for threads, each with the position of its first element.
+
+    Args:
+        blocks: 1-D.
+        lasting: whether a block stays as it is when the next is asked for; else it is copied.
+    """
+    start = 0
+    for block in blocks:
+        yield start, block if lasting else block.clone()
+        start += len(block)
 
 
 def sweep(

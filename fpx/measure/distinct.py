@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from fpx.casts.sweep import sweep
+from fpx.casts.sweep import pieces, sweep
 from fpx.measure.block import SourceBlock
 from fpx.tensors.dtypes import codes_of, container, origin_of
 from fpx.tensors.entry import TensorEntry
@@ -106,12 +106,6 @@ class DistinctValues:
     def _read_in_threads(self, advance: Callable[[int], None]) -> None:
         own = threading.local()  # a thread takes blocks in their order
 
-        def blocks() -> Iterator[tuple[int, Tensor]]:
-            start = 0
-            for block in self._entry.blocks(self._block):
-                yield start, block if self._entry.lasting else block.clone()
-                start += len(block)
-
         def work(piece: tuple[int, Tensor]) -> int:
             start, block = piece
             if not hasattr(own, "table"):
@@ -119,7 +113,8 @@ class DistinctValues:
             self._tally(codes_of(block), start, *own.table)
             return len(block)
 
-        sweep(work, blocks(), self._threads, advance)
+        entry = self._entry
+        sweep(work, pieces(entry.blocks(self._block), entry.lasting), self._threads, advance)
 
     def _table(self) -> _Table:
         size = 1 << 8 * self._entry.dtype.itemsize

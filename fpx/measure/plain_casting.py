@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from fpx.casts.device import Device
-from fpx.casts.sweep import BLOCKS, sweep
+from fpx.casts.sweep import BLOCKS, pieces, sweep
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Where
 from fpx.measure.distinct import DistinctValues, has_few_codes
@@ -73,12 +73,6 @@ def _cast_in_threads(
 
     size = device.block * BLOCKS
 
-    def blocks() -> Iterator[tuple[int, Tensor]]:
-        start = 0
-        for block in entry.blocks(size):
-            yield start, block if entry.lasting else block.clone()
-            start += len(block)
-
     def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
         start, block = piece
         source, where = SourceBlock(block), _where(entry, start.__add__)
@@ -92,7 +86,7 @@ def _cast_in_threads(
         progress.advance(count)
 
     workers = min(torch.get_num_threads(), -(-entry.count // size))
-    sweep(work, blocks(), workers, done)
+    sweep(work, pieces(entry.blocks(size), entry.lasting), workers, done)
 
 
 def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:

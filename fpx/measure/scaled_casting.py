@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import lcm
@@ -23,7 +23,7 @@ from fpx.casts.scaling import (
     scales_for_four,
     scales_of,
 )
-from fpx.casts.sweep import BLOCKS, sweep
+from fpx.casts.sweep import BLOCKS, pieces, sweep
 from fpx.core.choices import ScaleRule
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat
@@ -342,7 +342,8 @@ def _survey_in_threads(
     """Looks at a tensor for casts of which each needs the largest magnitude alone."""
     size = device.block * BLOCKS
 
-    def work(block: Tensor) -> tuple[int, float]:
+    def work(piece: tuple[int, Tensor]) -> tuple[int, float]:
+        _, block = piece
         return len(block), _largest(block)
 
     def done(found: tuple[int, float]) -> None:
@@ -351,7 +352,7 @@ def _survey_in_threads(
             cast.survey_largest(largest)
         progress.advance(count)
 
-    blocks = (block if entry.lasting else block.clone() for block in entry.blocks(size))
+    blocks = pieces(entry.blocks(size), entry.lasting)
     sweep(work, blocks, _workers(entry, size), done)
 
 
@@ -382,11 +383,7 @@ def _scale_in_threads(
     whole = row % multiple == size % multiple == 0  # every block has whole groups as it is
     lasting = whole and entry.lasting and entry.order is None
 
-    def blocks() -> Iterator[tuple[int, Tensor]]:
-        start = 0
-        for block in entry.blocks(size, row_major=True, multiple_of=1 if whole else multiple):
-            yield start, block if lasting else block.clone()
-            start += len(block)
+    blocks = entry.blocks(size, row_major=True, multiple_of=1 if whole else multiple)
 
     def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], object]]]:
         start, block = piece
@@ -399,7 +396,7 @@ def _scale_in_threads(
             take()
         progress.advance(count)
 
-    sweep(work, blocks(), _workers(entry, size), done)
+    sweep(work, pieces(blocks, lasting), _workers(entry, size), done)
 
 
 def _where(entry: TensorEntry, start: int) -> Where:
