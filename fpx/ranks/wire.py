@@ -135,10 +135,7 @@ class Wire:
             LostError: that is gone.
         """
         try:
-            size = torch.empty(1, dtype=torch.int64)
-            dist.recv(size, rank)
-            data = torch.empty(int(size), dtype=torch.uint8)
-            dist.recv(data, rank)
+            data = _fetched(lambda part: dist.recv(part, rank))
         except RuntimeError:
             raise LostError(rank, self._world.size) from None
         return self._unpacked(data)
@@ -162,10 +159,7 @@ class Wire:
             LostError: that is gone, or one that passes it on.
         """
         try:
-            size = torch.empty(1, dtype=torch.int64)
-            dist.broadcast(size, 0)
-            data = torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(data, 0)
+            data = _fetched(lambda part: dist.broadcast(part, 0))
         except RuntimeError:
             raise LostError(0 if self._world.size == 2 else None, self._world.size) from None
         return self._unpacked(data)
@@ -177,6 +171,15 @@ class Wire:
     def _unpacked(self, data: Tensor) -> Any:
         self.received += len(data)
         return pickle.loads(data.numpy().data)  # noqa: S301 - see above
+
+
+def _fetched(fetch: Callable[[Tensor], object]) -> Tensor:
+    """The bytes of what `_packed` packed, whose two parts come one after the other."""
+    size = torch.empty(1, dtype=torch.int64)
+    fetch(size)
+    data = torch.empty(int(size), dtype=torch.uint8)
+    fetch(data)
+    return data
 
 
 def _packed(value: object) -> tuple[Tensor, Tensor]:

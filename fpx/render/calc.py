@@ -87,17 +87,21 @@ def _named(report: CalcReport) -> str:
     return quoted(report.expression, _TITLE).strip("'")
 
 
-def _modes(report: CalcReport) -> list[tuple[str, str]]:
+def modes(rounding: Rounding, overflow: Overflow, precise: bool) -> list[tuple[str, str]]:
     """Choices that are not what everybody expects."""
-    result = report.result
     found = []
-    if result.rounding is not Rounding.TIES_TO_EVEN:
-        found.append(("rounding", result.rounding.value))
-    if result.overflow is not Overflow.IEEE:
-        found.append(("overflow", result.overflow.value))
-    if report.precise:
+    if rounding is not Rounding.TIES_TO_EVEN:
+        found.append(("rounding", rounding.value))
+    if overflow is not Overflow.IEEE:
+        found.append(("overflow", overflow.value))
+    if precise:
         found.append(("rounded", "once, the whole"))
-    elif report.order is not Order.SEQUENTIAL:
+    return found
+
+
+def _modes(report: CalcReport) -> list[tuple[str, str]]:
+    found = modes(report.result.rounding, report.result.overflow, report.precise)
+    if not report.precise and report.order is not Order.SEQUENTIAL:
         found.append(("order", report.order.value))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fpx.core.policy import Overflow, Rounding
+from fpx.render.calc import modes
 from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE, grouped
 from fpx.report.calc_all import COUNTS, AllCodesReport, Binade, VariableCounts
@@ -22,7 +22,7 @@ def all_codes_tables(report: AllCodesReport) -> RenderableType:
         (quoted(report.expression, _TITLE).strip("'"), "bold"),
         f" in {report.format}, every code of {names}",
     )
-    for name, value in _modes(report):
+    for name, value in modes(report.rounding, report.overflow, report.precise):
         title.append(f"  {name} {value}", LABEL_STYLE)
     lines = [title]
     lines += [
@@ -38,17 +38,6 @@ def all_codes_tables(report: AllCodesReport) -> RenderableType:
                 name.removesuffix("_count").replace("_", " "), grouped(report.counts[name])
             )
     return Group(*lines, table, *(_unchanged(item) for item in report.variables))
-
-
-def _modes(report: AllCodesReport) -> list[tuple[str, str]]:
-    found = []
-    if report.rounding is not Rounding.TIES_TO_EVEN:
-        found.append(("rounding", report.rounding.value))
-    if report.overflow is not Overflow.IEEE:
-        found.append(("overflow", report.overflow.value))
-    if report.precise:
-        found.append(("rounded", "once, the whole"))
-    return found
 
 
 def _unchanged(item: VariableCounts) -> RenderableType:
