@@ -85,10 +85,10 @@ def test_cuda_agrees_with_the_cpu() -> None:
 
 def test_ctrl_c_shows_the_totals_so_far(tmp_path: Path) -> None:
     path = tmp_path / "x.npy"
-    with path.open("wb") as file:  # sparse: 4 GB that take no room
-        header = {"descr": "<f4", "fortran_order": False, "shape": (1_000_000_000,)}
+    with path.open("wb") as file:  # sparse: 40 GB that take no room
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10_000_000_000,)}
         np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + 4_000_000_000)
+        file.truncate(file.tell() + 40_000_000_000)
     args = ("cast-compare", path, "--to", "fp16", "--json")
     with running(*args, stdin=subprocess.DEVNULL) as process:
         fds = Path(f"/proc/{process.pid}/fd")

@@ -298,7 +298,7 @@ def test_ctrl_c_tells_of_what_was_compared(tmp_path: Path) -> None:
     for side in ("a", "b"):
         (tmp_path / side).mkdir()
         np.save(tmp_path / side / "first.npy", np.ones(3))
-        _sparse(tmp_path / side / "second.npy", 4_000_000_000)
+        _sparse(tmp_path / side / "second.npy", 100_000_000_000)
     second = tmp_path / "b" / "second.npy"
     args = ("diff", tmp_path / "a", tmp_path / "b", "--json")
     with running(*args, stdin=subprocess.DEVNULL) as process:

@@ -257,10 +257,10 @@ def test_a_full_stdout_cuts_no_file() -> None:
 
 
 def test_ctrl_c_saves_what_was_done() -> None:
-    with Path("x.npy").open("wb") as file:  # sparse: 4 GB that take no room
-        header = {"descr": "<f4", "fortran_order": False, "shape": (1_000_000_000,)}
+    with Path("x.npy").open("wb") as file:  # sparse: 40 GB that take no room
+        header = {"descr": "<f4", "fortran_order": False, "shape": (10_000_000_000,)}
         np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + 4_000_000_000)
+        file.truncate(file.tell() + 40_000_000_000)
     args = ("cast-compare", "x.npy", "--to", "fp16", "--save", "part.json", "--json")
     with running(*args, stdin=subprocess.DEVNULL) as process:
         fds = Path(f"/proc/{process.pid}/fd")
