@@ -79,3 +79,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 def _bare(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 code`, `1,200 codes`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

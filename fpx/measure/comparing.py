@@ -18,7 +18,7 @@ from fpx.measure.metrics import measure
 from fpx.measure.stats import CastStats
 from fpx.report.base import hex_code
 from fpx.report.cast_row import Location
-from fpx.report.diff import Comparison, Spot
+from fpx.report.diff_row import Comparison, Spot
 from fpx.tensors.dtypes import Origin, codes_of, origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress

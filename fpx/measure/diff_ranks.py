@@ -14,7 +14,8 @@ from fpx.measure.equal import equal_elements
 from fpx.measure.matching import Found, Match, digest
 from fpx.measure.own_rules import OwnRules
 from fpx.measure.shares import Part, parts
-from fpx.report.diff import OwnRule, Unchanged
+from fpx.report.diff import Unchanged
+from fpx.report.diff_row import OwnRule
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.pieces import cut_axis
 from fpx.tensors.progress import Progress, Silent

@@ -11,16 +11,8 @@ from fpx.measure.equal import equal_elements
 from fpx.measure.matching import Found, Match, candidates, digest, matched
 from fpx.measure.own_rules import OwnRules
 from fpx.measure.quantised import dtype_of
-from fpx.report.diff import (
-    Change,
-    Comparison,
-    DiffRow,
-    OwnRule,
-    Quantisation,
-    Side,
-    Unchanged,
-    outcome_of,
-)
+from fpx.report.diff import Unchanged
+from fpx.report.diff_row import Change, Comparison, DiffRow, OwnRule, Quantisation, Side, outcome_of
 from fpx.tensors.dtypes import dtype_name
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress

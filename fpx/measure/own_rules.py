@@ -7,7 +7,7 @@ from fpx.core.blocks import rules_for, with_rule
 from fpx.core.spec import FormatSpec
 from fpx.measure.derived import metrics_of
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
-from fpx.report.diff import OwnRule
+from fpx.report.diff_row import OwnRule
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress

@@ -10,7 +10,7 @@ from rich.text import Text
 from fpx.render.inspect_values import numbers_text, stats_tables
 from fpx.render.listing import Listing
 from fpx.render.quantised import bits_text, suspicions, told
-from fpx.render.text import GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, counted
+from fpx.render.text import GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.inspect import (
     InspectReport,
     TensorGroup,
@@ -19,7 +19,7 @@ from fpx.report.inspect import (
     groups,
     quantised_totals,
 )
-from fpx.words import escape
+from fpx.words import counted, escape
 
 _BITS = "bits each"  # of an element, with its share of scales
 _KEYS = 40  # lines of metadata, unless all are asked for
@@ -133,17 +133,17 @@ def _size(count: int) -> str:
 def _sizes(report: InspectReport) -> Text:
     """The totals, and what sharing of storages makes of them."""
     text = Text(
-        f"\n{counted('tensor', len(report.tensors))}, {counted('element', report.elements)}, "
-        f"{counted('byte', report.bytes)}"
+        f"\n{counted(len(report.tensors), 'tensor')}, {counted(report.elements, 'element')}, "
+        f"{counted(report.bytes, 'byte')}"
     )
     saved = report.bytes - report.storage_bytes
     if saved or report.storage_count != len(report.tensors):
         text.append(
-            f" in {counted('storage', report.storage_count)} of "
-            f"{counted('byte', report.storage_bytes)}"
+            f" in {counted(report.storage_count, 'storage')} of "
+            f"{counted(report.storage_bytes, 'byte')}"
         )
     if saved > 0:
-        text.append(f": sharing saves {counted('byte', saved)}", GOOD_STYLE)
+        text.append(f": sharing saves {counted(saved, 'byte')}", GOOD_STYLE)
     elif saved < 0:
-        text.append(f": {counted('byte', -saved)} belong to no tensor", WARNING_STYLE)
+        text.append(f": {counted(-saved, 'byte')} belong to no tensor", WARNING_STYLE)
     return text

@@ -10,9 +10,9 @@ from rich.text import Text
 from fpx.render.inspect_values import exponent_bars, numbers_text, stats_tables
 from fpx.render.listing import Listing
 from fpx.render.quantised import stored_panel
-from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible, counted
+from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible
 from fpx.report.inspect import LayoutReport, TensorInfo, TensorReport
-from fpx.words import escape
+from fpx.words import counted, escape
 
 _DIGITS = 7  # of the values of quantised weights, which have up to 17
 _DRAWN = 8  # rows and columns of a tensor whose places are drawn
@@ -93,7 +93,7 @@ def _stats(info: TensorInfo) -> list[RenderableType]:
 def _heading(info: TensorInfo) -> Text:
     return Text.assemble(
         (escape(info.tensor), "bold"),
-        (f"  {info.dtype}, shape {numbers_text(info.shape)}, {counted('element', info.count)}"),
+        (f"  {info.dtype}, shape {numbers_text(info.shape)}, {counted(info.count, 'element')}"),
     )
 
 

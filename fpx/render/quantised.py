@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fpx.core.scaling import Reach
 from fpx.render.inspect_values import numbers_text
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, counted
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.inspect import TensorGroup, TensorInfo, groups
 from fpx.report.quantised import (
     EVIDENCE,
@@ -19,7 +19,7 @@ from fpx.report.quantised import (
     ScaleCounts,
     ScaleInfo,
 )
-from fpx.words import escape
+from fpx.words import counted, escape
 
 _SUSPECTS = 20  # lines of what is suspicious, unless all are asked for
 
@@ -32,7 +32,7 @@ def told(totals: Sequence[QuantisedTotal]) -> list[RenderableType]:
         found.append(
             Text.assemble(
                 (f"{escape(total.layout)}: ", "bold"),
-                f"{counted('weight', total.tensors)} in {escape(total.dtype)}, ",
+                f"{counted(total.tensors, 'weight')} in {escape(total.dtype)}, ",
                 (_recognised(total.evidence, total.recognised_by), WARNING_STYLE if guess else ""),
             )
         )
@@ -62,16 +62,16 @@ def suspicions(tensors: Sequence[TensorInfo], *, every: bool) -> list[Renderable
     found: list[RenderableType] = []
     if lines:
         count = len({item.tensor for items in said.values() for item in items})
-        found.append(Text(f"\nSuspicious: {counted('weight', count)}", BAD_STYLE))
+        found.append(Text(f"\nSuspicious: {counted(count, 'weight')}", BAD_STYLE))
     for name, line in shown:
         found.append(Text.assemble((f" {escape(name)}: ", "bold"), escape(line)))
     if len(shown) < len(lines):
-        found.append(Text(f" and {counted('line', len(lines) - len(shown))} more: --all"))
+        found.append(Text(f" and {counted(len(lines) - len(shown), 'line')} more: --all"))
     unread = sum(how.doubts is None for _, how in weights)
     if unread:
         found.append(
             Text(
-                f"The scales of {counted('weight', unread)} were not read: --stats looks for what "
+                f"The scales of {counted(unread, 'weight')} were not read: --stats looks for what "
                 "is wrong with them. --tensor NAME shows how one is stored.",
                 LABEL_STYLE,
             )
@@ -159,7 +159,7 @@ def _scales(item: ScaleInfo) -> Text:
 
 def _counts(counts: ScaleCounts) -> Text:
     """`256 scales, 2^-3 and up to 2^9: 1 zero, no subnormals, no NaN`."""
-    text = Text(counted("scale", counts.count))
+    text = Text(counted(counts.count, "scale"))
     if counts.exponent_histogram:
         low, high = min(counts.exponent_histogram), max(counts.exponent_histogram)
         text.append(f" from 2^{low} to below 2^{high + 1}")
@@ -178,4 +178,4 @@ def _size(info: TensorInfo, how: QuantisedInfo) -> str:
     scales = sum(item.bytes or 0 for item in how.scales)
     codes = how.stored_bytes
     of = f" ({codes:,} of codes, {scales:,} of scales)" if scales and codes is not None else ""
-    return f"{counted('byte', info.bytes)}{of}: {bits_text(info.bits_per_element)} bits per element"
+    return f"{counted(info.bytes, 'byte')}{of}: {bits_text(info.bits_per_element)} bits per element"

@@ -124,8 +124,3 @@ def _cut(number: str, digits: int) -> str:
 def grouped(count: int) -> str:
     """A count with thousands separators."""
     return f"{count:,}"
-
-
-def counted(what: str, count: int) -> str:
-    """`1 tensor`, `2,000 tensors`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -14,7 +14,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.measure.comparing import side_by_side
 from fpx.measure.diff import diff
-from fpx.report.diff import Change, Comparison, DiffRow
+from fpx.report.diff_row import Change, Comparison, DiffRow
 from fpx.tensors.dtypes import (
     INTEGERS,
     Origin,

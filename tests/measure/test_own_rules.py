@@ -14,7 +14,8 @@ import fpx
 from fpx.measure.diff import diff
 from fpx.measure.diff_rows import Work
 from fpx.measure.matching import by_name
-from fpx.report.diff import Change, DiffRow, Unchanged
+from fpx.report.diff import Unchanged
+from fpx.report.diff_row import Change, DiffRow
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Silent
 from tests.helpers import drawn

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import fpx
-from fpx.report.diff import Change, Comparison, DiffReport, Unchanged, outcome_of
+from fpx.report.diff import DiffReport, Unchanged
+from fpx.report.diff_row import Change, Comparison, outcome_of
 
 ONES = torch.ones(10)
 
