@@ -16,7 +16,7 @@ from fpx.report.diff import DiffReport, Unchanged
 from fpx.tensors.entry import COMPLEX_NOTE, Source
 from fpx.tensors.opening import holds_nowhere, open_all
 from fpx.tensors.progress import Progress, Silent
-from fpx.tensors.quantised.pairing import REMARKS
+from fpx.tensors.quantised.group import REMARKS
 from fpx.words import listed, quoted
 
 if TYPE_CHECKING:

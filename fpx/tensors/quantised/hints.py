@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,3 +202,25 @@ def _by_method(said: Mapping[str, Any], name: str) -> Hint:
         dtype = str(weight.get("dtype")) if isinstance(weight, Mapping) else ""
         element = _QUARK_ELEMENTS.get(dtype.lower())
     return Hint(method, where, block=block, element=element)
+
+
+class LateHints:
+    """The hints of sources, which are looked for when a candidate is there."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+        self._found: dict[int, Hints] = {}
+
+    def __call__(self, number: int) -> Hints:
+        if number not in self._found:
+            self._found[number] = hints_of(self._sources[number])
+        return self._found[number]
+
+    def has_own(self, number: int) -> bool:
+        """Whether a source says something of single tensors."""
+        said = self._sources[number].metadata
+        return "_quantization_metadata" in said or "tensor_names" in said
+
+    def notes(self, number: int) -> tuple[str, ...]:
+        """What is to be said of those that were looked for."""
+        return self._found[number].notes if number in self._found else ()

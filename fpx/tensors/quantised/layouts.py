@@ -258,3 +258,17 @@ BESIDE = (
     "comfy_quant", "weight_format", "weight_shape", "output_scale",
 )  # fmt: skip
 """Names, in the module of a weight, of what belongs to it and is no part of its numbers."""
+
+
+_REPLACED = (("_packed", ""), ("_blocks", ""), (".blocks", ""))
+
+
+def logical_name(codes: str) -> str:
+    """What the weight of some codes is called where it is not quantised."""
+    if codes.endswith("_qdata"):  # torchao: module._weight_qdata is of module.weight
+        module, _, own = codes.removesuffix("_qdata").rpartition("._")
+        return f"{module}.{own}" if module else own.removeprefix("_")
+    for ending, plain in _REPLACED:
+        if codes.endswith(ending):
+            return codes.removesuffix(ending) + plain
+    return codes

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from fpx.errors import InputError
 from fpx.tensors.opening import Opened, open_all
+from fpx.tensors.quantised.group import REMARKS
 from fpx.tensors.quantised.model import Evidence, Quantised
-from fpx.tensors.quantised.pairing import REMARKS
 from tests import quantised_writers as writers
 from tests.quantised_writers import Made, Raw
 from tests.tensors.quantised.test_layouts import same, weight
