@@ -274,14 +274,16 @@ class DecodeReport(EncodeReport):
 
     def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
         """As `Report.lines`, put together from what is known of the code and of those like it."""
+        rounded = self.rounded
         texts = _texts_of(self.spec, self.rounding, self.overflow)
-        before, after, dyadic, kind = texts.of(self.code, self._before, self._after, encode)
-        self.__dict__.update(dyadic=dyadic, classification=kind)
+        before, after, dyadic, kind = texts.of(rounded.code, self._before, self._after, encode)
+        known = self.__dict__
+        known["dyadic"], known["classification"] = dyadic, kind
         rounding_error, error_ulp = self._errors
         return [
-            f'{{"input": {encode(self.input)}, {before}, '
+            f'{{"input": {encode(self.literal.text)}, {before}, '
             f'"rounding_error": {_quoted(rounding_error)}, "error_ulp": {_quoted(error_ulp)}, '
-            f'"ulp": {_ulp_text(self.rounded.ulp_exponent)}, {after}, '
+            f'"ulp": {_ulp_text(rounded.ulp_exponent)}, {after}, '
             f'"flags": {_list_text(self.flags, encode)}}}'
         ]
 
