@@ -16,9 +16,7 @@ from fpx.core.shortest import POSITIONAL
 from fpx.core.spec import FormatSpec
 
 _MOST_BITS, _MOST_EXPONENT_BITS = 64, 11  # as float64: few enough binades, and digits for `str`
-_LEAST_FRACTION_BITS = (
-    5  # fewer make shortest decimals of one digit, which have a rule of their own
-)
+_LEAST_FRACTION_BITS = 5  # with fewer, a decimal of one digit may be the shortest
 
 _FEW_BITS = 16  # of formats in which most numbers of a stream become a code that was there before
 _MOST_KEPT = 1 << 15  # with some 800 bytes each
