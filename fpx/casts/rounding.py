@@ -181,7 +181,7 @@ def _round_span(
 
 
 def _binades(span: Span, origin: FormatSpec) -> Span:
-    """A `plain` span with all of the binades that it begins and ends in, as far as that is plain."""
+    """A `plain` span with all of the binades that it lies in, as far as they are plain."""
     rest = (1 << origin.fraction_bits) - 1
     low, high, negative = span
     return Span(low & ~rest or low, min(high | rest, origin.max_finite_magnitude), negative)

@@ -16,11 +16,11 @@ from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code, once
-from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
 
 if TYPE_CHECKING:
     from fpx.report.code_text import CodeTexts
+    from fpx.report.columns import Table
 
 
 class BitField(NamedTuple):
@@ -320,6 +320,8 @@ class DecodeReport(EncodeReport):
 
     def table(self) -> Table:
         """One row; a code to which nothing rounds has empty columns for the interval."""
+        from fpx.report.columns import table_of
+
         (entry,) = self.results()
         entry["interval"] = entry["interval"] or dict.fromkeys(_INTERVAL_KEYS)
         return table_of([entry])
