@@ -248,7 +248,7 @@ _ANY = {
     "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures", "fpx.cli.output",
     "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec",
     "fpx.drawing", "fpx.errors",
-    "fpx.report", "fpx.report.base", "fpx.report.columns", "fpx.version", "fpx.words",
+    "fpx.report", "fpx.report.base", "fpx.version", "fpx.words",
 }  # fmt: skip
 _NUMBER = _ANY | {
     "fpx.cli.options", "fpx.cli.values", "fpx.core.codec", "fpx.core.formats",

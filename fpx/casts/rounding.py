@@ -10,6 +10,7 @@ E4M3 as uint8.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -138,16 +139,6 @@ def _round_span(
     """As `round_codes`; None if some of these codes need more care."""
     if not plain(span, origin, target) or origin.bits != 8 * codes.itemsize:
         return None
-    sign = origin.sign_mask if span.negative else 0
-    top_bit = 1 << (target.bits - 1)
-    ends = torch.tensor(
-        [wrapped(sign | end, codes.dtype) for end in (span.low, span.high)], dtype=codes.dtype
-    )
-    rounded = _round_numbers(_unpack(ends, origin), target, rounding, overflow)
-    first, last = (code & (2 * top_bit - 1) for code in rounded.tolist())
-    dtype = container(target)
-    if first == last:  # rounding is monotonic: what lies between rounds likewise
-        return torch.full_like(codes, wrapped(first, dtype), dtype=dtype)
     # Magnitudes of normal numbers are integers that count the origin's values; seen from the
     # target's exponent range, the low bits of the difference are what rounding drops.
     dropped = origin.fraction_bits - target.fraction_bits
@@ -155,13 +146,22 @@ def _round_span(
     least_origin = int(origin.zero) << origin.fraction_bits
     least_target = int(target.zero) << origin.fraction_bits
     negative = span.negative
-    if (
-        dropped < 1
-        or rebias < 0
-        or span.low < max(least_origin, least_target + rebias)
-        or target.bits > origin.bits
-        or (negative and not target.signed)
-    ):
+    counts = (
+        dropped >= 1
+        and rebias >= 0
+        and span.low >= max(least_origin, least_target + rebias)
+        and target.bits <= origin.bits
+        and (target.signed or not negative)
+    )
+    # Rounding is monotonic: where both ends become the same, so does what lies between. Whole
+    # binades first, in which spans to come are likely to lie too.
+    dtype = container(target)
+    first, last = _round_ends(_binades(span, origin), origin, target, rounding, overflow)
+    if first != last and not (counts and (span.high - span.low) >> dropped):
+        first, last = _round_ends(span, origin, target, rounding, overflow)
+    if first == last:
+        return torch.full_like(codes, wrapped(first, dtype), dtype=dtype)
+    if not counts:
         return None
     magnitude = (codes & origin.magnitude_mask).sub_(rebias) if negative else codes - rebias
     direction = direction_of(rounding, negative)
@@ -178,6 +178,25 @@ def _round_span(
     if sign:
         magnitude.bitwise_or_(wrapped(sign, magnitude.dtype))
     return magnitude.to(dtype)
+
+
+def _binades(span: Span, origin: FormatSpec) -> Span:
+    """A `plain` span with all of the binades that it lies in, as far as they are plain."""
+    rest = (1 << origin.fraction_bits) - 1
+    low, high, negative = span
+    return Span(low & ~rest or low, min(high | rest, origin.max_finite_magnitude), negative)
+
+
+@lru_cache(maxsize=256)
+def _round_ends(
+    span: Span, origin: FormatSpec, target: FormatSpec, rounding: Rounding, overflow: Overflow
+) -> tuple[int, int]:
+    """What the first and the last code of a span become, as codes without a sign's extension."""
+    sign, dtype = origin.sign_mask if span.negative else 0, container(origin)
+    ends = torch.tensor([wrapped(sign | end, dtype) for end in span[:2]], dtype=dtype)
+    rounded = _round_numbers(_unpack(ends, origin), target, rounding, overflow)
+    first, last = (code & ((1 << target.bits) - 1) for code in rounded.tolist())
+    return first, last
 
 
 def _drop(magnitude: Tensor, count: int, direction: Direction) -> Tensor:

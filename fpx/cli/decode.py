@@ -199,9 +199,9 @@ def decode(
                     note(f"{name} is left out: {reason}")
             return found
         chosen = formats if dtype else _wide_enough(literal, formats)
+        if len(chosen) == 1:
+            return DecodeReport.of(literal, chosen[0], modes[0], overflow)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
-        if len(items) == 1:
-            return items[0]
         return Reports(items) if dtype else Comparison(items)
 
     draw = None

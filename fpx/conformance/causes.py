@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -242,12 +242,16 @@ def _flushes(d: Differences) -> Tensor:
 def _through(name: str, rounding: Rounding = _EVEN, overflow: Overflow = Overflow.IEEE) -> Test:
     def test(d: Differences) -> Tensor:
         middle = FORMATS[name]
-        exact = isinstance(d.origin, FormatSpec) and middle.holds(d.origin)
-        if exact or middle == d.target:
+        if middle == d.target or _is_exact(d.origin, middle):
             return torch.zeros_like(d.origin_nan)
         return (d.rounded(rounding, overflow, middle) == d.got) & ~d.origin_nan
 
     return test
+
+
+@lru_cache(maxsize=256)
+def _is_exact(origin: Origin, middle: FormatSpec) -> bool:
+    return isinstance(origin, FormatSpec) and middle.holds(origin)
 
 
 def _double_rounding(

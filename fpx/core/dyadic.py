@@ -89,6 +89,14 @@ def power_of_ten(k: int) -> int:
     return int(10**k)
 
 
+@lru_cache(maxsize=4096)
+def in_places(exponent: int, places: int) -> int:
+    """2^exponent as a multiple of 10^-places, for places >= 0 and >= -exponent."""
+    if exponent >= 0:
+        return int(power_of_ten(places) << exponent)
+    return power_of_five(-exponent) * power_of_ten(places + exponent)
+
+
 def integer_text(n: int) -> str:
     """`str(n)` without CPython's limit on the number of digits."""
     try:
@@ -123,8 +131,10 @@ def place_point(negative: bool, digits: str, exponent: int, positional: range | 
         return with_places(sign, digits, -exponent)
     exponent += len(digits) - len(stripped)
     if positional is not None and len(stripped) - 1 + exponent not in positional:
-        return _scientific(sign, stripped, exponent)
-    return _place_point(sign, stripped, exponent)
+        return _scientific(sign, stripped, len(stripped) - 1 + exponent)
+    if exponent < 0:
+        return with_places(sign, stripped, -exponent)
+    return f"{sign}{stripped}{'0' * exponent}"
 
 
 def with_places(sign: str, digits: str, places: int) -> str:
@@ -142,16 +152,15 @@ def with_places(sign: str, digits: str, places: int) -> str:
     digits = digits.rstrip("0")
     if whole > _POSITIONAL_FROM + 1:
         return f"{sign}0.{'0' * -whole}{digits}"
-    return _scientific(sign, digits, whole - len(digits))
+    return _scientific(sign, digits, whole - 1)
 
 
-def _place_point(sign: str, digits: str, exponent: int) -> str:
-    """As `place_point`, for digits without a zero at either end."""
-    if exponent >= 0:
-        return f"{sign}{digits}{'0' * exponent}"
-    return with_places(sign, digits, -exponent)
-
-
-def _scientific(sign: str, digits: str, exponent: int) -> str:
+def _scientific(sign: str, digits: str, power: int) -> str:
+    """Digits of which the first stands for 10^power."""
     point = "." if len(digits) > 1 else ""
-    return f"{sign}{digits[0]}{point}{digits[1:]}e{len(digits) - 1 + exponent:+03d}"
+    return f"{sign}{digits[0]}{point}{digits[1:]}{_power_text(power)}"
+
+
+@lru_cache(maxsize=4096)
+def _power_text(power: int) -> str:
+    return f"e{power:+03d}"

@@ -41,6 +41,9 @@ class ReadAs(Enum):
     """Everything is a code: `16` is the code 0x10."""
 
 
+_AS_CODE = ReadAs.CODE  # to ask an Enum for a member takes a while
+
+
 # Abramowitz and Stegun, Handbook of Mathematical Functions, table 1.1, and OEIS A000796, A019692,
 # A001113: cut (not rounded) to 100 digits, which decides the rounding in every format here
 _DIGITS = {
@@ -89,7 +92,7 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
         InputError: not a literal, or not one that `read_as` allows.
     """
     body = text.strip(" \t\r\n\f\v")
-    if read_as is not ReadAs.CODE:
+    if read_as is not _AS_CODE:
         match = _DECIMAL.fullmatch(body)
         if match is not None:
             return _decimal_number(body, *match.groups())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from fpx.core.dyadic import (
     Dyadic,
     digits_to_int,
+    in_places,
     integer_text,
     place_point,
     power_of_five,
@@ -47,7 +48,7 @@ class DecimalNumber(NamedTuple):
         It lies where |x| lies relative to every multiple of 2^(low-1) up to 2^high, so it rounds
         as |x| does in a format whose smallest spacing is 2^low and whose values are below 2^high.
         """
-        digits, exponent = self.digits, self.exponent
+        _, digits, exponent, _ = self
         if not digits:
             return 0, 1
         lead = len(digits) + exponent  # 10^(lead-1) <= |x| < 10^lead
@@ -57,7 +58,7 @@ class DecimalNumber(NamedTuple):
         if lead < 0 and 3 * lead < low - 1:
             return _power_ratio(low - 2)
         # a multiple of 2^(low-1) ends at this decimal place; what follows is only "a bit more"
-        places = max(1 - low, 0)
+        places = 1 - low if low < 1 else 0
         kept = lead + places
         if kept < 0:
             return 1, 10 ** (places + 1)
@@ -73,25 +74,27 @@ class DecimalNumber(NamedTuple):
 
         Decimals where those end, else fractions `p/q`.
         """
-        lead = len(self.digits) + self.exponent
-        span = abs(lead) + len(self.digits)
+        negative, digits, power, _ = self
+        span = abs(len(digits) + power) + len(digits)
         if span > _MAX_SPAN:
             return None
         if span < _FEW_DIGITS and -_FEW_DIGITS < value.exponent < _FEW_DIGITS:
             # integers over a common power of ten: the same, and for few digits faster
             significand, exponent = value
-            x = -int(self.digits or 0) if self.negative else int(self.digits or 0)
-            power = min(exponent, self.exponent, 0)
-            if exponent >= 0:
-                significand = (significand << exponent) * power_of_ten(-power)
-            else:
-                significand *= power_of_five(-exponent) * power_of_ten(exponent - power)
-            error = significand - x * power_of_ten(self.exponent - power)
+            lowest = exponent if exponent < power else power
+            places = -lowest if lowest < 0 else 0
+            significand *= in_places(exponent, places)
+            x = int(digits or 0) * power_of_ten(places + power)
+            error = significand + x if negative else significand - x
+            if not error:
+                return "0", "0"
+            sign, error = ("-", -error) if error < 0 else ("", error)
+            told = with_places(sign, str(error), places)
             if ulp_exponent <= 0:
-                return _scaled(error, power), _scaled(error << -ulp_exponent, power)
+                return told, with_places(sign, str(error << -ulp_exponent), places)
             in_ulps = error * power_of_five(ulp_exponent)
-            return _scaled(error, power), _scaled(in_ulps, power - ulp_exponent)
-        exact = Decimal(f"{'-' if self.negative else ''}{self.digits or 0}e{self.exponent}")
+            return told, with_places(sign, str(in_ulps), places + ulp_exponent)
+        exact = Decimal(f"{'-' if negative else ''}{digits or 0}e{power}")
         difference = _EXACT.subtract(_decimal(*value), exact)
         ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))
         return _decimal_text(difference), _decimal_text(ulps)
@@ -286,13 +289,6 @@ def _power_of_two(exponent: int) -> Decimal:
     if exponent >= 0:
         return Decimal(1 << exponent)
     return Decimal(5**-exponent).scaleb(exponent, _EXACT)
-
-
-def _scaled(number: int, power: int) -> str:
-    """number * 10^power, exactly."""
-    if power < 0 and number:
-        return with_places("-" if number < 0 else "", str(abs(number)), -power)
-    return place_point(number < 0, str(abs(number)), power)
 
 
 def _decimal_text(value: Decimal) -> str:

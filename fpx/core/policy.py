@@ -28,6 +28,8 @@ class Rounding(Enum):
     TOWARD_NEGATIVE = "toward_negative"
     TO_ODD = "to_odd"
 
+    __hash__ = object.__hash__  # tables are asked with it for every number of a stream
+
 
 class Overflow(Enum):
     """What becomes of a magnitude beyond the largest finite value."""
@@ -39,6 +41,8 @@ class Overflow(Enum):
     """The largest finite value, for an infinite input too (SAT in OCP OFP8 v1.0, 5.2)."""
     NAN = "nan"
     """NaN, whichever way the rounding points; an infinite input keeps the format's infinity."""
+
+    __hash__ = object.__hash__  # as of `Rounding`
 
 
 class Direction(Enum):

@@ -8,7 +8,7 @@ from fpx.core.codec import decode, is_nan
 from fpx.core.dyadic import integer_text, place_point
 from fpx.core.spec import FormatSpec, NanEncoding
 
-_POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
+POSITIONAL = range(-4, 16)  # as Python's repr: 1e+16 and 1e-05
 
 
 def value_text(code: int, spec: FormatSpec) -> str:
@@ -35,7 +35,7 @@ def shortest_decimal(code: int, spec: FormatSpec) -> str:
     if magnitude > spec.max_finite_magnitude:
         return "-inf" if negative else "inf"
     digits, exponent = _shortest_digits(magnitude, spec)
-    return place_point(negative, integer_text(digits), exponent, _POSITIONAL)
+    return place_point(negative, integer_text(digits), exponent, POSITIONAL)
 
 
 @lru_cache(maxsize=4096)

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
-from fpx.render.panel import BitStrip, Titled
+from fpx.render.panel import BitStrip, Labelled, Titled
 from fpx.render.tables import plain_table
 from fpx.render.text import (
     BAD_STYLE,
@@ -35,20 +34,16 @@ _TITLE = 60  # characters of an expression
 def calc_panel(report: CalcReport) -> RenderableType:
     """One format: the result, then the steps and the libraries that were asked for."""
     legible = Legible()
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style=LABEL_STYLE, no_wrap=True)
-    rows.add_column(overflow="fold")
-    for label, cell in _details(report, legible):
-        rows.add_row(label, cell)
+    rows = [*_details(report, legible)]
     parts: list[RenderableType] = []
     if report.traced:
         parts.append(_steps(report, legible))
     if report.libraries is not None:
         parts.append(_libraries(report))
     if legible.rounds:
-        rows.add_row("", Text(ROUNDED_HERE, LABEL_STYLE))
+        rows.append(("", Text(ROUNDED_HERE, LABEL_STYLE)))
     title = Text.assemble(_named(report), " in ", (report.format, "bold"))
-    panel = Titled(title, Group(BitStrip(report.result.bit_fields), Text(), rows))
+    panel = Titled(title, Group(BitStrip(report.result.bit_fields), Text(), Labelled(rows)))
     return Group(panel, *parts)
 
 
@@ -106,7 +101,7 @@ def _modes(report: CalcReport) -> list[tuple[str, str]]:
     return found
 
 
-def _details(report: CalcReport, legible: Legible) -> Iterator[tuple[str, RenderableType]]:
+def _details(report: CalcReport, legible: Legible) -> Iterator[tuple[str, Text | str]]:
     result = report.result
     kind = result.classification.value.replace("_", " ")
     yield "code", f"{hex_code(report.code, report.spec)}  ({kind})"

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fpx.core.codec import Classification
 from fpx.core.policy import Overflow, Rounding
-from fpx.render.panel import FIELDS, BitStrip, Titled
+from fpx.render.panel import FIELDS, BitStrip, Labelled, Titled
 from fpx.render.text import (
     BAD_STYLE,
     EXPONENT_STYLE,
@@ -39,11 +38,7 @@ _LONGEST_INPUT = 24  # characters that a column begins with
 
 def decode_panel(report: DecodeReport) -> RenderableType:
     """Everything about one number in one format."""
-    rows = Table.grid(padding=(0, 2))
-    rows.add_column(style=LABEL_STYLE, no_wrap=True)
-    rows.add_column(overflow="fold")
-    for label, cell in _details(report):
-        rows.add_row(label, cell)
+    rows = Labelled(_details(report))
     title = Text.assemble(_named(report), " as ", (report.format, "bold"))
     return Titled(title, Group(BitStrip(report.bit_fields), Text(), rows))
 
@@ -182,9 +177,9 @@ def unusual_modes(report: DecodeReport) -> list[tuple[str, str]]:
     return found
 
 
-def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
+def _details(report: DecodeReport) -> list[tuple[str, Text | str]]:
     legible = Legible()
-    rows: list[tuple[str, RenderableType]] = [
+    rows: list[tuple[str, Text | str]] = [
         ("code", f"{hex_code(report.code, report.spec)}  ({_words(report)})"),
         ("formula", _formula(report)),
     ]
@@ -215,7 +210,7 @@ def _details(report: DecodeReport) -> list[tuple[str, RenderableType]]:
     return rows
 
 
-def _exact_value(report: DecodeReport) -> tuple[str, RenderableType]:
+def _exact_value(report: DecodeReport) -> tuple[str, str]:
     """The exact value where that is no endless row of digits."""
     exact = report.value_text
     if len(exact) <= _EXPANSION_SHOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -34,6 +34,31 @@ class Titled:
             expand=False,
             padding=(0, 1),
         )
+
+
+class Labelled:
+    """Lines of a label and what it is of; what is too long goes on below, beside no label.
+
+    A grid of two columns without its cost: rich renders and measures each cell of a table.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, Text | str]]) -> None:
+        self._rows = [
+            (label, cell if isinstance(cell, Text) else Text(cell)) for label, cell in rows
+        ]
+        self._indent = max(len(label) for label, _ in self._rows) + 2
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = max(cell.cell_len for _, cell in self._rows)
+        return Measurement(self._indent + 1, self._indent + longest)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        width = max(options.max_width - self._indent, 1)
+        for label, cell in self._rows:
+            fits = cell.cell_len <= width
+            for line in [cell] if fits else cell.wrap(console, width, overflow="fold"):
+                yield Text.assemble((label.ljust(self._indent), LABEL_STYLE), line)
+                label = ""
 
 
 FIELDS = {

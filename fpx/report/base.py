@@ -12,7 +12,6 @@ from fpx.core.dyadic import Dyadic
 from fpx.core.spec import FormatSpec
 from fpx.drawing import renderer
 from fpx.errors import UnavailableError
-from fpx.report.columns import Table, table_of
 from fpx.version import __version__
 from fpx.words import listed
 
@@ -24,6 +23,8 @@ JsonValue = Any
 
 if TYPE_CHECKING:
     from typing import Protocol
+
+    from fpx.report.columns import Table
 
     class Renderer(Protocol):
         """Who draws reports: `fpx.render` as a module is one."""
@@ -85,6 +86,8 @@ class Report:
 
     def table(self) -> Table:
         """The entries of `results` as columns and rows of exact text."""
+        from fpx.report.columns import table_of  # drawings have no columns of text
+
         return table_of(self.results())
 
     def to_pandas(self) -> Any:
@@ -224,6 +227,8 @@ class Reports(Report):
 
     def table(self) -> Table:
         """The rows of all of them; a column that one of them lacks is None there."""
+        from fpx.report.columns import Table
+
         tables = [item.table() for item in self.items]
         columns = tuple(dict.fromkeys(name for table in tables for name in table.columns))
         rows = (

@@ -16,11 +16,11 @@ from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Reports, exact_text, hex_code, once
-from fpx.report.columns import Table, table_of
 from fpx.report.encode import EncodeReport
 
 if TYPE_CHECKING:
     from fpx.report.code_text import CodeTexts
+    from fpx.report.columns import Table
 
 
 class BitField(NamedTuple):
@@ -274,14 +274,16 @@ class DecodeReport(EncodeReport):
 
     def lines(self, encode: Callable[[JsonValue], str]) -> list[str]:
         """As `Report.lines`, put together from what is known of the code and of those like it."""
+        rounded = self.rounded
         texts = _texts_of(self.spec, self.rounding, self.overflow)
-        before, after, dyadic, kind = texts.of(self.code, self._before, self._after, encode)
-        self.__dict__.update(dyadic=dyadic, classification=kind)
+        before, after, dyadic, kind = texts.of(rounded.code, self._before, self._after, encode)
+        known = self.__dict__
+        known["dyadic"], known["classification"] = dyadic, kind
         rounding_error, error_ulp = self._errors
         return [
-            f'{{"input": {encode(self.input)}, {before}, '
+            f'{{"input": {encode(self.literal.text)}, {before}, '
             f'"rounding_error": {_quoted(rounding_error)}, "error_ulp": {_quoted(error_ulp)}, '
-            f'"ulp": {_ulp_text(self.rounded.ulp_exponent)}, {after}, '
+            f'"ulp": {_ulp_text(rounded.ulp_exponent)}, {after}, '
             f'"flags": {_list_text(self.flags, encode)}}}'
         ]
 
@@ -318,6 +320,8 @@ class DecodeReport(EncodeReport):
 
     def table(self) -> Table:
         """One row; a code to which nothing rounds has empty columns for the interval."""
+        from fpx.report.columns import table_of
+
         (entry,) = self.results()
         entry["interval"] = entry["interval"] or dict.fromkeys(_INTERVAL_KEYS)
         return table_of([entry])

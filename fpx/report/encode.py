@@ -24,6 +24,7 @@ class Notation(Enum):
 
 
 _HEX = Notation.HEX  # to ask an Enum for a member takes a while
+_ZERO, _SUBNORMAL = Classification.ZERO, Classification.SUBNORMAL
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -99,15 +100,15 @@ class EncodeReport(Report):
     @property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        rounded, kind = self.rounded, self.classification
-        names = ["inexact" if rounded.inexact else "exact"]
-        if rounded.invalid:
+        (_, inexact, overflow, _, invalid), kind = self.rounded, self.classification
+        names = ["inexact" if inexact else "exact"]
+        if invalid:
             names.append("invalid")
-        if rounded.overflow:
+        if overflow:
             names.append("overflow")
-        if rounded.inexact and kind is Classification.ZERO:
+        if inexact and kind is _ZERO:
             names.append("underflow")
-        if kind is Classification.SUBNORMAL:
+        if kind is _SUBNORMAL:
             names.append("subnormal")
         return tuple(names)
 

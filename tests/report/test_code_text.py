@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from fpx.core.codec import is_nan, neighbours
+from fpx.core.codec import encode, is_nan, neighbours
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import find_format
@@ -59,6 +59,41 @@ def test_random_and_marginal_codes_of_large_formats(name: str) -> None:
         for sign in (0, spec.sign_mask):
             text = f"0x{code ^ sign:0{spec.code_digits}x}"
             check(text, spec, Rounding.TIES_TO_EVEN, Overflow.IEEE)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        *((name, 3_000) for name in ("float32", "float64")),
+        *(_slow(name, 300_000) for name in ("float32", "float64")),
+    ],
+)
+def test_many_random_codes(name: str, count: int) -> None:
+    spec, draw = FORMATS[name], random.Random(count)
+    for _ in range(count):
+        text = f"0x{draw.getrandbits(spec.bits):0{spec.code_digits}x}"
+        check(text, spec, draw.choice(list(Rounding)), Overflow.IEEE)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "e8m15", "e11m20"])
+def test_where_values_get_another_digit(name: str) -> None:
+    spec = find_format(name)
+    first, last = -spec.bias * 3 // 10, spec.bias * 3 // 10
+    for power in range(first, last, 1 if spec.exponent_bits <= 8 else 7):
+        for digit in ("1", "9", "9.99999999"):  # and to which the shortest decimal is rounded up
+            text = f"{digit}e{power}"
+            code = encode(parse_literal(text), spec).code
+            for near in range(max(code - 4, 0), min(code + 5, spec.max_finite_magnitude)):
+                for sign in (0, spec.sign_mask):
+                    shown = f"0x{near | sign:0{spec.code_digits}x}"
+                    check(shown, spec, Rounding.TIES_TO_EVEN, Overflow.IEEE)
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16"])
+def test_whole_numbers_and_halves(name: str) -> None:
+    for halves in range(3_000):
+        check(f"{halves}.5", FORMATS[name], Rounding.TIES_TO_EVEN, Overflow.IEEE)
+        check(f"-{halves * 997}", FORMATS[name], Rounding.TIES_TO_AWAY, Overflow.IEEE)
 
 
 @pytest.mark.parametrize(("rounding", "overflow"), WAYS, ids=str)
