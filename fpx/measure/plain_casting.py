@@ -10,7 +10,7 @@ from torch import Tensor
 from fpx.casts.device import Device
 from fpx.casts.sweep import BLOCKS, pieces, sweep
 from fpx.measure.block import SourceBlock
-from fpx.measure.casting import Casting, Where
+from fpx.measure.casting import Casting, where_in
 from fpx.measure.distinct import DistinctValues, has_few_codes
 from fpx.measure.measurers import Chosen
 from fpx.tensors.entry import TensorEntry
@@ -42,7 +42,7 @@ def cast_entry(
         finally:  # whoever interrupts is told of what was read
             found = seen.distinct()
             if found is not None:
-                where = _where(entry, found.first.__getitem__)
+                where = where_in(entry, found.first.__getitem__)
                 for cast in casts:
                     cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
         return
@@ -52,7 +52,7 @@ def cast_entry(
     start = 0
     for block in entry.blocks(device.block):
         source = SourceBlock(block.to(device.torch))
-        where = _where(entry, start.__add__)
+        where = where_in(entry, start.__add__)
         for cast in casts:
             codes = cast.codes(source.x)
             cast.take(source, codes, where, chosen.measurer)
@@ -75,7 +75,7 @@ def _cast_in_threads(
 
     def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
         start, block = piece
-        source, where = SourceBlock(block), _where(entry, start.__add__)
+        source, where = SourceBlock(block), where_in(entry, start.__add__)
         found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
         return len(block), found
 
@@ -87,8 +87,3 @@ def _cast_in_threads(
 
     workers = min(torch.get_num_threads(), -(-entry.count // size))
     sweep(work, pieces(entry.blocks(size), entry.lasting), workers, done)
-
-
-def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:
-    """Where elements of a block are whose position in the tensor is that."""
-    return lambda at: (entry.name, entry.index(position(at)))

@@ -121,11 +121,11 @@ def test_few_elements_of_many_tensors_wait_for_no_compiler(
 
 def test_what_is_kept(tmp_path: Path) -> None:
     """What is older than the file that it is of is not, nor is a part of it."""
-    names = ("measure_narrow", "measure_block", "find")
+    names = ("measure_narrow_bfloat16", "measure_segments", "find")
     written = tmp_path / "kernel.py"
     written.touch()
     stats = SimpleNamespace(cache_path=None)
-    kernel = SimpleNamespace(__file__=str(written), measure_narrow=SimpleNamespace(stats=stats))
+    kernel = SimpleNamespace(__file__=str(written), find=SimpleNamespace(stats=stats))
     measurer = fused.FusedMeasurer(kernel)  # type: ignore[arg-type]
     assert not measurer.is_kept()
     stats.cache_path = str(tmp_path)
