@@ -112,7 +112,10 @@ class Casting:
         """
         q = _numbers(codes, self.target)
         found = measure(source, q, self.target, self.stats.known)
-        return lambda: self.stats.take(found, _locator(source.x, q, where))
+        locate = _locator(source.x, q, where)
+        # now, as the block may be written over before it is taken in
+        places = {at: locate(at) for at in found.places}
+        return lambda: self.stats.take(found, places.__getitem__)
 
     def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:
         """Takes in how codes from a device differ from those that the CPU makes of the same x."""

@@ -50,6 +50,11 @@ class Measurement:
     exponents: Mapping[int, int] = field(default_factory=dict)
     scales: Mapping[int, int] = field(default_factory=dict)
 
+    @property
+    def places(self) -> set[int]:
+        """The positions of which it tells."""
+        return {*self.firsts.values(), *(largest.position for largest in self.maxima.values())}
+
 
 class Known(NamedTuple):
     """What the caller of a measurer has from blocks before, so that nobody looks for it again.

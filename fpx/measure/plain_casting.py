@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -73,8 +74,9 @@ def _cast_in_threads(
 
     size = device.block * BLOCKS
 
-    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
-        start, block = piece
+    def work(piece: tuple[int, Callable[[], Tensor]]) -> tuple[int, list[Callable[[], None]]]:
+        start, read = piece
+        block = read()
         source, where = SourceBlock(block), where_in(entry, start.__add__)
         found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
         return len(block), found
@@ -86,4 +88,18 @@ def _cast_in_threads(
         progress.advance(count)
 
     workers = min(torch.get_num_threads(), -(-entry.count // size))
-    sweep(work, pieces(entry.blocks(size), entry.lasting), workers, done)
+    sweep(work, _pieces(entry, size), workers, done)
+
+
+def _same(block: Tensor) -> Tensor:
+    return block
+
+
+def _pieces(entry: TensorEntry, size: int) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+    """Where each block begins, and what reads it, in the thread that measures it if it can."""
+    if entry.read_part is None:
+        for start, block in pieces(entry.blocks(size), entry.lasting):
+            yield start, partial(_same, block)
+        return
+    for start in range(0, entry.count, size):
+        yield start, partial(entry.read_part, start, min(size, entry.count - start))
