@@ -269,3 +269,9 @@ def test_small_tensors_of_few_bits_are_work_for_the_compiled_pass() -> None:
     small = [Cast(torch.bfloat16, F16, SMALL)] * 20_000
     assert choose(small, silent).apart
     assert not choose([Cast(torch.bfloat16, F16, SMALL + 1)] * 20_000, silent).apart
+
+
+def test_zeros_beside_subnormals_of_float64() -> None:
+    x = torch.tensor([0.0, 5e-324, -0.0, 1.0004, 0.0, 1.0004], dtype=torch.float64)
+    first, second = FUSED.apart(x, x.half(), [4, 6], F16)
+    assert (first.exponents, second.exponents) == ({-1023: 1, 0: 1}, {0: 1})
