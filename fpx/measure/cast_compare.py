@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, starmap
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,13 +18,14 @@ from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
+from fpx.measure.batches import batches, cast_together
 from fpx.measure.cast_shares import Done, grain_of, merged, on_rank, until_partial
 from fpx.measure.cast_sources import drawn_in, floating, short_blocks
 from fpx.measure.casting import Casting, Choice
 from fpx.measure.channels import PASSES, channel_costs, has_channels
 from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.distinct import WORTHWHILE, has_few_codes
-from fpx.measure.measurers import Cast, Chosen, choose
+from fpx.measure.measurers import SMALL, Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.plain_casting import cast_entry
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
@@ -130,8 +133,10 @@ def cast_compare(
     errors = list(opened.errors)
     progress = progress or Silent()
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
+    joins = dict[tuple[torch.dtype, str | None], bool]()
     for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
-        _casts(dtype, only_for, plain, choice)  # what cannot be done is told before any work
+        casts = _casts(dtype, only_for, plain, choice)  # what cannot be done is told before
+        joins[dtype, only_for] = bool(casts) and all(cast.backend.elementwise for cast in casts)
     entries = [entry for _, entry in work]
     with_channels = _with_channels(entries, scaled, axis)
     own = [*map(Part, range(len(entries)))]
@@ -151,32 +156,55 @@ def cast_compare(
     measurer = measurer or _measurer(read, plain, scaled, where, tell, worthwhile)
 
     def blank(entry: TensorEntry) -> Done:
-        casts = _casts(entry.dtype, entry.only_for, plain, choice)
-        return Done(casts, _scalings(entry, scaled, where))
+        try:
+            casts = _casts(entry.dtype, entry.only_for, plain, choice)
+            return Done(casts, _scalings(entry, scaled, where))
+        except InputError as error:
+            return Done(error=error)
 
-    def done(number: int, entry: TensorEntry) -> Done:
+    def kind(item: tuple[int, TensorEntry]) -> object:
+        """What tensors have in common that are cast together; None of others."""
+        _, entry = item
+        small = 0 < entry.count <= SMALL and not has_few_codes(entry, worthwhile)
+        same = entry.dtype, entry.only_for
+        return same if small and measurer.apart and joins[same] else None
+
+    @contextmanager
+    def telling(found: Done) -> Iterator[None]:
+        """Tells of a tensor what ends the work on it."""
         try:
-            found = blank(entry)
+            yield
         except InputError as error:
-            return Done(error=error)
-        try:
-            if found.casts:
-                cast_entry(entry, found.casts, where, progress, measurer, worthwhile)
-            if found.scalings:
-                scale_entry(entry, found.scalings, where, progress, measurer.scaled)
-            if axis is not None and found.scalings and has_channels(entry, axis):
-                name, _ = work[number]
-                found.channels = channel_costs(name, entry, scaled, axis, progress)
-        except InputError as error:
-            return Done(error=error)
+            found.fail(error)
         except KeyboardInterrupt:
             if not keep_partial:
                 raise
             found.partial = True
-        return found
 
-    pieces = zip((part.number for part in own), read, strict=True)
-    each = until_partial((number, done(number, entry)) for number, entry in pieces)
+    def done(together: bool, some: Sequence[tuple[int, TensorEntry]]) -> Iterator[tuple[int, Done]]:
+        every = [blank(entry) for _, entry in some]
+        if together and measurer.apart:
+            with telling(every[0]):
+                entries, casts = [entry for _, entry in some], [found.casts for found in every]
+                errors = cast_together(entries, casts, where, progress, measurer.apart)
+                for found, error in zip(every, errors, strict=True):
+                    if error is not None:
+                        found.fail(error)
+        for (number, entry), found in zip(some, every, strict=True):
+            left = not together or found.scalings  # else it has all of it
+            if left and found.error is None and not found.partial:
+                with telling(found):
+                    if found.casts and not together:
+                        cast_entry(entry, found.casts, where, progress, measurer, worthwhile)
+                    if found.scalings:
+                        scale_entry(entry, found.scalings, where, progress, measurer.scaled)
+                    if axis is not None and found.scalings and has_channels(entry, axis):
+                        name, _ = work[number]
+                        found.channels = channel_costs(name, entry, scaled, axis, progress)
+            yield number, found
+
+    pieces = batches(zip((part.number for part in own), read, strict=True), kind)
+    each = until_partial(chain.from_iterable(starmap(done, pieces)))
     if team is not None:
         sent = [(number, result.sent()) for number, result in each]
         each = merged(team.gather(sent), lambda number: blank(entries[number]))

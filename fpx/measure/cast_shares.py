@@ -44,6 +44,11 @@ class Done:
     partial: bool = False
     error: InputError | None = None
 
+    def fail(self, error: InputError) -> None:
+        """Drops what was found of a tensor that is damaged."""
+        self.casts = self.scalings = self.channels = ()
+        self.error = error
+
     def sent(self) -> Sent:
         """It as another process is told of it, which can make the casts itself."""
         return Sent(self._stats(), self.channels, self.partial, self.error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -15,18 +15,24 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.block import SourceBlock
-from fpx.measure.measurement import Measurer
+from fpx.measure.measurement import Measurer, SegmentMeasurer
 from fpx.measure.metrics import measure_mismatches
 from fpx.measure.stats import CastStats, Locate
 from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import Origin, container, widened_dtype
+from fpx.tensors.entry import TensorEntry
 
 _FEW = 32
-"""Elements of a block that become Python's numbers all at once sooner than a few one by one."""
+"""Elements of a segment that become Python's numbers all at once sooner than a few one by one."""
 
 
 Where = Callable[[int], tuple[str, tuple[int, ...]]]
 """Position in a block -> (tensor, multi-index)."""
+
+
+def where_in(entry: TensorEntry, position: Callable[[int], int] = int) -> Where:
+    """Where elements of a block are, given their positions in the tensor."""
+    return lambda at: (entry.name, entry.index(position(at)))
 
 
 class Choice:
@@ -106,7 +112,10 @@ class Casting:
         """
         q = _numbers(codes, self.target)
         found = measure(source, q, self.target, self.stats.known)
-        return lambda: self.stats.take(found, _locator(source.x, q, where))
+        locate = _locator(source.x, q, where)
+        # now, as the block may be written over before it is taken in
+        places = {at: locate(at) for at in found.places}
+        return lambda: self.stats.take(found, places.__getitem__)
 
     def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:
         """Takes in how codes from a device differ from those that the CPU makes of the same x."""
@@ -120,8 +129,39 @@ def _numbers(codes: Tensor, target: FormatSpec) -> Tensor:
     return codes.view(held) if held is not None else values(codes, target)
 
 
+def take_apart(
+    casts: Sequence[Casting],
+    x: Tensor,
+    ends: Sequence[int],
+    wheres: Sequence[Where],
+    measure: SegmentMeasurer,
+) -> None:
+    """Takes in what the same cast made of several tensors, which lie in one block.
+
+    Args:
+        casts: of each tensor.
+        x: all of them, one after the other.
+        ends: where each ends; none is empty.
+        wheres: where its elements are.
+    """
+    codes = casts[0].codes(x)
+    q = _numbers(codes, casts[0].target)
+    numbers, results = _elements(x, len(ends)), _elements(q, len(ends))
+    found = measure(x, q, ends, casts[0].target)
+    for cast, each, start, where in zip(casts, found, [0, *ends[:-1]], wheres, strict=True):
+        cast.stats.take(
+            each,
+            lambda at: Location(*where(at), numbers(start + at), results(start + at)),  # noqa: B023
+        )
+
+
 def _locator(x: Tensor, q: Tensor, where: Where) -> Locate:
-    if len(x) > _FEW:
-        return lambda at: Location(*where(at), x[at].item(), q[at].item())
-    numbers, results = x.tolist(), q.tolist()
-    return lambda at: Location(*where(at), numbers[at], results[at])
+    numbers, results = _elements(x), _elements(q)
+    return lambda at: Location(*where(at), numbers(at), results(at))
+
+
+def _elements(x: Tensor, segments: int = 1) -> Callable[[int], float]:
+    """Position -> element, where a few are wanted of each segment."""
+    if len(x) > _FEW * segments:
+        return lambda at: x[at].item()
+    return x.tolist().__getitem__

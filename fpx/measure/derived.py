@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import cache, lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fpx.core.blocks import Target, largest_of
 from fpx.core.scaling import ScaledFormat
@@ -17,13 +17,43 @@ from fpx.measure.stats import CastStats
 from fpx.report.cast_row import Location
 from fpx.report.metrics import BLOCKS, METRICS, Merge, Metric, rate_of
 
-Derivation = Callable[[CastStats, Target], float]
-"""The statistics of a cast, and to what it was -> a metric."""
+
+class _Cast(NamedTuple):
+    """The statistics of a cast, and what more than one metric is worked out from.
+
+    Attributes:
+        stats: its statistics.
+        target: to what it was.
+        finite_inputs: elements that were finite before it.
+        signal, noise: the sums of squares of those names.
+        rms_error, sqnr_db: of the elements that are finite before and after; NaN without any.
+    """
+
+    stats: CastStats
+    target: Target
+    finite_inputs: int
+    signal: ScaledSquares
+    noise: ScaledSquares
+    rms_error: float
+    sqnr_db: float
+
+    @classmethod
+    def of(cls, stats: CastStats, target: Target) -> _Cast:
+        counts, signal, noise = stats.counts, stats.squares("signal"), stats.squares("noise")
+        inputs = counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
+        rms_error = sqnr_db = math.nan
+        if counts["finite_count"]:
+            rms_error = noise.root(counts["finite_count"])
+            sqnr_db = _ratio_db(signal, noise) if noise.total else math.inf
+        return cls(stats, target, inputs, signal, noise, rms_error, sqnr_db)
 
 
-def _finite_inputs(stats: CastStats) -> int:
-    counts = stats.counts
-    return counts["count"] - counts["nan_input_count"] - counts["inf_input_count"]
+def _ratio_db(signal: ScaledSquares, noise: ScaledSquares) -> float:
+    return signal.ratio_db(noise) if signal.total else -math.inf
+
+
+Derivation = Callable[[_Cast], float]
+"""A cast -> a metric."""
 
 
 def _rate(name: str) -> Derivation:
@@ -31,115 +61,121 @@ def _rate(name: str) -> Derivation:
         return _underflow_rate
     whole = "block_count" if METRICS[name].unit == BLOCKS else "count"
 
-    def rate(stats: CastStats, target: Target) -> float:
-        of = stats.counts[whole]
-        return stats.counts.get(name, 0) / of if of else math.nan
+    def rate(cast: _Cast) -> float:
+        counts = cast.stats.counts
+        of = counts[whole]
+        return counts.get(name, 0) / of if of else math.nan
 
     return rate
 
 
-def _underflow_rate(stats: CastStats, target: Target) -> float:
-    of = sum(stats.exponents.values())  # which are of the finite non-zero elements
-    return stats.counts["underflow_count"] / of if of else math.nan
+def _underflow_rate(cast: _Cast) -> float:
+    of = sum(cast.stats.exponents.values())  # which are of the finite non-zero elements
+    return cast.stats.counts["underflow_count"] / of if of else math.nan
 
 
-def _headroom(stats: CastStats, target: Target) -> float:
-    most = stats.maximum("max_abs")
+def _headroom(cast: _Cast) -> float:
+    most = cast.stats.maximum("max_abs")
     if not most:
-        return math.inf if _finite_inputs(stats) else math.nan
-    top = _largest(target) / Fraction(most)
-    return math.log2(top.numerator) - math.log2(top.denominator)
+        return math.inf if cast.finite_inputs else math.nan
+    # of a fraction in lowest terms; Fraction itself takes most of a row's time
+    (above, below), (over, under) = _largest(cast.target), most.as_integer_ratio()
+    above, below = above * under, below * over
+    common = math.gcd(above, below)
+    return math.log2(above // common) - math.log2(below // common)
 
 
-_largest = lru_cache(maxsize=256)(largest_of)
+@lru_cache(maxsize=256)
+def _largest(target: Target) -> tuple[int, int]:
+    return largest_of(target).as_integer_ratio()
 
 
 def _with_destroyed(surviving: Derivation, destroyed: float) -> Derivation:
     """A metric that is `destroyed` where an element is; without finite elements it has no value."""
 
-    def value(stats: CastStats, target: Target) -> float:
-        if not _finite_inputs(stats):
+    def value(cast: _Cast) -> float:
+        if not cast.finite_inputs:
             return math.nan
-        return destroyed if stats.counts["destroyed_count"] else surviving(stats, target)
+        return destroyed if cast.stats.counts["destroyed_count"] else surviving(cast)
 
     return value
 
 
 def _surviving_maximum(name: str) -> Derivation:
     surviving = f"surviving_{name}"
-    return lambda stats, target: stats.maximum(surviving)
+    return lambda cast: cast.stats.maximum(surviving)
 
 
-def _mean_error_ulp(stats: CastStats, target: Target) -> float:
-    total: float = stats.sums.get("error_ulp", 0.0)
-    return total / stats.counts["finite_count"]
+def _mean_error_ulp(cast: _Cast) -> float:
+    total: float = cast.stats.sums.get("error_ulp", 0.0)
+    return total / cast.stats.counts["finite_count"]
 
 
-def _rms_error(stats: CastStats, target: Target) -> float:
-    count, noise = stats.counts["finite_count"], stats.squares("noise")
-    return noise.root(count) if count else math.nan
+def _rms_error(cast: _Cast) -> float:
+    return cast.rms_error
 
 
-def _sqnr_db(stats: CastStats, target: Target) -> float:
-    signal, noise = stats.squares("signal"), stats.squares("noise")
-    if not stats.counts["finite_count"]:
-        return math.nan
-    if not noise.total:
-        return math.inf
-    return signal.ratio_db(noise) if signal.total else -math.inf
+def _sqnr_db(cast: _Cast) -> float:
+    return cast.sqnr_db
 
 
-def _small_value_loss_db(stats: CastStats, target: Target) -> float:
-    noise = stats.squares("noise")
+def _small_value_loss_db(cast: _Cast) -> float:
+    stats, target, noise = cast.stats, cast.target, cast.noise
     if not stats.counts["finite_count"]:
         return math.nan
     if not noise.total:
         return 0.0
     if isinstance(target, ScaledFormat):
-        return _below_reference_db(stats, reference_of(target))
-    # What rounding to a format without a smallest exponent would leave: errors are uniform within
-    # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
-    usual, usual_of_small = ScaledSquares(), ScaledSquares()
-    emin, emax, fraction_bits = target.emin, target.emax, target.fraction_bits
-    for exponent, count in stats.exponents.items():
-        if exponent > emax:  # what is beyond has another error, or none that is a number
-            continue
-        expected = ScaledSquares(count / 12, exponent - fraction_bits)
-        usual += expected
-        if exponent < emin:
-            usual_of_small += expected
+        return _below_reference_db(cast, reference_of(target))
+    # what is beyond the largest exponent has another error, or none that is a number
+    usual = _usual_noise(stats.exponents, target.emax, target.fraction_bits)
+    usual_of_small = _usual_noise(stats.exponents, target.emin - 1, target.fraction_bits)
     in_range = stats.squares("normal_noise") + usual_of_small
     # neither is there where only zeros, which some formats lack, make noise
     return max(0.0, min(noise.ratio_db(of) if of.total else math.inf for of in (usual, in_range)))
 
 
-def _below_reference_db(stats: CastStats, reference: Reference) -> float:
+def _usual_noise(exponents: Mapping[int, int], most: int, fraction_bits: int) -> ScaledSquares:
+    """What rounding to a format without a smallest exponent would leave of some numbers.
+
+    Errors are uniform within half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar,
+    Quantization Noise, 2008).
+
+    Args:
+        exponents: exponent -> elements.
+        most: the largest exponent to count.
+        fraction_bits: of the format.
+    """
+    counted = {exponent: count for exponent, count in exponents.items() if exponent <= most}
+    top, total = max(counted, default=0), 0.0
+    for exponent, count in counted.items():
+        total += math.ldexp(count / 12, 2 * (exponent - top))
+    return ScaledSquares(total, top - fraction_bits)
+
+
+def _below_reference_db(cast: _Cast, reference: Reference) -> float:
     """By how much the SQNR, without what clipping costs, is below that of normal numbers."""
-    signal, noise = stats.squares("signal"), stats.squares("unclipped_noise")
-    if not noise.total:
-        return 0.0
-    found = signal.ratio_db(noise) if signal.total else -math.inf
-    return max(0.0, reference.sqnr_db - found)
+    noise = cast.stats.squares("unclipped_noise")
+    return max(0.0, reference.sqnr_db - _ratio_db(cast.signal, noise)) if noise.total else 0.0
 
 
-def _clipping_loss_db(stats: CastStats, target: Target) -> float:
-    noise, rest = stats.squares("noise"), stats.squares("unclipped_noise")
-    if not stats.counts["finite_count"]:
+def _clipping_loss_db(cast: _Cast) -> float:
+    noise, rest = cast.noise, cast.stats.squares("unclipped_noise")
+    if not cast.stats.counts["finite_count"]:
         return math.nan
     if not noise.total:
         return 0.0
     return noise.ratio_db(rest) if rest.total else math.inf
 
 
-def _excess_underflow(stats: CastStats, target: Target) -> float:
-    assert isinstance(target, ScaledFormat)
-    rate = _underflow_rate(stats, target)
-    return max(0.0, rate - 2 * reference_of(target).underflow_rate)
+def _excess_underflow(cast: _Cast) -> float:
+    assert isinstance(cast.target, ScaledFormat)
+    return max(0.0, _underflow_rate(cast) - 2 * reference_of(cast.target).underflow_rate)
 
 
-def _reference_sqnr_db(stats: CastStats, target: Target) -> float:
-    assert isinstance(target, ScaledFormat)
-    return reference_of(target).sqnr_db
+def _reference_sqnr_db(cast: _Cast) -> float:
+    assert isinstance(cast.target, ScaledFormat)
+    return reference_of(cast.target).sqnr_db
 
 
 DERIVED: Mapping[str, Derivation] = MappingProxyType(
@@ -168,46 +204,58 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
 """Name -> what follows from the counts, maxima and sums of all blocks."""
 
 
+_UNMEASURED: dict[str, int | float | None] = dict.fromkeys(METRICS)
+
+
 def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, int | float | None]:
     """The value of each of METRICS; NaN where it has none.
 
     Those of devices are None if no device was compared with the CPU, those of scales where the
     target has none.
     """
-    found: dict[str, int | float | None] = dict.fromkeys(METRICS)
-    for name, value in _measured(isinstance(target, ScaledFormat), on_device):
-        found[name] = value(stats, target)
+    found = _UNMEASURED.copy()
+    counts, others = _measured(isinstance(target, ScaledFormat), on_device)
+    number = stats.counts.get
+    for name in counts:
+        found[name] = number(name, 0)
+    cast = _Cast.of(stats, target)
+    for name, value in others:
+        found[name] = value(cast)
     return found
 
 
 @cache  # a checkpoint of many tensors asks the same of each
-def _measured(scaled: bool, on_device: bool) -> tuple[tuple[str, Derivation], ...]:
-    """The metrics that a cast has, by name, each with what gives its value."""
-    return tuple(
-        (name, _value_of(metric))
-        for name, metric in METRICS.items()
-        if metric.on_device <= on_device and metric.of_scales <= scaled
+def _measured(
+    scaled: bool, on_device: bool
+) -> tuple[tuple[str, ...], tuple[tuple[str, Derivation], ...]]:
+    """The metrics that a cast has: names of counts; of the others, what gives their value too."""
+    has = [
+        row for row in METRICS.values() if row.on_device <= on_device and row.of_scales <= scaled
+    ]
+    return (
+        tuple(row.name for row in has if row.merge is Merge.SUM),
+        tuple((row.name, _value_of(row)) for row in has if row.merge is not Merge.SUM),
     )
 
 
 def _value_of(metric: Metric) -> Derivation:
     name = metric.name
-    if metric.merge is Merge.SUM:
-        return lambda stats, target: stats.counts.get(name, 0)
     if metric.merge is Merge.MAX:
-        return lambda stats, target: stats.maximum(name) if _finite_inputs(stats) else math.nan
+        return lambda cast: cast.stats.maximum(name) if cast.finite_inputs else math.nan
     if metric.merge is Merge.MIN:
-        return lambda stats, target: stats.minima.get(name, math.nan)
+        return lambda cast: cast.stats.minima.get(name, math.nan)
     return DERIVED[name]
 
 
 def locations_of(stats: CastStats) -> dict[str, Location | None]:
     """Each of LOCATIONS; None where there is no such element."""
-    found = stats.locations
-    return {
-        location: next((found[name] for name in names if name in found), None)
-        for location, names in _LOCATED.items()
-    }
+    found: dict[str, Location | None] = dict.fromkeys(_LOCATED)
+    for location, names in _LOCATED.items():
+        for name in names:
+            if name in stats.locations:
+                found[location] = stats.locations[name]
+                break
+    return found
 
 
 def _located(name: str) -> tuple[str, ...]:

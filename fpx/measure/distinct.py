@@ -24,7 +24,7 @@ _FEW = 2  # bytes of a dtype that has at most 65,536 codes
 
 def has_few_codes(entry: TensorEntry, worthwhile: int = WORTHWHILE) -> bool:
     """Whether a tensor is of 8 or 16 bits, and has so many elements that codes recur."""
-    return entry.dtype.itemsize <= _FEW and entry.count >= worthwhile
+    return entry.count >= worthwhile and entry.dtype.itemsize <= _FEW
 
 
 class Distinct(NamedTuple):

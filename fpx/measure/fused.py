@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -51,13 +52,13 @@ class FusedMeasurer:
 
     def is_kept(self) -> bool:
         """Whether what was compiled lies on disk, since the functions were last written."""
-        folder, file = self._kernel.measure_narrow.stats.cache_path, self._kernel.__file__
+        folder, file = self._kernel.find.stats.cache_path, self._kernel.__file__
         if folder is None or file is None:
             return False
         written = Path(file).stat().st_mtime
         return all(
             any(kept.stat().st_mtime >= written for kept in Path(folder).glob(f"*.{name}-*.nbc"))
-            for name in ("measure_narrow", "measure_block", "find")
+            for name in ("measure_narrow_bfloat16", "measure_segments", "find")
         )
 
     def prepare(self, dtype: torch.dtype) -> None:
@@ -66,7 +67,7 @@ class FusedMeasurer:
         Raises:
             OSError: it cannot be kept on disk.
         """
-        dtype = dtype if dtype.is_floating_point else torch.float64
+        dtype = _held(dtype)
         for held in (torch.float16, torch.bfloat16, torch.float8_e5m2):
             for number in (1e-40, 1e-6, math.nan):  # subnormal here, subnormal there, not finite
                 one = torch.full((1,), number, dtype=dtype)
@@ -110,6 +111,21 @@ class FusedMeasurer:
                     return cast.measurement(over().maxima(maxima) if maxima else {})
         found = over().measurement(known)
         return measure(source, q, target, known) if found is None else found
+
+    def apart(
+        self, x: Tensor, q: Tensor, ends: Sequence[int], target: FormatSpec
+    ) -> list[Measurement]:
+        """As `fpx.measure.measurement.SegmentMeasurer`."""
+        starts = [0, *ends[:-1]]
+        numbers = _floating(x) if takes_apart(x.dtype, target) else None
+        found: Iterable[Measurement | None] = [None] * len(ends)
+        if numbers is not None:
+            over = wide.Pass(self._kernel, numbers.numpy(), self._numbers(q), target)
+            found = over.measurements(np.array(ends))
+        return [
+            measure(SourceBlock(x[start:end]), q[start:end], target) if each is None else each
+            for each, start, end in zip(found, starts, ends, strict=True)
+        ]
 
     def scaled(
         self,
@@ -159,12 +175,16 @@ class FusedMeasurer:
 
 
 def _floating(x: Tensor) -> Tensor | None:
-    """The same numbers, if float64 has all of them."""
-    if x.is_floating_point():
-        return x
+    """The same numbers as a dtype that the kernel takes, if that has all of them."""
     if x.dtype is torch.int64 and not -_WHOLE <= int(x.min()) <= int(x.max()) <= _WHOLE:
         return None
-    return x.to(torch.float64)
+    return x.to(_held(x.dtype))
+
+
+def _held(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which the kernel takes numbers of another."""
+    narrow = dtype.is_floating_point and dtype.itemsize <= torch.float32.itemsize
+    return torch.float32 if narrow else torch.float64
 
 
 class _Latest(threading.local):
@@ -179,6 +199,11 @@ def takes(dtype: torch.dtype, target: FormatSpec) -> bool:
     """Whether casts from that dtype to that format are measured here."""
     fits = FORMATS["float32"].holds(target)
     return dtype in SOURCES and fits and Thresholds.of(target).smallest_normal >= _SMALLEST
+
+
+def takes_apart(dtype: torch.dtype, target: FormatSpec) -> bool:
+    """The same of small tensors: those of few bits, too."""
+    return takes(_held(dtype) if dtype.is_floating_point else dtype, target)
 
 
 def load() -> tuple[FusedMeasurer, str] | None:

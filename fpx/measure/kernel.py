@@ -305,6 +305,65 @@ def find(
     return -1
 
 
+KNOWN: Final = DESTROYED + 1
+"""How many things `find` finds."""
+
+
+_FIRST_OF: Final = tuple(COUNTS.index(name) for name in WHICH)  # from OVERFLOW on
+
+
+@_compiled
+def measure_segments(
+    x: Array, q: Array, ends: Array, overflow: float, smallest_normal: float, low: int, high: int,
+    unit: float, known: Array, counts: Array, maxima: Array, sums: Array, least: Array,
+    places: Array, fields: Array, elements: Array, stops: Array,
+) -> None:  # fmt: skip
+    """Measures segments of a block that follow each other, each by itself.
+
+    Args:
+        x, q, overflow, smallest_normal, low, high, unit: as of `measure_block`.
+        ends: int64 of shape (n,): where each segment ends.
+        known: int64 of shape (KNOWN,): bits of maxima above which a position is looked for; of
+            OVERFLOW and DESTROYED, 0 where the first element is.
+        counts, maxima, sums: as of `measure_block`, with a row for each segment.
+        least: int64 of shape (n,): gets what `measure_block` returns.
+        places: int64 of shape (n, KNOWN): written where a position was found, from the beginning of
+            the segment.
+        fields, elements: int64, as long as segments can have different exponent fields: get those
+            of finite numbers that are not 0, in ascending order, and how often they occur.
+        stops: int64 of shape (n,): gets where those of each segment end.
+    """
+    exponents = np.zeros((4, EXPONENTS), np.int32)
+    start = stop = 0
+    for segment in range(len(ends)):
+        some, results = x[start : ends[segment]], q[start : ends[segment]]
+        start = ends[segment]
+        here, most = counts[segment], maxima[segment]
+        least[segment] = measure_block(
+            some, results, overflow, smallest_normal, low, high, unit, here, most, sums[segment],
+            exponents,
+        )  # fmt: skip
+        for which in range(KNOWN):
+            bits = most[which] if which < OVERFLOW else 0
+            number = bits if which < OVERFLOW else here[_FIRST_OF[which - OVERFLOW]]
+            if number > known[which]:
+                places[segment, which] = find(some, results, which, bits, overflow, low, high, unit)
+        first, last = least[segment] >> FIELD, most[0] >> FIELD
+        if first == 0:  # numbers of which some are subnormal: zeros are counted with those
+            for i in range(len(some)):
+                exponents[0, 0] -= some[i] == 0
+        for field in range(first, last + 1):
+            number = 0
+            for table in range(len(exponents)):
+                number += exponents[table, field]
+                exponents[table, field] = 0
+            if number > 0:
+                fields[stop], elements[stop] = field, number
+                stop += 1
+        exponents[:, 0] = exponents[:, EXPONENTS - 1] = 0  # zeros; infinities and NaNs
+        stops[segment] = stop
+
+
 # -- in float32 ------------------------------------------------------------------------------------
 # The same at a third of the cost where that is exact: of finite float32s that do not overflow, with
 # results within an ulp. As `fpx.measure.pair` says, q - x has no more bits than float32 then.

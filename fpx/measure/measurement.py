@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -50,6 +50,11 @@ class Measurement:
     exponents: Mapping[int, int] = field(default_factory=dict)
     scales: Mapping[int, int] = field(default_factory=dict)
 
+    @property
+    def places(self) -> set[int]:
+        """The positions of which it tells."""
+        return {*self.firsts.values(), *(largest.position for largest in self.maxima.values())}
+
 
 class Known(NamedTuple):
     """What the caller of a measurer has from blocks before, so that nobody looks for it again.
@@ -79,4 +84,19 @@ class Measurer(Protocol):
             q: the numbers after it: 1-D, of a float dtype that has them all, on the same device.
             target: the format that they are in.
             known: what is left out: maxima that are not larger, and firsts.
+        """
+
+
+class SegmentMeasurer(Protocol):
+    """Who measures what a cast did to each of several tensors that lie in one block."""
+
+    def __call__(
+        self, x: Tensor, q: Tensor, ends: Sequence[int], target: FormatSpec
+    ) -> list[Measurement]:
+        """Measures each by itself; positions are those in its own segment.
+
+        Args:
+            x: the numbers before the cast: 1-D, without gaps, on the CPU.
+            q, target: as of `Measurer`.
+            ends: where each segment ends, and the next begins; none is empty.
         """

@@ -11,7 +11,7 @@ import torch
 from fpx.core.spec import FormatSpec
 from fpx.measure import fused
 from fpx.measure.distinct import Tally, tally_codes
-from fpx.measure.measurement import Measurer
+from fpx.measure.measurement import Measurer, SegmentMeasurer
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledMeasurer
 
@@ -33,6 +33,10 @@ _COUNTED = 4
 
 _SCALED = 4
 """Casts that are measured in the time in which torch's operations give an element its scale."""
+
+
+SMALL = 1 << 13
+"""Elements up to which tensors are measured together: of longer ones, a call takes little time."""
 
 
 _COMPILED = 1 << 20
@@ -59,6 +63,7 @@ class Chosen(NamedTuple):
         threaded: whether several blocks are measured at a time.
         tally: who counts codes of few bits.
         scaled: who casts and measures blocks with scales; None is torch's operations.
+        apart: who measures several tensors in a block; None where each is measured by itself.
     """
 
     measurer: Measurer
@@ -66,6 +71,7 @@ class Chosen(NamedTuple):
     threaded: bool = False
     tally: Tally = tally_codes
     scaled: ScaledMeasurer | None = None
+    apart: SegmentMeasurer | None = None
 
 
 def choose(
@@ -84,7 +90,7 @@ def choose(
         counted: elements whose codes are counted.
         scaled: elements that get scales, once for each target.
     """
-    taken = [cast for cast in casts if fused.takes(cast.dtype, cast.target)]
+    taken = [cast for cast in casts if _is_taken(cast)]
     plain = sum(cast.elements + _CALL for cast in taken)
     if plain + counted // _COUNTED + scaled * _SCALED < worthwhile:
         few = f"fewer than {worthwhile:,} casts that a compiled pass would measure"
@@ -101,8 +107,14 @@ def choose(
     except OSError as error:  # of the folder that keeps what is compiled
         return Chosen(measure, f"torch's operations: numba compiled nothing, {error}")
     return Chosen(
-        measurer, f"one pass, compiled by {compiler}", True, measurer.tally, measurer.scaled
-    )
+        measurer, f"one pass, compiled by {compiler}", True, measurer.tally, measurer.scaled,
+        measurer.apart,
+    )  # fmt: skip
+
+
+def _is_taken(cast: Cast) -> bool:
+    takes = fused.takes_apart if cast.elements <= SMALL else fused.takes
+    return takes(cast.dtype, cast.target)
 
 
 def _compile(

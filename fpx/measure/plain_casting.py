@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from fpx.casts.device import Device
 from fpx.casts.sweep import BLOCKS, pieces, sweep
 from fpx.measure.block import SourceBlock
-from fpx.measure.casting import Casting, Where
+from fpx.measure.casting import Casting, where_in
 from fpx.measure.distinct import DistinctValues, has_few_codes
 from fpx.measure.measurers import Chosen
 from fpx.tensors.entry import TensorEntry
@@ -42,7 +43,7 @@ def cast_entry(
         finally:  # whoever interrupts is told of what was read
             found = seen.distinct()
             if found is not None:
-                where = _where(entry, found.first.__getitem__)
+                where = where_in(entry, found.first.__getitem__)
                 for cast in casts:
                     cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
         return
@@ -52,7 +53,7 @@ def cast_entry(
     start = 0
     for block in entry.blocks(device.block):
         source = SourceBlock(block.to(device.torch))
-        where = _where(entry, start.__add__)
+        where = where_in(entry, start.__add__)
         for cast in casts:
             codes = cast.codes(source.x)
             cast.take(source, codes, where, chosen.measurer)
@@ -73,9 +74,10 @@ def _cast_in_threads(
 
     size = device.block * BLOCKS
 
-    def work(piece: tuple[int, Tensor]) -> tuple[int, list[Callable[[], None]]]:
-        start, block = piece
-        source, where = SourceBlock(block), _where(entry, start.__add__)
+    def work(piece: tuple[int, Callable[[], Tensor]]) -> tuple[int, list[Callable[[], None]]]:
+        start, read = piece
+        block = read()
+        source, where = SourceBlock(block), where_in(entry, start.__add__)
         found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
         return len(block), found
 
@@ -86,9 +88,18 @@ def _cast_in_threads(
         progress.advance(count)
 
     workers = min(torch.get_num_threads(), -(-entry.count // size))
-    sweep(work, pieces(entry.blocks(size), entry.lasting), workers, done)
+    sweep(work, _pieces(entry, size), workers, done)
 
 
-def _where(entry: TensorEntry, position: Callable[[int], int]) -> Where:
-    """Where elements of a block are whose position in the tensor is that."""
-    return lambda at: (entry.name, entry.index(position(at)))
+def _same(block: Tensor) -> Tensor:
+    return block
+
+
+def _pieces(entry: TensorEntry, size: int) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+    """Where each block begins, and what reads it, in the thread that measures it if it can."""
+    if entry.read_part is None:
+        for start, block in pieces(entry.blocks(size), entry.lasting):
+            yield start, partial(_same, block)
+        return
+    for start in range(0, entry.count, size):
+        yield start, partial(entry.read_part, start, min(size, entry.count - start))

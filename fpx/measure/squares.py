@@ -45,6 +45,8 @@ class ScaledSquares(NamedTuple):
         if not self.total or not other.total:
             return self if self.total else other
         above = other.exponent - self.exponent
+        if not above:
+            return ScaledSquares(self.total + other.total, self.exponent)
         if above > 0:
             return ScaledSquares(math.ldexp(self.total, -2 * above) + other.total, other.exponent)
         return ScaledSquares(self.total + math.ldexp(other.total, 2 * above), self.exponent)

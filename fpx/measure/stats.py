@@ -111,6 +111,9 @@ class CastStats:
 
 
 def _add(total: Counter[_Key], more: Mapping[_Key, int]) -> None:
+    if not total:
+        dict.update(total, more)  # a Counter's own adds up one by one
+        return
     get = total.get  # a Counter's own look-up of what it lacks is slow
     for key, count in more.items():
         total[key] = get(key, 0) + count

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -17,8 +18,7 @@ import numpy as np
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
-from fpx.measure.measurement import Known, Maximum, Measurement, Sum
-from fpx.measure.metrics import FIRSTS
+from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Sum
 from fpx.measure.squares import ScaledSquares, is_safe
 
 Array = np.ndarray[Any, Any]
@@ -60,60 +60,88 @@ class Pass:
 
     def measurement(self, known: Known) -> Measurement | None:
         """All of it, but for what is known; None where a square over- or underflowed."""
-        kernel = self._kernel
-        numbers = np.zeros(len(kernel.COUNTS), np.int64)
-        maxima = np.zeros(len(kernel.MAXIMA), np.int64)
-        totals = np.zeros(len(kernel.SUMS), np.float64)
-        fields = np.zeros((4, kernel.EXPONENTS), np.int32)
-        least = kernel.measure_block(
-            self._x, self._q, *self._limits, numbers, maxima, totals, fields
-        )
-        largest = dict(zip(kernel.MAXIMA, maxima.view(np.float64).tolist(), strict=True))
-        sums = dict(zip(kernel.SUMS, totals.tolist(), strict=True))
-        if not self._is_exact(largest, sums["signal"]):
-            return None
-        counts = dict(zip(kernel.COUNTS, numbers.tolist(), strict=True))
-        nonfinite = counts["overflow_to_inf_count"] + counts["overflow_to_nan_count"]
-        counts["count"] = len(self._x)
-        counts["saturated_count"] = counts["overflow_count"] - nonfinite
-        counts["unexpected_nonfinite_count"] = counts["destroyed_count"] - nonfinite
-        smallest = float(np.int64(least).view(np.float64))
-        return Measurement(
-            counts=counts,
-            maxima=self.maxima(
-                {name: v for name, v in largest.items() if v > known.maxima.get(name, 0.0)}
-            ),
-            minima={"min_abs": smallest} if math.isfinite(smallest) else {},
-            sums={name: _as_sum(name, total) for name, total in sums.items()},
-            firsts={
-                name: self._find(kernel.WHICH[name])
-                for name in FIRSTS
-                if counts[name] and name not in known.firsts
-            },
-            exponents=self._histogram(fields.sum(0)[:-1]),  # the last are infinities and NaNs
-        )
+        (found,) = self.measurements(np.array([len(self._x)]), known)
+        return found
 
-    def _is_exact(self, largest: Mapping[str, float], signal: float) -> bool:
-        most, error = largest["max_abs"], largest["surviving_max_abs_error"]
+    def measurements(self, ends: Array, known: Known = NOTHING) -> Iterator[Measurement | None]:
+        """The same of each segment by itself; positions are those in the segment.
+
+        Args:
+            ends: int64 of shape (n,): where each ends, and the next begins.
+            known: as of `Measurer`.
+        """
+        kernel, segments = self._kernel, len(ends)
+        lengths = np.diff(ends, prepend=0)
+        numbers = np.zeros((segments, len(kernel.COUNTS)), np.int64)
+        maxima = np.zeros((segments, len(kernel.MAXIMA)), np.int64)
+        totals = np.zeros((segments, len(kernel.SUMS)), np.float64)
+        least, stops = np.zeros((2, segments), np.int64)
+        places = np.full((segments, kernel.KNOWN), -1)
+        fields, elements = np.empty((2, np.minimum(lengths, kernel.EXPONENTS).sum()), np.int64)
+        kernel.measure_segments(
+            self._x, self._q, ends, *self._limits, _known(kernel, known), numbers, maxima, totals,
+            least, places, fields, elements, stops,
+        )  # fmt: skip
+        present = slice(stops[-1])
+        exponents = (fields[present] - _SPEC.bias).tolist()
+        histogram = zip(exponents, elements[present].tolist(), strict=True)
+        different = np.diff(stops, prepend=0)
+        for length, counted, largest, sums, smallest, found, wide in zip(
+            lengths.tolist(), numbers.tolist(), maxima.view(np.float64).tolist(), totals.tolist(),
+            least.view(np.float64).tolist(), places.tolist(), different.tolist(), strict=True,
+        ):  # fmt: skip
+            own = dict(islice(histogram, wide))
+            if self._is_exact(largest, sums):
+                counts = dict(zip(kernel.COUNTS, counted, strict=True))
+                yield _told(kernel, length, counts, largest, sums, smallest, found, own)
+            else:
+                yield None
+
+    def _is_exact(self, largest: Sequence[float], sums: Sequence[float]) -> bool:
+        most, error, signal = largest[0], largest[1], sums[0]
         if self._x.dtype == np.float32 or not most:
             return True
         # the signal is told by itself: the largest may be destroyed, and no part of it
         return is_safe(error) and is_safe(most) and signal > 0 and is_safe(math.sqrt(signal))
 
-    def _find(self, which: int, value: float = 0.0) -> int:
+    def _find(self, which: int, value: float) -> int:
         overflow, _, *others = self._limits
         (bits,) = struct.unpack("q", struct.pack("d", value))
         return int(self._kernel.find(self._x, self._q, which, bits, overflow, *others))
 
-    def _histogram(self, counts: Array) -> dict[int, int]:
-        if counts[0]:
-            counts[0] -= np.count_nonzero(self._x == 0)
-        present = np.flatnonzero(counts)
-        return dict(zip((present - _SPEC.bias).tolist(), counts[present].tolist(), strict=True))
+
+def _known(kernel: ModuleType, known: Known) -> Array:
+    """What is known, as `fpx.measure.kernel.measure_segments` takes it."""
+    bits = np.array([known.maxima.get(name, 0.0) for name in kernel.MAXIMA]).view(np.int64)
+    every = np.iinfo(np.int64).max
+    return np.append(bits, [every if name in known.firsts else 0 for name in kernel.WHICH])
 
 
-def _as_sum(name: str, total: float) -> Sum:
-    return total if name == "error_ulp" else ScaledSquares(total)
+def _told(
+    kernel: ModuleType, length: int, counts: dict[str, int], largest: Sequence[float],
+    sums: Sequence[float], smallest: float, places: Sequence[int], exponents: Mapping[int, int],
+) -> Measurement:  # fmt: skip
+    """What the kernel found of a segment of that length."""
+    nonfinite = counts["overflow_to_inf_count"] + counts["overflow_to_nan_count"]
+    counts["count"] = length
+    counts["saturated_count"] = counts["overflow_count"] - nonfinite
+    counts["unexpected_nonfinite_count"] = counts["destroyed_count"] - nonfinite
+    maxima = zip(kernel.MAXIMA, largest, places, strict=False)
+    firsts = zip(kernel.WHICH, places[len(kernel.MAXIMA) :], strict=True)
+    return Measurement(
+        counts=counts,
+        maxima={name: Maximum(value, at) for name, value, at in maxima if at >= 0},
+        minima={"min_abs": smallest} if smallest < math.inf else {},
+        sums={name: _SUMS[name](total) for name, total in zip(kernel.SUMS, sums, strict=True)},
+        firsts={name: at for name, at in firsts if at >= 0},
+        exponents=exponents,
+    )
+
+
+_SUMS: Mapping[str, Callable[[float], Sum]] = {
+    "signal": ScaledSquares, "noise": ScaledSquares, "normal_noise": ScaledSquares,
+    "error_ulp": float,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=256)

@@ -163,17 +163,12 @@ def _columns(rows: Sequence[CastRow]) -> list[Column]:
 
 def _chosen(rows: Sequence[CastRow], view: View) -> list[CastRow]:
     """The rows that are shown, in order."""
-    ordered = sorted(rows, key=CastRow.badness)
+    few = view.top is None and view.sort is None and not view.every and len(rows) > _FEW
+    ordered = sorted(filter(_needs_attention, rows) if few else rows, key=CastRow.badness)
     if view.sort is not None:
         metric = METRICS[view.sort]
         ordered.sort(key=lambda row: _rank(row, metric.name, metric.worse))
-    if view.every:
-        return ordered
-    if view.top is not None:
-        return ordered[: view.top]
-    if view.sort is None and len(rows) > _FEW:
-        ordered = [row for row in ordered if _needs_attention(row)]
-    return ordered[:ROWS]
+    return ordered if view.every else ordered[: view.top or ROWS]
 
 
 def _needs_attention(row: CastRow) -> bool:

@@ -23,6 +23,12 @@ ReadBox = Callable[[int, Box], "Iterator[Tensor]"]
 """Longest block, and a part of the tensor -> the part's elements, in the order of `Read`."""
 
 
+ReadPart = Callable[[int, int], "Tensor"]
+"""A position and a number of elements -> those from there on, in the order of `Read`: 1-D, on the
+CPU, in any thread; valid until the same thread calls it, or another one, again.
+"""
+
+
 SLAB = 64 << 20
 """Bytes of a tensor that are held where its storage order is not the order that is asked for."""
 

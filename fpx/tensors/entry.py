@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fpx.errors import InputError
-from fpx.tensors.blocks import SLAB, Box, Read, ReadBox
+from fpx.tensors.blocks import SLAB, Box, Read, ReadBox, ReadPart
 from fpx.tensors.types import Origin, itemsize
 from fpx.words import quoted
 
@@ -76,6 +76,7 @@ class TensorEntry:
         quantised: how it is stored, if its numbers are made of codes and scales; `type` and `shape`
             are then those of the numbers.
         lasting: whether a block in storage order stays as it is when the next is asked for.
+        read_part: reads a stretch of it in storage order, in any thread; None where none can.
     """
 
     name: str
@@ -88,6 +89,7 @@ class TensorEntry:
     read_box: ReadBox | None = field(default=None, repr=False)
     quantised: Quantised | None = field(default=None, repr=False)
     lasting: bool = field(default=False, repr=False)
+    read_part: ReadPart | None = field(default=None, repr=False)
 
     def blocks(
         self, limit: int, *, row_major: bool = False, multiple_of: int = 1, slab: int = SLAB

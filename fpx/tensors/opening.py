@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol
 
 from fpx.errors import InputError, UnavailableError
-from fpx.tensors.blocks import READ_AHEAD
+from fpx.tensors.blocks import READ_AHEAD, ReadPart
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.tensors.files import sharded
@@ -390,16 +390,17 @@ def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
     """The entry, read ahead; damage that shows only in its data is an error of the input too."""
     read = _guarded(entry.read, entry.name, shown)
     parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    count = entry.count
+    count, part = entry.count, entry.read_part
     if count <= READ_AHEAD:  # the many small ones are spared what it takes to read ahead
-        return replace(entry, read=read, read_box=parts)
+        return replace(entry, read=read, read_box=parts, read_part=None)
 
     def ahead(limit: int) -> Iterator[Tensor]:
         prefetched = load("fpx.tensors.files.prefetch:prefetched")
         blocks: Iterator[Tensor] = prefetched(read, count, entry.lasting)(limit)
         return blocks
 
-    return replace(entry, read=ahead, read_box=parts, lasting=True)
+    part = None if part is None else _guarded_part(part, entry.name, shown)
+    return replace(entry, read=ahead, read_box=parts, read_part=part, lasting=True)
 
 
 _Arguments = ParamSpec("_Arguments")
@@ -412,9 +413,23 @@ def _guarded(
         try:
             yield from read(*args, **kinds)
         except DAMAGE as error:
-            raise InputError(f"{shown}: {quoted(name)} cannot be read: {reason(error)}") from None
+            raise _unreadable(name, shown, error) from None
 
     return blocks
+
+
+def _guarded_part(read: ReadPart, name: str, shown: str) -> ReadPart:
+    def part(start: int, count: int) -> Tensor:
+        try:
+            return read(start, count)
+        except DAMAGE as error:
+            raise _unreadable(name, shown, error) from None
+
+    return part
+
+
+def _unreadable(name: str, shown: str, error: Exception) -> InputError:
+    return InputError(f"{shown}: {quoted(name)} cannot be read: {reason(error)}")
 
 
 def _why(error: Exception) -> str:

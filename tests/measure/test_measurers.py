@@ -17,17 +17,24 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from fpx.casts.backends import BACKENDS
+from fpx.errors import InputError
+from fpx.measure import cast_compare as comparing
 from fpx.measure import fused, measurers
+from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare
-from fpx.measure.casting import Casting
+from fpx.measure.casting import Casting, where_in
 from fpx.measure.distinct import tally_codes
 from fpx.measure.measurers import Cast, Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.plain_casting import cast_entry
 from fpx.report.cast_compare import CastReport
+from fpx.report.cast_row import Location
+from fpx.tensors.blocks import READ_AHEAD
 from fpx.tensors.memory import entry_of
+from fpx.tensors.opening import Opened, open_all
 from fpx.tensors.progress import Silent
 from tests.helpers import BF16, E4M3, F16, F32, F64, call, results
 from tests.measure.definitions import cpu, same
@@ -121,11 +128,11 @@ def test_few_elements_of_many_tensors_wait_for_no_compiler(
 
 def test_what_is_kept(tmp_path: Path) -> None:
     """What is older than the file that it is of is not, nor is a part of it."""
-    names = ("measure_narrow", "measure_block", "find")
+    names = ("measure_narrow_bfloat16", "measure_segments", "find")
     written = tmp_path / "kernel.py"
     written.touch()
     stats = SimpleNamespace(cache_path=None)
-    kernel = SimpleNamespace(__file__=str(written), measure_narrow=SimpleNamespace(stats=stats))
+    kernel = SimpleNamespace(__file__=str(written), find=SimpleNamespace(stats=stats))
     measurer = fused.FusedMeasurer(kernel)  # type: ignore[arg-type]
     assert not measurer.is_kept()
     stats.cache_path = str(tmp_path)
@@ -303,3 +310,48 @@ def test_integers_and_small_tensors_beside_large_ones() -> None:
     other = cast_compare([tensors], [F16, F32], measurer=compiled(True), **kinds)
     assert [row.exact_count for row in one.rows] == [row.exact_count for row in other.rows]
     assert [row.locations for row in one.rows] == [row.locations for row in other.rows]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_threads_that_read_a_file_themselves(dtype: torch.dtype, tmp_path: Path) -> None:
+    """To the last bit as in memory, where maxima are too, which blocks to come write over."""
+    x = torch.cat([_data(), *(_data() * scale for scale in (2, 3, 5, 7, 11))]).to(dtype)
+    save_file({"x": x, "y": x.flip(0).view(-1, 3)}, tmp_path / "x.safetensors")
+    given = {"x": x, "y": x.flip(0).view(-1, 3)}
+    found = []
+    for source in (given, str(tmp_path / "x.safetensors")):
+        report = cast_compare([source], [F16, E4M3], device=cpu(1 << 9), measurer=compiled(True))
+        found.append([replace(row, source="") for row in report.rows])
+    assert repr(found[0]) == repr(found[1])
+    assert len(x) > READ_AHEAD
+
+
+def test_a_large_file_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.safetensors"
+    save_file({"x": torch.ones(READ_AHEAD + 100)}, path)
+
+    def opened(*given: Any, **kinds: Any) -> Opened:
+        found = open_all(*given, **kinds)
+        os.truncate(path, path.stat().st_size - 1)
+        return found
+
+    monkeypatch.setattr(comparing, "open_all", opened)
+    kinds: dict[str, Any] = {"device": cpu(1 << 9), "measurer": compiled(True)}
+    with pytest.raises(InputError, match="ends too early"):
+        cast_compare([str(path)], [F16], **kinds)
+    save_file({"x": torch.ones(READ_AHEAD + 100)}, path)
+    (source,) = open_all([str(path)]).sources
+    path.unlink()
+    assert source.entries[0].read_part is not None
+    with pytest.raises(InputError, match="'x' cannot be read"):
+        source.entries[0].read_part(0, 1)
+
+
+def test_places_of_a_block_that_is_written_over_before_it_is_taken_in() -> None:
+    x = torch.linspace(1, 3, 100)
+    casting = Casting(BACKENDS["torch"], F32, F16)
+    codes = casting.codes(x)
+    take = casting.measured(SourceBlock(x), codes, where_in(entry_of("x", x.clone())), measure)
+    x.zero_()
+    take()
+    assert casting.stats.locations["max_abs"] == Location("x", (99,), 3.0, 3.0)

@@ -30,6 +30,11 @@ class Gate:
     exemptions: tuple[Exemption, ...] = ()
     baseline: Comparison | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked at all."""
+        return bool(self.checks or self.exemptions or self.baseline is not None)
+
     def failures(self, rows: Sequence[_Cast]) -> list[Failure[_Cast]]:
         """The failures, in the order of the checks, then of the rows."""
         return [

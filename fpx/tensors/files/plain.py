@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -10,11 +11,15 @@ from typing import TYPE_CHECKING
 
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import TensorEntry
+from fpx.tensors.files.headers import fill
 from fpx.tensors.files.near import SMALL, Near
 from fpx.tensors.types import Origin
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_AHEAD = 4  # parts between what is read and what is asked for
 
 
 def plain_entry(
@@ -27,7 +32,10 @@ def plain_entry(
 ) -> TensorEntry:
     """A tensor whose elements begin at a byte of a file; `near` reads small ones of many there."""
     stored = _Stored(path, at, type_, shape, near)
-    return TensorEntry(name, type_, shape, stored.read, read_box=stored.read_box, lasting=True)
+    return TensorEntry(
+        name, type_, shape, stored.read, read_box=stored.read_box, lasting=True,
+        read_part=stored.read_part,
+    )  # fmt: skip
 
 
 def is_plain(entry: TensorEntry) -> bool:
@@ -62,6 +70,24 @@ class _Stored:
             file.seek(self.at)
             for raw in raw_blocks(file, count, dtype.itemsize, limit, str(self.path)):
                 yield torch.from_numpy(raw).view(dtype)
+
+    def read_part(self, start: int, count: int) -> Tensor:
+        """As `TensorEntry.read_part`."""
+        import torch
+
+        from fpx.tensors.dtypes import torch_dtype
+        from fpx.tensors.files.raw import own_memory
+
+        dtype = torch_dtype(self.type)
+        raw = own_memory(count * dtype.itemsize)
+        with self.path.open("rb", buffering=0) as file:
+            at = self.at + start * dtype.itemsize
+            if hasattr(os, "posix_fadvise"):  # what is not in memory comes meanwhile
+                ahead = at + _AHEAD * len(raw)
+                os.posix_fadvise(file.fileno(), ahead, len(raw), os.POSIX_FADV_WILLNEED)
+            file.seek(at)
+            fill(file, raw.data, str(self.path))
+        return torch.from_numpy(raw).view(dtype)
 
     def read_box(self, limit: int, box: Box) -> Iterator[Tensor]:
         """As `TensorEntry.read_box`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -58,6 +59,22 @@ class _Lent:
 
     def __init__(self, held: Bytes) -> None:
         self.__array_interface__ = held.__array_interface__
+
+
+def own_memory(size: int) -> Bytes:
+    """Bytes that are the thread's, until it asks again: what was read last is in its cache."""
+    if len(_own.held) < size:
+        _own.held = np.empty(size, dtype=np.uint8)
+    return _own.held[:size]
+
+
+class _Own(threading.local):
+    """What a thread reads into, as long as it lasts."""
+
+    held: Bytes = np.empty(0, dtype=np.uint8)
+
+
+_own = _Own()
 
 
 _SEEK = 1 << 13  # bytes that are read as soon as another place in a file is found
