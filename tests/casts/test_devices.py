@@ -76,18 +76,20 @@ def test_what_fits_the_cache_is_what_is_read_and_written(
     assert (row.copy_in_cache, row.cast_in_cache) == (copies_fit, casts_fit)
 
 
-def test_a_call_is_repeated_until_it_takes_long_enough() -> None:
+def test_a_call_is_repeated_until_it_takes_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
     calls: list[float] = []
 
     def call() -> None:
-        time.sleep(0.001)
-        calls.append(time.perf_counter())
+        nonlocal now
+        now += 0.001 if len(calls) % 2 else 0.003
+        calls.append(now)
 
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
     rate = devices._measured(call, 1_000_000, torch.device("cpu"), seconds=0.02)
-    # the last run up to the goal, and three measurements of as many calls
-    assert len(calls) >= 4 * 10
-    assert calls[-1] - calls[-len(calls) // 4] > 0.015
-    assert 0 < rate.low <= rate.median <= rate.high <= 1.0  # 10^9 bytes a second: 1 MB in 1 ms
+    # 1 call takes 3 ms, then 8 take 16; of 16 the 32 ms are enough, and are measured three times
+    assert len(calls) == 1 + 8 + 16 + 3 * 16
+    assert rate.low == pytest.approx(rate.high) == pytest.approx(0.5)  # 10^9 B/s: 1 MB in 1 ms
 
 
 def test_a_call_that_takes_long_is_not_repeated() -> None:
