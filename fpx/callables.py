@@ -77,14 +77,9 @@ def load_function(name: str, parameter: str, limit: float = TIME_LIMIT) -> Named
     for part in path.split("."):
         holder, found = found, getattr(found, part, _MISSING)
         if found is _MISSING:
-            names = (
-                [item for item in vars(holder) if callable(vars(holder)[item])]
-                if (hasattr(holder, "__dict__"))
-                else []
-            )
             raise InputError(
                 f"{quoted(name)}: {quoted(module_name)} has no {quoted(path)}"
-                f"{did_you_mean(part, names)}"
+                f"{did_you_mean(part, dir(holder))}"
             )
     if not callable(found):
         raise InputError(f"{quoted(name)} is no function, but {quoted(type(found).__name__)}")
@@ -133,7 +128,7 @@ def _watched(what: str, call: Callable[[], _Found], limit: float) -> _Found:
         ) from None
     except SystemExit as error:
         raise InputError(f"{what}: it wants to end the process ({error.code})") from error
-    except Exception as error:  # noqa: BLE001 - what others wrote can raise anything
+    except Exception as error:  # what others wrote can raise anything
         raise InputError(f"{what}: {type(error).__name__}: {reason(error)}") from error
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -52,7 +53,7 @@ class Scheme(Enum):
 
 _STOCHASTIC = "stochastic"
 _SYNTAX = re.compile(rf"{_STOCHASTIC}(?::(\d{{1,9}})(?::([a-z]+))?)?")
-_MOST_RANDOM_BITS = 64
+_MOST_RANDOM_BITS = 32  # as many as instructions and libraries take
 
 
 class Change(NamedTuple):
@@ -73,7 +74,7 @@ class Stochastic:
     """Rounding to either neighbour at random, so that the mean is the number or close to it.
 
     Attributes:
-        bits: how many random bits decide, 1 to 64; None is the ideal, without bias.
+        bits: how many random bits decide, 1 to 32; None is the ideal, without bias.
         scheme: how they do; of no importance to the ideal.
     """
 
@@ -128,8 +129,12 @@ ROUNDINGS = (*(mode.value for mode in Rounding), _STOCHASTIC)
 """What roundings are called; the last takes `:BITS` and `:a`, `:b` or `:c` after it."""
 
 
-def find_rounding(name: str) -> AnyRounding:
+def find_rounding(name: str, others: Sequence[str] = ()) -> AnyRounding:
     """The rounding of a name: of a mode, or `stochastic[:bits[:a|b|c]]`.
+
+    Args:
+        name: in any case.
+        others: what else the caller takes, for the message.
 
     Raises:
         InputError: there is none.
@@ -139,9 +144,9 @@ def find_rounding(name: str) -> AnyRounding:
         try:
             return Rounding(text)
         except ValueError:
-            meant = did_you_mean(text, ROUNDINGS)
+            names = (*ROUNDINGS, *others)
             raise InputError(
-                f"unknown rounding {quoted(name)}: use {listed(ROUNDINGS)}{meant}"
+                f"unknown rounding {quoted(name)}: use {listed(names)}{did_you_mean(text, names)}"
             ) from None
     match = _SYNTAX.fullmatch(text)
     schemes = [scheme.value for scheme in Scheme]

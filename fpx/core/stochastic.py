@@ -8,6 +8,7 @@ whatever is larger always does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -97,7 +98,7 @@ class Distribution(NamedTuple):
         return None if bias is None or ulp is None else bias / ulp
 
 
-def moment(codes: dict[int, Fraction], spec: FormatSpec, power: int) -> Fraction | None:
+def moment(codes: Mapping[int, Fraction], spec: FormatSpec, power: int) -> Fraction | None:
     """The mean of values to some power, by codes and their probabilities; None if one is none."""
     total = Fraction(0)
     for code, probability in codes.items():

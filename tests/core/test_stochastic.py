@@ -250,8 +250,8 @@ def test_names_of_roundings(name: str, expected: Rounding | Stochastic) -> None:
         ("stochastics", "did you mean 'stochastic'"),
         ("stochastic:", "write stochastic, stochastic:BITS or stochastic:BITS:a|b|c"),
         ("stochastic:8:d", "write stochastic, stochastic:BITS or stochastic:BITS:a|b|c"),
-        ("stochastic:0", "random bits is 1 to 64"),
-        ("stochastic:65:a", "random bits is 1 to 64"),
+        ("stochastic:0", "random bits is 1 to 32"),
+        ("stochastic:33:a", "random bits is 1 to 32"),
         ("to_even", "use ties_to_even, ties_to_away, .*, stochastic"),
     ],
 )
