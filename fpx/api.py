@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison
     from fpx.report.scaled_range import RangeReport
+    from fpx.report.stochastic_verify import RoundingReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
 
@@ -86,6 +87,7 @@ __all__ = [
     "ranges",
     "survey",
     "table",
+    "verify_function",
 ]
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -739,6 +741,58 @@ def cast_verify(
         checks=[NoDifference(fail_on)],
     )
     return report if older is None else report.since(older)
+
+
+def verify_function(
+    function: str | Callable[..., Any],
+    from_: str | FormatSpec | None = None,
+    to: str | FormatSpec | None = None,
+    *,
+    rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
+    overflow: Overflow | str = Overflow.IEEE,
+    random_bits: int | None = None,
+    sample: bool = False,
+    size: int = 1 << 16,
+    seed: int = 0,
+    examples: int = 3,
+    fail_on: str = "wrong_rounding",
+) -> VerifyReport | RoundingReport:
+    """Whether a function of yours rounds rightly: see `fpx cast-verify --with`.
+
+    Args:
+        function: it, or its name as `module:function`. It takes a torch tensor, and as many random
+            words if it has a second argument, and returns the tensor rounded.
+        from_: the format that it takes; None is float32. All codes of up to 32 bits of one that is
+            named are tried, where it rounds to one result.
+        to: the format that it rounds to; None is what the dtype of its result says.
+        rounding: what it should do; `stochastic[:bits[:a|b|c]]` too.
+        overflow: what it should make of what is too large.
+        random_bits: of the random words that it takes, 1 to 16: all are tried.
+        sample: not all codes of 32 bits.
+        size: random codes of a sample; draws for each number, where it draws for itself.
+        seed: of the random codes, and of torch's generator.
+        examples: how many to keep of each cause.
+        fail_on: as for `cast_verify`; of stochastic rounding, everything is among `failures()`.
+
+    Raises:
+        FpxError: there is no such function or format, or the function fails.
+    """
+    from fpx.conformance.verify_with import verify_with
+    from fpx.report.cast_verify import NoDifference
+
+    return verify_with(
+        function,
+        from_=[] if from_ is None else [from_],
+        to=[] if to is None else [to],
+        rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
+        overflow=_choice(Overflow, overflow, "overflow"),
+        random_bits=random_bits,
+        sample=sample,
+        size=size,
+        seed=seed,
+        examples=examples,
+        checks=[NoDifference(fail_on)],
+    )
 
 
 def diff(

@@ -55,6 +55,12 @@ class NamedFunction:
         return _watched(quoted(self.name), lambda: self.function(*arguments), self.limit)
 
 
+def named(function: Callable[..., Any]) -> NamedFunction:
+    """A function that is there already, by the name that it gives itself."""
+    module = getattr(function, "__module__", None) or "?"
+    return NamedFunction(f"{module}:{getattr(function, '__qualname__', repr(function))}", function)
+
+
 def load_function(name: str, parameter: str, limit: float = TIME_LIMIT) -> NamedFunction:
     """The function of a name.
 

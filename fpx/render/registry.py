@@ -45,6 +45,7 @@ _DRAWN_BY = {
     "followed.ElementReport": "followed:element_steps",
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
+    "stochastic_verify.RoundingReport": "stochastic_verify:rounding_tables",
     "diff.DiffReport": "diff:diff_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
