@@ -596,6 +596,7 @@ def cast_compare(
     stored: bool = False,
     as_: str | Iterable[str] = (),
     axis: int | None = None,
+    rounding: Stochastic | str | None = None,
 ) -> CastReport:
     """Which tensors fit a format, and what a cast loses of those in a file, an array, a module.
 
@@ -627,6 +628,8 @@ def cast_compare(
         as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`.
         axis: the report's `channels` tell which channel along this axis sticks out, and what it
             costs the others that share its scales; -1 is the last axis.
+        rounding: `stochastic[:bits[:a|b|c]]`: one draw by `seed`, what is expected of all draws,
+            and nearest beside them; None is as casts round, to nearest.
 
     Raises:
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
@@ -660,8 +663,25 @@ def cast_compare(
         stored=stored,
         as_=_each(as_),
         axis=axis,
+        rounding=_drawn(rounding),
     )
     return report if older is None else report.since(older)
+
+
+def _drawn(rounding: Stochastic | str | None) -> Stochastic | None:
+    """The stochastic rounding that is meant, if one is.
+
+    Raises:
+        InputError: another rounding, which no cast has.
+    """
+    mode = find_rounding(rounding) if isinstance(rounding, str) else rounding
+    if mode is None or mode is Rounding.TIES_TO_EVEN:
+        return None
+    if not isinstance(mode, Stochastic):
+        raise InputError(
+            f"casts round to nearest, not {mode.value}: `rounding` is ties_to_even or stochastic"
+        )
+    return mode
 
 
 def _each(texts: str | Iterable[str]) -> list[str]:

@@ -27,8 +27,8 @@ def _finite_inputs(stats: CastStats) -> int:
 
 
 def _rate(name: str) -> Derivation:
-    if name == "underflow_count":
-        return _underflow_rate
+    if "underflow_count" in name:
+        return _underflow_rate(name)
     whole = "block_count" if METRICS[name].unit == BLOCKS else "count"
 
     def rate(stats: CastStats, target: Target) -> float:
@@ -38,9 +38,40 @@ def _rate(name: str) -> Derivation:
     return rate
 
 
-def _underflow_rate(stats: CastStats, target: Target) -> float:
-    of = sum(stats.exponents.values())  # which are of the finite non-zero elements
-    return stats.counts["underflow_count"] / of if of else math.nan
+def _underflow_rate(name: str) -> Derivation:
+    def rate(stats: CastStats, target: Target) -> float:
+        of = sum(stats.exponents.values())  # which are of the finite non-zero elements
+        return stats.counts[name] / of if of else math.nan
+
+    return rate
+
+
+def _of_sum(name: str) -> Derivation:
+    """The sum of probabilities: how many elements are expected."""
+    return lambda stats, target: stats.sums.get(name, 0.0)
+
+
+def _expected_rate(name: str) -> Derivation:
+    expected = _of_sum(name)
+
+    def rate(stats: CastStats, target: Target) -> float:
+        of = stats.counts["count"]
+        if "underflow" in name:
+            of = sum(stats.exponents.values())
+        return expected(stats, target) / of if of else math.nan
+
+    return rate
+
+
+def _mean_of_steady(name: str) -> Derivation:
+    """The mean over what no draw takes beyond the largest value."""
+
+    def mean(stats: CastStats, target: Target) -> float:
+        count = stats.counts["steady_count"]
+        total: float = stats.sums.get(name, 0.0)
+        return total / count if count else math.nan
+
+    return mean
 
 
 def _headroom(stats: CastStats, target: Target) -> float:
@@ -99,12 +130,14 @@ def _small_value_loss_db(stats: CastStats, target: Target) -> float:
         return _below_reference_db(stats, reference_of(target))
     # What rounding to a format without a smallest exponent would leave: errors are uniform within
     # half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar, Quantization Noise, 2008).
+    # Rounded stochastically, at distance d it is d (1 - d), on average 1/6.
+    usual_square = 1 / 6 if "expected_error_ulp" in stats.sums else 1 / 12
     usual, usual_of_small = ScaledSquares(), ScaledSquares()
     emin, emax, fraction_bits = target.emin, target.emax, target.fraction_bits
     for exponent, count in stats.exponents.items():
         if exponent > emax:  # what is beyond has another error, or none that is a number
             continue
-        expected = ScaledSquares(count / 12, exponent - fraction_bits)
+        expected = ScaledSquares(count * usual_square, exponent - fraction_bits)
         usual += expected
         if exponent < emin:
             usual_of_small += expected
@@ -133,7 +166,7 @@ def _clipping_loss_db(stats: CastStats, target: Target) -> float:
 
 def _excess_underflow(stats: CastStats, target: Target) -> float:
     assert isinstance(target, ScaledFormat)
-    rate = _underflow_rate(stats, target)
+    rate = _underflow_rate("underflow_count")(stats, target)
     return max(0.0, rate - 2 * reference_of(target).underflow_rate)
 
 
@@ -149,6 +182,12 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
             for name, row in METRICS.items()
             if row.is_count and rate_of(name) in METRICS
         },
+        "expected_overflow_count": _of_sum("expected_overflow"),
+        "expected_overflow_rate": _expected_rate("expected_overflow"),
+        "expected_underflow_count": _of_sum("expected_underflow"),
+        "expected_underflow_rate": _expected_rate("expected_underflow"),
+        "expected_mean_error_ulp": _mean_of_steady("expected_error_ulp"),
+        "nearest_mean_error_ulp": _mean_of_steady("nearest_error_ulp"),
         "headroom_binades": _headroom,
         **{
             name: _with_destroyed(_surviving_maximum(name), math.inf)
@@ -168,25 +207,27 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
 """Name -> what follows from the counts, maxima and sums of all blocks."""
 
 
-def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, int | float | None]:
+def metrics_of(
+    stats: CastStats, target: Target, on_device: bool, drawn: bool = False
+) -> dict[str, int | float | None]:
     """The value of each of METRICS; NaN where it has none.
 
     Those of devices are None if no device was compared with the CPU, those of scales where the
-    target has none.
+    target has none, those of draws where nothing was `drawn`.
     """
     found: dict[str, int | float | None] = dict.fromkeys(METRICS)
-    for name, value in _measured(isinstance(target, ScaledFormat), on_device):
+    for name, value in _measured(isinstance(target, ScaledFormat), on_device, drawn):
         found[name] = value(stats, target)
     return found
 
 
 @cache  # a checkpoint of many tensors asks the same of each
-def _measured(scaled: bool, on_device: bool) -> tuple[tuple[str, Derivation], ...]:
+def _measured(scaled: bool, on_device: bool, drawn: bool) -> tuple[tuple[str, Derivation], ...]:
     """The metrics that a cast has, by name, each with what gives its value."""
     return tuple(
         (name, _value_of(metric))
         for name, metric in METRICS.items()
-        if metric.on_device <= on_device and metric.of_scales <= scaled
+        if metric.on_device <= on_device and metric.of_scales <= scaled and metric.of_draws <= drawn
     )
 
 
