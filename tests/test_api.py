@@ -161,6 +161,9 @@ _ELSEWHERE = {
     "table": {"scale_code": "element_table"},
     "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first")
     | {"verbose": "measured_by"},
+    "cast-verify": dict.fromkeys(
+        ("with_", "rounding", "overflow", "random_bits"), "verify_function"
+    ),
     "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several

@@ -55,6 +55,8 @@ JSON = {
     "inspect-quantised-element": "inspect nvfp4 --tensor layer.1.up.weight --index 1,18",
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
+    "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
+    "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
     "devices": "devices --device cpu --size 1000",
 }
@@ -110,6 +112,9 @@ SCREENS = {
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
     "cast-verify-one": "cast-verify --from uint8 --to e8m0 --backend ml_dtypes",
+    "cast-compare-stochastic": "cast-compare large.npy --to e4m3fn --rounding stochastic:4",
+    "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
+    "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
 }
@@ -117,6 +122,17 @@ SCREENS = {
 
 WIDTHS = (60, 80, 120)
 PIPED = "piped"
+
+
+ROUNDING = """
+import torch
+
+
+def sr(x, words):
+    bits = x.view(torch.int32) + (words << 8)
+    return (bits >> 16).to(torch.int16).view(torch.bfloat16)
+"""
+"""A rounding function, of scheme a with 8 bits, that loses NaNs."""
 
 
 def write_files(folder: Path) -> None:
@@ -136,6 +152,7 @@ def write_files(folder: Path) -> None:
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
     nvfp4(folder / "nvfp4")
+    (folder / "golden_rounding.py").write_text(ROUNDING)
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
 
 

@@ -278,8 +278,14 @@ def _bias(seen: Seen) -> Fraction:
 def _told(
     cause: Cause, origin: FormatSpec, target: FormatSpec, judge: Judge, examples: int
 ) -> RoundingCause:
-    # simple distances first
-    inputs = sorted(cause.inputs, key=lambda seen: (seen.expected.distance.denominator, seen.code))
+    one = origin.bias << origin.fraction_bits
+
+    def simplicity(seen: Seen) -> tuple[int, int, int]:
+        """A sort key: simple distances first, then numbers near 1."""
+        magnitude = seen.code & origin.magnitude_mask
+        return seen.expected.distance.denominator, abs(magnitude - one), seen.code
+
+    inputs = sorted(cause.inputs, key=simplicity)
     shown = tuple(_example(seen, origin, target, judge) for seen in inputs[:examples])
     return RoundingCause(cause.name, cause.reason, len(cause.inputs), shown)
 

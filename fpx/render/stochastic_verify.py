@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, Legible, grouped
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, Legible, grouped, rounded
 from fpx.report.stochastic_verify import ENUMERATED, RoundingExample, RoundingReport, RoundingRow
 from fpx.words import escape
 
@@ -52,11 +52,8 @@ def _tried(row: RoundingRow) -> RenderableType:
         (row.infinity_count, "infinities"),
     )
     rows.add_row("of these", "; ".join(f"{grouped(n)} {says}" for n, says in counts if n))
-    legible = Legible()
     if row.max_bias_ulp is not None and row.mean_bias_ulp is not None:
-        most, mean = (
-            legible.signed(bias, _DIGITS) for bias in (row.max_bias_ulp, row.mean_bias_ulp)
-        )
+        most, mean = (rounded(bias, _DIGITS) for bias in (row.max_bias_ulp, row.mean_bias_ulp))
         seen = "" if row.how == ENUMERATED else ", as drawn"
         rows.add_row("bias", f"at most {most} ulp, {mean} on average{seen}")
     if row.p_value_min is not None and row.significance is not None:
