@@ -33,7 +33,7 @@ def _rate(name: str) -> Derivation:
 
     def rate(stats: CastStats, target: Target) -> float:
         of = stats.counts[whole]
-        return stats.counts.get(name, 0) / of if of else math.nan
+        return _total(stats, name) / of if of else math.nan
 
     return rate
 
@@ -41,26 +41,15 @@ def _rate(name: str) -> Derivation:
 def _underflow_rate(name: str) -> Derivation:
     def rate(stats: CastStats, target: Target) -> float:
         of = sum(stats.exponents.values())  # which are of the finite non-zero elements
-        return stats.counts[name] / of if of else math.nan
+        return _total(stats, name) / of if of else math.nan
 
     return rate
 
 
-def _of_sum(name: str) -> Derivation:
-    """The sum of probabilities: how many elements are expected."""
-    return lambda stats, target: stats.sums.get(name, 0.0)
-
-
-def _expected_rate(name: str) -> Derivation:
-    expected = _of_sum(name)
-
-    def rate(stats: CastStats, target: Target) -> float:
-        of = stats.counts["count"]
-        if "underflow" in name:
-            of = sum(stats.exponents.values())
-        return expected(stats, target) / of if of else math.nan
-
-    return rate
+def _total(stats: CastStats, name: str) -> int | float:
+    """A count, or, of what is expected, a sum of probabilities."""
+    found: int | float = stats.sums[name] if name in stats.sums else stats.counts.get(name, 0)
+    return found
 
 
 def _mean_of_steady(name: str) -> Derivation:
@@ -182,10 +171,6 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
             for name, row in METRICS.items()
             if row.is_count and rate_of(name) in METRICS
         },
-        "expected_overflow_count": _of_sum("expected_overflow"),
-        "expected_overflow_rate": _expected_rate("expected_overflow"),
-        "expected_underflow_count": _of_sum("expected_underflow"),
-        "expected_underflow_rate": _expected_rate("expected_underflow"),
         "expected_mean_error_ulp": _mean_of_steady("expected_error_ulp"),
         "nearest_mean_error_ulp": _mean_of_steady("nearest_error_ulp"),
         "headroom_binades": _headroom,
@@ -234,7 +219,7 @@ def _measured(scaled: bool, on_device: bool, drawn: bool) -> tuple[tuple[str, De
 def _value_of(metric: Metric) -> Derivation:
     name = metric.name
     if metric.merge is Merge.SUM:
-        return lambda stats, target: stats.counts.get(name, 0)
+        return lambda stats, target: _total(stats, name)
     if metric.merge is Merge.MAX:
         return lambda stats, target: stats.maximum(name) if _finite_inputs(stats) else math.nan
     if metric.merge is Merge.MIN:

@@ -107,7 +107,7 @@ def measure_chances(
         sums={
             "expected_error_ulp": total(sign * (chance - distance), within),
             "nearest_error_ulp": total(sign * (nearest.to(torch.float64) - distance), within),
-            "expected_underflow": total(1.0 - chance, to_zero),
-            "expected_overflow": float(beyond.count_nonzero()) + total(chance, last),
+            "expected_underflow_count": total(1.0 - chance, to_zero),
+            "expected_overflow_count": float(beyond.count_nonzero()) + total(chance, last),
         },
     )

@@ -108,11 +108,11 @@ def _of_scales(name: str, says: str, unit: str = BLOCKS, worse: int = 1) -> tupl
     )
 
 
-def _of_draws(name: str, says: str, merge: Merge = Merge.SUM) -> tuple[Metric, Metric]:
+def _of_draws(name: str, says: str) -> tuple[Metric, Metric]:
     """A count of stochastic rounding, and its share; `expected` ones are sums of probabilities."""
     of = "the finite elements that are not zero" if "underflow" in name else "all elements"
     return (
-        Metric(name, ELEMENTS, says, merge, of_draws=True),
+        Metric(name, ELEMENTS, says, of_draws=True),
         Metric(rate_of(name), RATIO, f"{name} over {of}", Merge.DERIVED, of_draws=True),
     )
 
@@ -163,13 +163,11 @@ _DRAW_COUNTS = (
     _of_draws(
         "expected_overflow_count",
         "of stochastic rounding: the x beyond the target's largest value on average of all draws",
-        Merge.DERIVED,
     ),
     _of_draws("drawn_overflow_count", "those in this draw"),
     _of_draws(
         "expected_underflow_count",
         "of stochastic rounding: the non-zero x that become zero on average of all draws",
-        Merge.DERIVED,
     ),
     _of_draws("nearest_underflow_count", "those that rounding to nearest makes zero"),
 )
