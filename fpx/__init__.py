@@ -9,9 +9,9 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff` and `devices` load
-torch when they are first called; nothing else does. The functions are in `fpx.api`, which loads
-when one of them is first asked for: a command of the shell needs none.
+command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `verify_function`, `diff` and
+`devices` load torch when they are first called; nothing else does. The functions are in `fpx.api`,
+which loads when one of them is first asked for: a command of the shell needs none.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         devices,
         diff,
         distance,
+        distribution,
         element_table,
         encode,
         find_format,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         ranges,
         survey,
         table,
+        verify_function,
     )
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "devices",
     "diff",
     "distance",
+    "distribution",
     "element_table",
     "encode",
     "find_format",
@@ -86,6 +89,7 @@ __all__ = [
     "ranges",
     "survey",
     "table",
+    "verify_function",
 ]
 
 

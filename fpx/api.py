@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, overload
@@ -21,7 +21,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL, find_format
 from fpx.core.numbers import Literal
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from fpx.report.block import BlocksReport
     from fpx.report.calc import CalcReport, CalcReports, Order
     from fpx.report.calc_all import AllCodesReport, AllCodesReports
+    from fpx.report.calc_stochastic import StochasticReport, StochasticReports
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
+    from fpx.report.distribution import DistributionReport
     from fpx.report.element_table import ElementTable
     from fpx.report.followed import ElementReport
     from fpx.report.formats import FormatsReport
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison
     from fpx.report.scaled_range import RangeReport
+    from fpx.report.stochastic_verify import RoundingReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
 
@@ -73,6 +76,7 @@ __all__ = [
     "devices",
     "diff",
     "distance",
+    "distribution",
     "element_table",
     "encode",
     "find_format",
@@ -83,6 +87,7 @@ __all__ = [
     "ranges",
     "survey",
     "table",
+    "verify_function",
 ]
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -111,6 +116,34 @@ def decode(
         FpxError: no such format, no such literal, or the format cannot hold it.
     """
     return DecodeReport.of(*_arguments(value, dtype, rounding, overflow, read_as))
+
+
+def distribution(
+    value: object,
+    dtype: str | FormatSpec = "float32",
+    *,
+    rounding: Stochastic | str = "stochastic",
+    overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
+) -> DistributionReport:
+    """All that a number may become in `dtype` by stochastic rounding, with exact probabilities.
+
+    Args:
+        value, dtype, overflow, read_as: as for `decode`.
+        rounding: `stochastic`, which is without bias, or `stochastic:BITS[:a|b|c]`.
+
+    Raises:
+        FpxError: as `decode`, or that is no stochastic rounding.
+    """
+    from fpx.report.distribution import DistributionReport
+
+    mode = find_rounding(rounding) if isinstance(rounding, str) else rounding
+    if not isinstance(mode, Stochastic):
+        raise InputError(f"`rounding` is stochastic here, not {quoted(mode.value)}: see `decode`")
+    literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
+    return DistributionReport.of(
+        literal, find_plain(dtype), mode, _choice(Overflow, overflow, "overflow")
+    )
 
 
 def decode_block(
@@ -371,7 +404,7 @@ def calc(
     expression: str,
     dtype: str | FormatSpec | _Several = "float32",
     *,
-    rounding: Rounding | str = Rounding.TIES_TO_EVEN,
+    rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
     overflow: Overflow | str = Overflow.IEEE,
     precise: bool = False,
     order: Order | str = "sequential",
@@ -379,13 +412,20 @@ def calc(
     all_: str | Iterable[str] = (),
     libraries: bool = False,
     fail_if: str | Iterable[str] = (),
-) -> CalcReport | CalcReports | AllCodesReport | AllCodesReports:
+) -> (
+    CalcReport
+    | CalcReports
+    | AllCodesReport
+    | AllCodesReports
+    | StochasticReport
+    | StochasticReports
+):
     """What an expression gives in a format, every operation rounded once, and its exact value.
 
     Args:
         expression: such as `"0.05 - 1e-5"`: see docs/calc.md.
         dtype: a format or its name; a list or tuple gives a report for each in one.
-        rounding, overflow: as for `decode`.
+        rounding, overflow: as for `decode`; `stochastic[:bits[:a|b|c]]` gives all results.
         precise: whether the whole is computed exactly and rounded once.
         order: how `sum` and `dot` add: `sequential`, `pairwise`, `kahan` or `exact`.
         trace: whether the report shows every step.
@@ -404,7 +444,7 @@ def calc(
         [find_plain(dtype)]
         if isinstance(dtype, (str, FormatSpec))
         else without_scales(find_targets(dtype)),
-        rounding=_choice(Rounding, rounding, "rounding"),
+        rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
         overflow=_choice(Overflow, overflow, "overflow"),
         precise=precise,
         order=_choice(Order, order, "order"),
@@ -556,6 +596,7 @@ def cast_compare(
     stored: bool = False,
     as_: str | Iterable[str] = (),
     axis: int | None = None,
+    rounding: Stochastic | str | None = None,
 ) -> CastReport:
     """Which tensors fit a format, and what a cast loses of those in a file, an array, a module.
 
@@ -587,6 +628,8 @@ def cast_compare(
         as_: how weights are stored that are not recognised: `W=nvfp4,scale=W_scale,...`.
         axis: the report's `channels` tell which channel along this axis sticks out, and what it
             costs the others that share its scales; -1 is the last axis.
+        rounding: `stochastic[:bits[:a|b|c]]`: one draw by `seed`, what is expected of all draws,
+            and nearest beside them; None is as casts round, to nearest.
 
     Raises:
         FpxError: the source cannot be read, the device is not there, or the backend lacks a cast.
@@ -620,8 +663,25 @@ def cast_compare(
         stored=stored,
         as_=_each(as_),
         axis=axis,
+        rounding=_drawn(rounding),
     )
     return report if older is None else report.since(older)
+
+
+def _drawn(rounding: Stochastic | str | None) -> Stochastic | None:
+    """The stochastic rounding that is meant, if one is.
+
+    Raises:
+        InputError: another rounding, which no cast has.
+    """
+    mode = find_rounding(rounding) if isinstance(rounding, str) else rounding
+    if mode is None or mode is Rounding.TIES_TO_EVEN:
+        return None
+    if not isinstance(mode, Stochastic):
+        raise InputError(
+            f"casts round to nearest, not {mode.value}: `rounding` is ties_to_even or stochastic"
+        )
+    return mode
 
 
 def _each(texts: str | Iterable[str]) -> list[str]:
@@ -701,6 +761,58 @@ def cast_verify(
         checks=[NoDifference(fail_on)],
     )
     return report if older is None else report.since(older)
+
+
+def verify_function(
+    function: str | Callable[..., Any],
+    from_: str | FormatSpec | None = None,
+    to: str | FormatSpec | None = None,
+    *,
+    rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
+    overflow: Overflow | str = Overflow.IEEE,
+    random_bits: int | None = None,
+    sample: bool = False,
+    size: int = 1 << 16,
+    seed: int = 0,
+    examples: int = 3,
+    fail_on: str = "wrong_rounding",
+) -> VerifyReport | RoundingReport:
+    """Whether a function of yours rounds rightly: see `fpx cast-verify --with`.
+
+    Args:
+        function: it, or its name as `module:function`. It takes a torch tensor, and as many random
+            words if it has a second argument, and returns the tensor rounded.
+        from_: the format that it takes; None is float32. All codes of up to 32 bits of one that is
+            named are tried, where it rounds to one result.
+        to: the format that it rounds to; None is what the dtype of its result says.
+        rounding: what it should do; `stochastic[:bits[:a|b|c]]` too.
+        overflow: what it should make of what is too large.
+        random_bits: of the random words that it takes, 1 to 16: all are tried.
+        sample: not all codes of 32 bits.
+        size: random codes of a sample; draws for each number, where it draws for itself.
+        seed: of the random codes, and of torch's generator.
+        examples: how many to keep of each cause.
+        fail_on: as for `cast_verify`; of stochastic rounding, everything is among `failures()`.
+
+    Raises:
+        FpxError: there is no such function or format, or the function fails.
+    """
+    from fpx.conformance.verify_with import verify_with
+    from fpx.report.cast_verify import NoDifference
+
+    return verify_with(
+        function,
+        from_=[] if from_ is None else [from_],
+        to=[] if to is None else [to],
+        rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
+        overflow=_choice(Overflow, overflow, "overflow"),
+        random_bits=random_bits,
+        sample=sample,
+        size=size,
+        seed=seed,
+        examples=examples,
+        checks=[NoDifference(fail_on)],
+    )
 
 
 def diff(

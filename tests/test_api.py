@@ -92,6 +92,11 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
         ("range nvfp4 bf16", lambda: fpx.ranges(["nvfp4", "bf16"])),
         ("table mxfp4 --scale-code 0x80", lambda: fpx.element_table("mxfp4", scale_code=0x80)),
         ("table int8", lambda: fpx.element_table("int8")),
+        ("decode 0.1 --dtype fp16 --rounding stochastic:4:b --overflow saturate --as value",
+         lambda: fpx.distribution("0.1", "fp16", rounding="stochastic:4:b", overflow="saturate",
+                                  read_as="value")),
+        ("calc 0.05-1e-5 --dtype bf16 --rounding stochastic",
+         lambda: fpx.calc("0.05-1e-5", "bf16", rounding="stochastic")),
         ("bits {file} --dtype fp4 --packing split-halves --block 2",
          lambda: fpx.bits(b"\x21\x43\x65", "fp4", packing="split-halves", block=2)),
         ("encode 1e9 --dtype fp16 --overflow nan",
@@ -156,6 +161,9 @@ _ELSEWHERE = {
     "table": {"scale_code": "element_table"},
     "cast-compare": dict.fromkeys(("top", "sort", "every", "histogram"), "worst_first")
     | {"verbose": "measured_by"},
+    "cast-verify": dict.fromkeys(
+        ("with_", "rounding", "overflow", "random_bits"), "verify_function"
+    ),
     "diff": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several

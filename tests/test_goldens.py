@@ -30,6 +30,7 @@ JSON = {
     "decode": "decode 3.14 -0 1/3 65520 nan 1e-8 --dtype fp16",
     "decode-block": "decode --dtype mxfp4,nvfp4 6 -4 0.1 7.9 nan",
     "decode-codes": "decode --dtype nvfp4 --codes e7 --scale-code 0x7e --global-scale 0.5",
+    "decode-stochastic": "decode 3.14159 450 nan --dtype e4m3fn --rounding stochastic:8",
     "decode-libraries": "decode 2049.0000000000001 --dtype fp16 --libraries",
     "encode": "encode 3.14 1e9 --dtype fp16",
     "range": "range --dtype fp16 --dtype e8m0 --dtype e4m3fn",
@@ -43,6 +44,7 @@ JSON = {
     "calc": "calc 0.05-1e-5+sqrt(2) --dtype bf16 --trace --fail-if inexact",
     "calc-libraries": "calc sum(1,2^-8,2^-8) --dtype bf16 --libraries",
     "calc-all": "calc x*0.9 --dtype fp4 --all x",
+    "calc-stochastic": "calc (1/3)+2/7 --dtype e4m3fn --rounding stochastic:4:b",
     "bits": "bits bytes --dtype bf16 --count 3",
     "inspect": "inspect views.pt model.safetensors --stats --axis -1",
     "inspect-top": "inspect x.npy --tensor x --top 2",
@@ -53,6 +55,8 @@ JSON = {
     "inspect-quantised-element": "inspect nvfp4 --tensor layer.1.up.weight --index 1,18",
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
+    "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
+    "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
     "devices": "devices --device cpu --size 1000",
 }
@@ -71,6 +75,8 @@ SCREENS = {
     "decode-rules": "decode --dtype mxfp4 --scale-rule all 7.9 -4 3 0.1 1/3",
     "decode-codes": "decode --dtype mxfp4 --codes e7 --scale-code 0xfe",
     "decode-block-nan": "decode --dtype mxfp6_e2m3 7.5 nan -inf",
+    "decode-stochastic": "decode 3.14159 --dtype e4m3fn --rounding stochastic:8",
+    "decode-stochastic-rows": "decode 3.14159 450 1/3 --rounding stochastic",
     "decode-libraries": "decode 257.00001 --dtype bf16 --libraries",
     "encode": "encode 1 -inf --dtype fp16 --output bin",
     "range": "range",
@@ -88,6 +94,7 @@ SCREENS = {
     "calc-trace": "calc fma(0.1,10,-1)/3 --dtype fp32 --trace --rounding toward_zero",
     "calc-libraries": "calc sum(1,2^-8,2^-8) --dtype bf16 --libraries",
     "calc-all": "calc x*y --dtype fp4 --all x,y",
+    "calc-stochastic": "calc 0.05-1e-5 --dtype bf16 --rounding stochastic",
     "calc-hard": "calc sqrt(2)+sqrt(3)+sqrt(5)+sqrt(7)+sqrt(11)+sqrt(13) --dtype bf16",
     "bits": "bits bytes --dtype bf16",
     "inspect": "inspect views.pt model.safetensors",
@@ -105,6 +112,9 @@ SCREENS = {
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
     "cast-verify-one": "cast-verify --from uint8 --to e8m0 --backend ml_dtypes",
+    "cast-compare-stochastic": "cast-compare large.npy --to e4m3fn --rounding stochastic:4",
+    "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
+    "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
 }
@@ -112,6 +122,17 @@ SCREENS = {
 
 WIDTHS = (60, 80, 120)
 PIPED = "piped"
+
+
+ROUNDING = """
+import torch
+
+
+def sr(x, words):
+    bits = x.view(torch.int32) + (words << 8)
+    return (bits >> 16).to(torch.int16).view(torch.bfloat16)
+"""
+"""A rounding function, of scheme a with 8 bits, that loses NaNs."""
 
 
 def write_files(folder: Path) -> None:
@@ -131,6 +152,7 @@ def write_files(folder: Path) -> None:
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
     nvfp4(folder / "nvfp4")
+    (folder / "golden_rounding.py").write_text(ROUNDING)
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
 
 

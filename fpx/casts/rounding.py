@@ -79,7 +79,7 @@ def round_codes(
             found = _round_span(codes, span, origin, target, rounding, overflow)
             if found is not None:
                 return found
-    numbers = _unpack(codes, origin)
+    numbers = unpack(codes, origin)
     return _round_numbers(numbers, target, rounding, overflow).to(dtype)
 
 
@@ -194,7 +194,7 @@ def _round_ends(
     """What the first and the last code of a span become, as codes without a sign's extension."""
     sign, dtype = origin.sign_mask if span.negative else 0, container(origin)
     ends = torch.tensor([wrapped(sign | end, dtype) for end in span[:2]], dtype=dtype)
-    rounded = _round_numbers(_unpack(ends, origin), target, rounding, overflow)
+    rounded = _round_numbers(unpack(ends, origin), target, rounding, overflow)
     first, last = (code & ((1 << target.bits) - 1) for code in rounded.tolist())
     return first, last
 
@@ -216,7 +216,7 @@ def _drop(magnitude: Tensor, count: int, direction: Direction) -> Tensor:
 # -- the long way: any codes -----------------------------------------------------------------------
 
 
-class _Numbers(NamedTuple):
+class Numbers(NamedTuple):
     """Numbers (-1)^negative * significand * 2^(exponent - point), int64 and bool tensors (n,).
 
     A significand has its leading bit at `point`, or is 0. Infinities have `infinite`; NaNs have
@@ -244,7 +244,8 @@ def nans(codes: Tensor, spec: Origin) -> Tensor:
     return magnitude > spec.max_finite_magnitude + spec.infinity
 
 
-def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
+def unpack(codes: Tensor, origin: Origin) -> Numbers:
+    """The numbers that codes stand for, in parts."""
     if isinstance(origin, IntegerType):
         return _unpack_integers(codes, origin)
     bits = codes.to(torch.int64)
@@ -261,7 +262,7 @@ def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
             exponent = torch.where(low, origin.emin - raised, exponent)
     nan = nans(codes, origin)
     infinite = magnitude > origin.max_finite_magnitude
-    return _Numbers(
+    return Numbers(
         negative=(bits & wrapped(origin.sign_mask, torch.int64)) != 0,
         significand=significand,
         exponent=exponent,
@@ -275,7 +276,7 @@ def _unpack(codes: Tensor, origin: Origin) -> _Numbers:
 _STICKY = 2  # low bits of an integer that become one, which tells only whether they were zero
 
 
-def _unpack_integers(codes: Tensor, origin: IntegerType) -> _Numbers:
+def _unpack_integers(codes: Tensor, origin: IntegerType) -> Numbers:
     bits = codes.to(torch.int64)
     if origin.signed:
         negative = bits < 0
@@ -289,7 +290,7 @@ def _unpack_integers(codes: Tensor, origin: IntegerType) -> _Numbers:
     significand, raised = _normalised(torch.where(top, halved, bits), 62)
     rest = (significand & ((1 << _STICKY) - 1)) != 0
     neither = torch.zeros_like(top)
-    return _Numbers(
+    return Numbers(
         negative,
         (significand >> _STICKY) | rest,
         62 + top.to(torch.int64) - raised,
@@ -312,28 +313,74 @@ def _normalised(significand: Tensor, point: int) -> tuple[Tensor, Tensor]:
     return significand, raised
 
 
-def _round_numbers(
-    x: _Numbers, target: FormatSpec, rounding: Rounding, overflow: Overflow
-) -> Tensor:
-    """The target's codes of unpacked numbers, int64 (n,)."""
+class Floored(NamedTuple):
+    """Numbers rounded toward zero, and what that dropped; int64 tensors (n,).
+
+    Attributes:
+        magnitude: as if exponents had one binade more than there is.
+        rest: the bits that were dropped, of the significand; 0 if none was set.
+        half: the rest of a tie.
+        dropped: how many bits were dropped: the rest is so many binary places below the last one.
+        above: binades over the smallest normal number.
+    """
+
+    magnitude: Tensor
+    rest: Tensor
+    half: Tensor
+    dropped: Tensor
+    above: Tensor
+
+
+def floored(x: Numbers, target: FormatSpec) -> Floored:
+    """Unpacked numbers in a target's magnitudes."""
     significand, point = x.significand, x.point
     if point < target.fraction_bits:
         significand = significand << (target.fraction_bits - point)
         point = target.fraction_bits
-    above = x.exponent - target.emin  # binades over the smallest normal
-    dropped = (point - target.fraction_bits - above.clamp(max=0)).clamp_(max=63)
+    above = x.exponent - target.emin
+    every = point - target.fraction_bits - above.clamp(max=0)
+    dropped = every.clamp(max=63)
     steps = target.emax - target.emin + 1  # one binade more than there is
     mask = (torch.ones_like(dropped) << dropped) - 1
     magnitude = (above.clamp(0, steps) << target.fraction_bits) + (significand >> dropped)
-    rest = significand & mask
-    half = (mask >> 1) + 1
     if not target.zero:  # nothing lies between zero and the smallest value
         magnitude -= 1 << target.fraction_bits
+    return Floored(magnitude, significand & mask, (mask >> 1) + 1, every, above)
+
+
+def _round_numbers(
+    x: Numbers, target: FormatSpec, rounding: Rounding, overflow: Overflow
+) -> Tensor:
+    """The target's codes of unpacked numbers, int64 (n,)."""
+    found = floored(x, target)
+    magnitude = found.magnitude
     positive, negative = (direction_of(rounding, sign) for sign in (False, True))
-    up = _up(positive, magnitude, rest, half)
+    up = _up(positive, magnitude, found.rest, found.half)
     if negative is not positive:
-        up = torch.where(x.negative, _up(negative, magnitude, rest, half), up)
+        up = torch.where(x.negative, _up(negative, magnitude, found.rest, found.half), up)
     magnitude += up
+    return coded(x, magnitude, found.above, target, overflow, positive, negative)
+
+
+def coded(
+    x: Numbers,
+    magnitude: Tensor,
+    above: Tensor,
+    target: FormatSpec,
+    overflow: Overflow,
+    positive: Direction = Direction.EVEN,
+    negative: Direction = Direction.EVEN,
+) -> Tensor:
+    """The target's codes of rounded magnitudes, int64 (n,).
+
+    Args:
+        x: the numbers before they were rounded.
+        magnitude: as `floored` has them, or one more where the rounding went away from zero; not to
+            be used any more.
+        above: as `floored` has it.
+        target, overflow: the format, and what becomes of what is beyond it.
+        positive, negative: where numbers of either sign were rounded.
+    """
     if not target.zero:
         magnitude.masked_fill_(above < 0, 0)
     zero = x.significand == 0
@@ -384,7 +431,7 @@ def _up(direction: Direction, magnitude: Tensor, rest: Tensor, half: Tensor) -> 
     return rest != 0 if direction is Direction.UP else torch.zeros_like(rest, dtype=torch.bool)
 
 
-def _nan_codes(x: _Numbers, target: FormatSpec) -> Tensor:
+def _nan_codes(x: Numbers, target: FormatSpec) -> Tensor:
     """The quiet NaN with the sign and the leading bits of the payload of each NaN."""
     if target.nan_code is None:
         return torch.zeros_like(x.significand)

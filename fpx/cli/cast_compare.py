@@ -20,6 +20,7 @@ from fpx.cli.ranks import has_ranks, together
 from fpx.core.blocks import BLOCK_FORMATS, asked_targets
 from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.names import find_format
+from fpx.core.policy import Rounding, Stochastic, find_rounding
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition
@@ -128,7 +129,19 @@ def cast_compare(
         typer.Option(help="Where the casts run: cpu, cuda, cuda:N, or auto (CUDA where it is)."),
     ] = "cpu",
     size: Annotated[int, typer.Option(help="Values of a random distribution.")] = 1 << 20,
-    seed: Annotated[int, typer.Option(help="Seed of the random distributions.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the random distributions, and of stochastic rounding.")
+    ] = 0,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            "--rounding",
+            metavar="MODE",
+            help="ties_to_even, as casts round, or stochastic[:BITS[:a|b|c]]: one draw by --seed, "
+            "what is expected of all, and nearest beside them.",
+            autocompletion=lambda: [Rounding.TIES_TO_EVEN.value, "stochastic"],
+        ),
+    ] = Rounding.TIES_TO_EVEN.value,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -256,6 +269,7 @@ def cast_compare(
     fpx cast-compare model.safetensors --to mxfp4,nvfp4 --scale-rule all
     fpx cast-compare model.safetensors --to e4m3fn --scale channel
     fpx cast-compare model.safetensors --to e4m3fn --scale tensor --axis 0
+    fpx cast-compare model.safetensors --to bf16 --rounding stochastic --seed 1
     fpx cast-compare --device cuda --json
     """
     conditions = [parse_condition(text) for text in fail_if or ()]
@@ -269,6 +283,11 @@ def cast_compare(
         like=like,
     )
     origin = find_format(from_)
+    mode = find_rounding(rounding)
+    if not isinstance(mode, Stochastic) and mode is not Rounding.TIES_TO_EVEN:
+        raise InputError(
+            f"casts round to nearest, not {mode.value}: `rounding` is ties_to_even or stochastic"
+        )
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
     if top is not None and top < 1:
         raise InputError(f"`top` must be at least 1, not {top}")
@@ -294,6 +313,7 @@ def cast_compare(
             stored=stored,
             as_=as_ or (),
             axis=axis,
+            rounding=mode if isinstance(mode, Stochastic) else None,
             here={
                 "progress": progress,
                 "checks": conditions,

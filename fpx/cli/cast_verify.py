@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,15 @@ from fpx.cli.options import complete_format
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.blocks import find_targets, without_scales
+from fpx.core.policy import (
+    ROUNDINGS,
+    AnyRounding,
+    Overflow,
+    Rounding,
+    Stochastic,
+    find_rounding,
+)
+from fpx.errors import InputError
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
 
 
@@ -97,6 +107,41 @@ def cast_verify(
         ),
     ] = None,
     baseline: options.Baseline = None,
+    with_: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="MODULE:FUNCTION",
+            help="Verify a function of yours in place of a cast: it takes a torch tensor (and, if "
+            "it has a second argument, as many random words) and returns it rounded. Modules of "
+            "this folder come first.",
+            show_default=False,
+        ),
+    ] = None,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            "--rounding",
+            metavar="MODE",
+            help="With --with: what the function should do: "
+            f"{', '.join(ROUNDINGS[:-1])}, or stochastic[:BITS[:a|b|c]].",
+            autocompletion=options.complete_rounding,
+        ),
+    ] = Rounding.TIES_TO_EVEN.value,
+    overflow: Annotated[
+        Overflow,
+        typer.Option("--overflow", help="With --with: what it should make of what is too large."),
+    ] = Overflow.IEEE,
+    random_bits: Annotated[
+        int | None,
+        typer.Option(
+            "--random-bits",
+            metavar="N",
+            help="With --with, of a function that takes random words: how many bits they have, 1 "
+            "to 16; all are tried.",
+            show_default=False,
+        ),
+    ] = None,
     how: Output = SCREEN,
 ) -> None:
     """Prove what casts do: compare them with correct rounding, bit for bit.
@@ -113,7 +158,37 @@ def cast_verify(
     fpx cast-verify --from float32 --to bfloat16       all 2^32 codes
     fpx cast-verify --device cuda --against cpu        do both agree?
     fpx cast-verify --backend numpy --backend ml_dtypes --fail-on any
+    fpx cast-verify --with rounding:to_bf16 --from float16
+    fpx cast-verify --with rounding:stochastic_bf16 --rounding stochastic --random-bits 16
     """
+    if with_ is not None:
+        alone = (
+            (backend, "backend"), (device, "device"), (against != EXACT.name, "against"),
+            (layout != CONTIGUOUS, "layout"), (compiled, "compiled"),
+            (flush_denormal, "flush_denormal"), (baseline, "baseline"),
+        )  # fmt: skip
+        for given, name in alone:
+            if given:
+                raise InputError(
+                    f"`{name}` is of casts, not of functions: leave out that, or `with_`"
+                )
+        mode = find_rounding(rounding)
+        if isinstance(mode, Stochastic):
+            for given, name in ((sample, "sample"), (fail_on, "fail_on")):
+                if given:
+                    raise InputError(f"`{name}` has no meaning where rounding is stochastic")
+        _verify_function(
+            with_, from_ or [], to or [], mode, overflow, random_bits, sample, size, seed, examples,
+            fail_on or WRONG_ROUNDING, how,
+        )  # fmt: skip
+        return
+    for given, name in (
+        (rounding != Rounding.TIES_TO_EVEN.value, "rounding"),
+        (overflow is not Overflow.IEEE, "overflow"),
+        (random_bits is not None, "random_bits"),
+    ):
+        if given:
+            raise InputError(f"`{name}` says what a function should do: name it with `with_`")
     older = options.older(baseline, VerifyReport.schema)
     kind = fail_on or (WRONG_ROUNDING if older is None else ANY)
 
@@ -148,5 +223,46 @@ def cast_verify(
         notes=() if report.baseline is None else report.baseline.lines(),
         interrupted=None if report.complete else cut,
         unchecked=report.unchecked,
+        failures=report.failures(),
+    )
+
+
+def _verify_function(
+    name: str,
+    from_: Sequence[str],
+    to: Sequence[str],
+    rounding: AnyRounding,
+    overflow: Overflow,
+    random_bits: int | None,
+    sample: bool,
+    size: int,
+    seed: int,
+    examples: int,
+    kind: str,
+    how: Output,
+) -> None:
+    """What a function of the user's does, in place of casts."""
+    from fpx.conformance.verify_with import verify_with
+
+    with ProgressBar("rounding") as progress:
+        report = verify_with(
+            name,
+            from_=from_,
+            to=to,
+            rounding=rounding,
+            overflow=overflow,
+            random_bits=random_bits,
+            sample=sample,
+            size=size,
+            seed=seed,
+            examples=examples,
+            checks=[NoDifference(kind)],
+            progress=progress,
+        )
+    complete = not isinstance(report, VerifyReport) or report.complete
+    finish(
+        report,
+        how,
+        interrupted=None if complete else "interrupted: what was covered is on stdout",
         failures=report.failures(),
     )

@@ -24,6 +24,7 @@ class Differences:
     Attributes:
         codes, origin, target, expected, got: what was cast to what, and the results.
         span: of the codes, if it is known, which makes other rules cheap: see `round_codes`.
+        rounding: what was asked for.
         consulted: what other rules gave, and whether inputs were subnormal: all but signs, NaNs
             and the results that tests of causes depend on.
     """
@@ -34,6 +35,7 @@ class Differences:
     expected: Tensor
     got: Tensor
     span: Span | None = None
+    rounding: Rounding = Rounding.TIES_TO_EVEN
     consulted: list[Tensor] = field(default_factory=list, repr=False)
     _rounded: dict[tuple[FormatSpec, Rounding, Overflow, FormatSpec | None], Tensor] = field(
         default_factory=dict, init=False, repr=False
@@ -287,6 +289,8 @@ CAUSES = (
     Cause("nan_class", "makes a number of a NaN", "NaN class", WRONG_ROUNDING,
           lambda d: d.origin_nan & ~d.got_nan),
     Cause("zero_sign", "has the other sign of zero", "zero sign", WRONG_ROUNDING, _zero_sign),
+    Cause("rounds_to_nearest", "rounds to nearest", "to nearest", WRONG_ROUNDING,
+          lambda d: (d.rounded() == d.got) & (d.rounding is not _EVEN)),
     Cause("other_is_wrong", "is right, the other is not", "differs", WRONG_ROUNDING,
           lambda d: d.rounded() == d.got),
     Cause("ties_away", "rounds ties away from zero", "ties away", WRONG_ROUNDING,

@@ -12,6 +12,7 @@ from fpx.casts.rounding import Span, nans
 from fpx.conformance.causes import CAUSES, Cause, Differences
 from fpx.conformance.runs import Run, explain_run, merged, run_of
 from fpx.conformance.stretches import explain_in_order, positions
+from fpx.core.policy import Rounding
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
@@ -25,6 +26,7 @@ class Tally:
     origin: Origin
     target: FormatSpec
     keep: int
+    rounding: Rounding = Rounding.TIES_TO_EVEN
     checked: int = 0
     differing: int = 0
     undefined: int = 0
@@ -58,7 +60,9 @@ class Tally:
             self.differing += at.numel()
         if at.numel() < codes.numel():
             codes, expected, got = (x.index_select(0, at) for x in (codes, expected, got))
-        differences = Differences(codes, self.origin, self.target, expected, got, span)
+        differences = Differences(
+            codes, self.origin, self.target, expected, got, span, self.rounding
+        )
         for found in explain_in_order(differences, self.keep):
             self._note(*found)
 

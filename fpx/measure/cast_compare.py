@@ -15,6 +15,7 @@ from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
 from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
+from fpx.core.policy import Stochastic
 from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
@@ -31,6 +32,7 @@ from fpx.measure.plain_casting import cast_entry
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.measure.shares import Part, parts
 from fpx.measure.stats import CastStats
+from fpx.measure.stochastic_casting import StochasticCasting
 from fpx.report.cast_compare import MIXED, TARGETS, CastReport
 from fpx.report.cast_row import CastRow
 from fpx.report.channels import ChannelCost
@@ -69,6 +71,7 @@ def cast_compare(
     stored: bool = False,
     as_: Sequence[str] = (),
     axis: int | None = None,
+    rounding: Stochastic | None = None,
     measurer: Chosen | None = None,
     worthwhile: int = WORTHWHILE,
     tell: Callable[[str], None] = lambda line: None,
@@ -96,6 +99,8 @@ def cast_compare(
         tolerance: how much a tensor may lose and still fit.
         stored, as_: of quantised weights, see `open_all`.
         axis: of channels: which one sticks out, and what it costs the others in scaled targets.
+        rounding: of every element, by draws that depend on `seed`, the tensor's name and the
+            position of the element in its storage order; None is to nearest, as casts do.
         measurer: who measures what a cast did to a block; by default whoever suits the sources.
         worthwhile: elements from which on tensors of 8 and 16 bits are measured by distinct code.
         tell: hears, while it goes on, what takes its time.
@@ -120,6 +125,9 @@ def cast_compare(
             f"{backend.name} casts to no {scaled[0].name}: leave `backend` out, or take "
             f'`backend="{EXACT.name}"`'
         )
+    if rounding is not None:
+        _check_drawable(scaled, backend)
+        choice = Choice(EXACT, where)
     sample = Sample(drawn_in(from_), size, seed, plain)
     opened = open_all(
         sources or NAMES, include, exclude, sample=sample, stored=stored, as_=as_,
@@ -133,10 +141,25 @@ def cast_compare(
     errors = list(opened.errors)
     progress = progress or Silent()
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
+
+    def casts_of(entry: TensorEntry) -> Sequence[Casting]:
+        casts = _casts(entry.dtype, entry.only_for, plain, choice)
+        if rounding is None:
+            return casts
+        return [
+            StochasticCasting(
+                cast.backend, cast.origin, cast.target,
+                rounding=rounding, seed=seed, tensor=entry.name,
+            )
+            for cast in casts
+        ]  # fmt: skip
+
     joins = dict[tuple[torch.dtype, str | None], bool]()
-    for dtype, only_for in dict.fromkeys((entry.dtype, entry.only_for) for _, entry in work):
-        casts = _casts(dtype, only_for, plain, choice)  # what cannot be done is told before
-        joins[dtype, only_for] = bool(casts) and all(cast.backend.elementwise for cast in casts)
+    for _, entry in work:
+        same = entry.dtype, entry.only_for
+        if same not in joins:
+            casts = casts_of(entry)  # what cannot be done is told before
+            joins[same] = bool(casts) and all(cast.elementwise for cast in casts)
     entries = [entry for _, entry in work]
     with_channels = _with_channels(entries, scaled, axis)
     own = [*map(Part, range(len(entries)))]
@@ -157,8 +180,7 @@ def cast_compare(
 
     def blank(entry: TensorEntry) -> Done:
         try:
-            casts = _casts(entry.dtype, entry.only_for, plain, choice)
-            return Done(casts, _scalings(entry, scaled, where))
+            return Done(casts_of(entry), _scalings(entry, scaled, where))
         except InputError as error:
             return Done(error=error)
 
@@ -208,6 +230,7 @@ def cast_compare(
     if team is not None:
         sent = [(number, result.sent()) for number, result in each]
         each = merged(team.gather(sent), lambda number: blank(entries[number]))
+    drawn = rounding is not None
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
     totals = {spec: _Total() for spec in specs}
@@ -230,7 +253,7 @@ def cast_compare(
             total = totals[cast.target]
             subtotal = subtotals.setdefault((name, cast.target), total if alone else _Total())
             of_one = _Total(cast.stats, {cast.origin.name}, {cast.backend.name})
-            row = _row(name, entry.name, cast.target, of_one, where, tolerance)
+            row = _row(name, entry.name, cast.target, of_one, where, drawn, tolerance)
             for whole in (total,) if alone else (subtotal, total):
                 whole.add(cast)
                 whole.judgement = worst((whole.judgement, row.judgement))
@@ -238,10 +261,11 @@ def cast_compare(
     return CastReport(
         rows=tuple(rows),
         totals=tuple(
-            _row(TOTAL, TOTAL, spec, total, where) for spec, total in totals.items() if rows
+            _row(TOTAL, TOTAL, spec, total, where, drawn) for spec, total in totals.items() if rows
         ),
         subtotals=tuple(
-            _row(name, TOTAL, spec, total, where) for (name, spec), total in subtotals.items()
+            _row(name, TOTAL, spec, total, where, drawn)
+            for (name, spec), total in subtotals.items()
         ),
         details=environment([where], seed),
         errors=tuple(errors),
@@ -252,7 +276,25 @@ def cast_compare(
         tolerance=tolerance,
         channels=tuple(channels),
         measured_by=measurer.says,
+        rounding=None if rounding is None else rounding.value,
     )
+
+
+def _check_drawable(scaled: Sequence[ScaledFormat], backend: Backend | None) -> None:
+    """Refuses what no draw is made of.
+
+    Raises:
+        InputError: a target with scales, or a backend that rounds to nearest.
+    """
+    if scaled:
+        raise InputError(
+            f"stochastic rounding is of targets without scales, and {scaled[0].name} has them: "
+            "leave out `rounding`"
+        )
+    if backend not in (None, EXACT):
+        raise InputError(
+            "stochastic rounding is done by fpx itself: leave out `backend`, or `rounding`"
+        )
 
 
 def _measurer(
@@ -301,7 +343,7 @@ def _with_channels(
 
 def _casts(
     dtype: torch.dtype, only_for: str | None, targets: Sequence[FormatSpec], choice: Choice
-) -> list[Casting]:
+) -> Sequence[Casting]:
     """The casts of a tensor of that dtype to the one target that it is for, or to all."""
     origin = origin_of(dtype)
     wanted = [spec for spec in targets if only_for in (None, spec.name)]
@@ -352,10 +394,11 @@ def _row(
     target: Target,
     total: _Total,
     device: Device,
+    drawn: bool,
     tolerance: Tolerance | None = None,
 ) -> CastRow:
     """A row, judged by what is tolerated, or without that as the total is."""
-    metrics = metrics_of(total.stats, target, on_device=not device.is_cpu)
+    metrics = metrics_of(total.stats, target, on_device=not device.is_cpu, drawn=drawn)
     return CastRow(
         source=source,
         tensor=tensor,

@@ -94,18 +94,37 @@ class Casting:
     target: FormatSpec
     stats: CastStats = field(default_factory=CastStats)
 
-    def codes(self, x: Tensor) -> Tensor:
-        """The codes that it makes of numbers: 1-D, in the target's `container`."""
+    @property
+    def elementwise(self) -> bool:
+        """Whether the code of an element depends on that element alone."""
+        return self.backend.elementwise
+
+    def codes(self, x: Tensor, start: int = 0) -> Tensor:
+        """The codes that it makes of numbers: 1-D, in the target's `container`.
+
+        Args:
+            x: the numbers, 1-D.
+            start: position of the first in the tensor.
+        """
         return self.backend.cast(x.view(container(self.origin)), self.origin, self.target)
 
-    def take(self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer) -> None:
+    def take(
+        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
+    ) -> None:
         """Takes in what it made of a block."""
-        self.measured(source, codes, where, measure)()
+        self.measured(source, codes, where, measure, start)()
 
     def measured(
-        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer
+        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> Callable[[], None]:
         """Measures what it made of a block, in any thread.
+
+        Args:
+            source: the block.
+            codes: what it made of it.
+            where: where elements are.
+            measure: who measures.
+            start: position of the block's first element in the tensor.
 
         Returns:
             What takes that in, to be called in the order of blocks.

@@ -47,6 +47,12 @@ class _Cast(NamedTuple):
             sqnr_db = _ratio_db(signal, noise) if noise.total else math.inf
         return cls(stats, target, inputs, signal, noise, rms_error, sqnr_db)
 
+    def total(self, name: str) -> int | float:
+        """A count, or, of what is expected, a sum of probabilities."""
+        sums = self.stats.sums
+        found: int | float = sums[name] if name in sums else self.stats.counts.get(name, 0)
+        return found
+
 
 def _ratio_db(signal: ScaledSquares, noise: ScaledSquares) -> float:
     return signal.ratio_db(noise) if signal.total else -math.inf
@@ -57,21 +63,34 @@ Derivation = Callable[[_Cast], float]
 
 
 def _rate(name: str) -> Derivation:
-    if name == "underflow_count":
-        return _underflow_rate
+    if "underflow_count" in name:
+        return _underflow_rate(name)
     whole = "block_count" if METRICS[name].unit == BLOCKS else "count"
 
     def rate(cast: _Cast) -> float:
-        counts = cast.stats.counts
-        of = counts[whole]
-        return counts.get(name, 0) / of if of else math.nan
+        of = cast.stats.counts[whole]
+        return cast.total(name) / of if of else math.nan
 
     return rate
 
 
-def _underflow_rate(cast: _Cast) -> float:
-    of = sum(cast.stats.exponents.values())  # which are of the finite non-zero elements
-    return cast.stats.counts["underflow_count"] / of if of else math.nan
+def _underflow_rate(name: str) -> Derivation:
+    def rate(cast: _Cast) -> float:
+        of = sum(cast.stats.exponents.values())  # which are of the finite non-zero elements
+        return cast.total(name) / of if of else math.nan
+
+    return rate
+
+
+def _mean_of_steady(name: str) -> Derivation:
+    """The mean over what no draw takes beyond the largest value."""
+
+    def mean(cast: _Cast) -> float:
+        count = cast.stats.counts["steady_count"]
+        total: float = cast.stats.sums.get(name, 0.0)
+        return total / count if count else math.nan
+
+    return mean
 
 
 def _headroom(cast: _Cast) -> float:
@@ -127,29 +146,38 @@ def _small_value_loss_db(cast: _Cast) -> float:
         return 0.0
     if isinstance(target, ScaledFormat):
         return _below_reference_db(cast, reference_of(target))
+    square = _DRAWN_SQUARE if "expected_error_ulp" in stats.sums else _NEAREST_SQUARE
     # what is beyond the largest exponent has another error, or none that is a number
-    usual = _usual_noise(stats.exponents, target.emax, target.fraction_bits)
-    usual_of_small = _usual_noise(stats.exponents, target.emin - 1, target.fraction_bits)
+    usual = _usual_noise(stats.exponents, target.emax, target.fraction_bits, square)
+    usual_of_small = _usual_noise(stats.exponents, target.emin - 1, target.fraction_bits, square)
     in_range = stats.squares("normal_noise") + usual_of_small
     # neither is there where only zeros, which some formats lack, make noise
     return max(0.0, min(noise.ratio_db(of) if of.total else math.inf for of in (usual, in_range)))
 
 
-def _usual_noise(exponents: Mapping[int, int], most: int, fraction_bits: int) -> ScaledSquares:
-    """What rounding to a format without a smallest exponent would leave of some numbers.
+_NEAREST_SQUARE = 1 / 12
+"""The mean square of errors uniform within half an ulp, in ulps (Widrow and Kollar, Quantization
+Noise, 2008)."""
 
-    Errors are uniform within half an ulp, whose mean square is ulp^2 / 12 (Widrow and Kollar,
-    Quantization Noise, 2008).
+_DRAWN_SQUARE = 1 / 6
+"""That of stochastic rounding: at distance d it is d (1 - d), and distances are uniform."""
+
+
+def _usual_noise(
+    exponents: Mapping[int, int], most: int, fraction_bits: int, square: float
+) -> ScaledSquares:
+    """What rounding to a format without a smallest exponent would leave of some numbers.
 
     Args:
         exponents: exponent -> elements.
         most: the largest exponent to count.
         fraction_bits: of the format.
+        square: the mean square of an error, in ulps.
     """
     counted = {exponent: count for exponent, count in exponents.items() if exponent <= most}
     top, total = max(counted, default=0), 0.0
     for exponent, count in counted.items():
-        total += math.ldexp(count / 12, 2 * (exponent - top))
+        total += math.ldexp(count * square, 2 * (exponent - top))
     return ScaledSquares(total, top - fraction_bits)
 
 
@@ -170,7 +198,8 @@ def _clipping_loss_db(cast: _Cast) -> float:
 
 def _excess_underflow(cast: _Cast) -> float:
     assert isinstance(cast.target, ScaledFormat)
-    return max(0.0, _underflow_rate(cast) - 2 * reference_of(cast.target).underflow_rate)
+    rate = _underflow_rate("underflow_count")(cast)
+    return max(0.0, rate - 2 * reference_of(cast.target).underflow_rate)
 
 
 def _reference_sqnr_db(cast: _Cast) -> float:
@@ -185,6 +214,8 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
             for name, row in METRICS.items()
             if row.is_count and rate_of(name) in METRICS
         },
+        "expected_mean_error_ulp": _mean_of_steady("expected_error_ulp"),
+        "nearest_mean_error_ulp": _mean_of_steady("nearest_error_ulp"),
         "headroom_binades": _headroom,
         **{
             name: _with_destroyed(_surviving_maximum(name), math.inf)
@@ -207,18 +238,19 @@ DERIVED: Mapping[str, Derivation] = MappingProxyType(
 _UNMEASURED: dict[str, int | float | None] = dict.fromkeys(METRICS)
 
 
-def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, int | float | None]:
+def metrics_of(
+    stats: CastStats, target: Target, on_device: bool, drawn: bool = False
+) -> dict[str, int | float | None]:
     """The value of each of METRICS; NaN where it has none.
 
     Those of devices are None if no device was compared with the CPU, those of scales where the
-    target has none.
+    target has none, those of draws where nothing was `drawn`.
     """
     found = _UNMEASURED.copy()
-    counts, others = _measured(isinstance(target, ScaledFormat), on_device)
-    number = stats.counts.get
-    for name in counts:
-        found[name] = number(name, 0)
+    totals, others = _measured(isinstance(target, ScaledFormat), on_device, drawn)
     cast = _Cast.of(stats, target)
+    for name in totals:
+        found[name] = cast.total(name)
     for name, value in others:
         found[name] = value(cast)
     return found
@@ -226,11 +258,13 @@ def metrics_of(stats: CastStats, target: Target, on_device: bool) -> dict[str, i
 
 @cache  # a checkpoint of many tensors asks the same of each
 def _measured(
-    scaled: bool, on_device: bool
+    scaled: bool, on_device: bool, drawn: bool
 ) -> tuple[tuple[str, ...], tuple[tuple[str, Derivation], ...]]:
-    """The metrics that a cast has: names of counts; of the others, what gives their value too."""
+    """The metrics that a cast has: names of totals; of the others, what gives their value too."""
     has = [
-        row for row in METRICS.values() if row.on_device <= on_device and row.of_scales <= scaled
+        row
+        for row in METRICS.values()
+        if row.on_device <= on_device and row.of_scales <= scaled and row.of_draws <= drawn
     ]
     return (
         tuple(row.name for row in has if row.merge is Merge.SUM),

@@ -23,7 +23,7 @@ def _is_counted(
 ) -> bool:
     """Whether casts of a tensor are measured by distinct code."""
     few = device.is_cpu and has_few_codes(entry, worthwhile)
-    return few and all(cast.backend.elementwise for cast in casts)
+    return few and all(cast.elementwise for cast in casts)
 
 
 def cast_entry(
@@ -55,10 +55,11 @@ def cast_entry(
         source = SourceBlock(block.to(device.torch))
         where = where_in(entry, start.__add__)
         for cast in casts:
-            codes = cast.codes(source.x)
-            cast.take(source, codes, where, chosen.measurer)
+            at = entry.start + start
+            codes = cast.codes(source.x, at)
+            cast.take(source, codes, where, chosen.measurer, at)
             if not device.is_cpu:
-                cast.take_mismatches(block, codes, cast.codes(block), where)
+                cast.take_mismatches(block, codes, cast.codes(block, at), where)
         start += block.numel()
         progress.advance(block.numel())
 
@@ -78,7 +79,11 @@ def _cast_in_threads(
         start, read = piece
         block = read()
         source, where = SourceBlock(block), where_in(entry, start.__add__)
-        found = [cast.measured(source, cast.codes(block), where, chosen.measurer) for cast in casts]
+        at = entry.start + start
+        found = [
+            cast.measured(source, cast.codes(block, at), where, chosen.measurer, at)
+            for cast in casts
+        ]
         return len(block), found
 
     def done(result: tuple[int, list[Callable[[], None]]]) -> None:

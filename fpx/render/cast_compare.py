@@ -12,6 +12,7 @@ from rich.text import Text
 
 from fpx.render.cast_columns import COLUMNS, Column, Place, Severity, places
 from fpx.render.channels import channels_tables
+from fpx.render.drawn import drawn_table
 from fpx.render.exponents import ExponentChart
 from fpx.render.names import Name, least_of
 from fpx.render.rules import rules_table
@@ -99,6 +100,8 @@ def _heading(report: CastReport) -> Text:
     what = f"{', '.join(origins)} to {targets}" if origins else "nothing"
     by = f"cast by {' and '.join(report.casters)} on {report.details.device}"
     lines = [escape(f"{what}, {by}" if origins else what)]
+    if report.rounding is not None:
+        lines.append(f"rounding {report.rounding}: one draw by seed {report.details.seed}")
     told = {without_rule(target): target for target in reversed(report.scaled_targets)}
     compared = {each.target for each in report.scale_rules}
     for name, target in reversed(told.items()):
@@ -138,6 +141,8 @@ def _blocks(
             parts.append(Text())
             parts.append(_table(report, answer, total, shown, columns))
         parts += _rest(answer, shown, total)
+        if report.rounding is not None:
+            parts.append(drawn_table(total))
         if shown and (found := places(total)):
             parts.append(_places_table(found))
     if view.histogram:

@@ -23,6 +23,7 @@ from fpx.words import escape
 
 _STYLES = {WRONG_ROUNDING: BAD_STYLE, POLICY: WARNING_STYLE, NAN_BITS: LABEL_STYLE}
 _AGAINST = {"exact": "correct rounding", "codec": "correct rounding, one number at a time"}
+_EXACTLY = f"{_AGAINST['exact']} ("
 _EXACT_SHOWN = 26  # characters of a value: with its code, what 60 columns hold
 _DIGITS = 20  # of longer ones: more than tell two float64 apart
 _LEAST = 11  # columns of a source in a matrix: a verdict takes lines of ten characters
@@ -56,9 +57,10 @@ def verify_tables(report: VerifyReport, limit: int = _CAUSES) -> RenderableType:
 
 
 def _heading(report: VerifyReport, row: VerifyRow) -> Text:
-    against = _AGAINST.get(row.against) or escape(row.against)
+    against = _AGAINST.get(row.against) or escape(row.against).replace("exact (", _EXACTLY)
     how = f" ({', '.join(report.options.named)})" if report.options.named else ""
-    who = f"{row.backend} {row.version} on {row.device}{how}"
+    version = f" {row.version}" if row.version else ""
+    who = f"{escape(row.backend)}{version} on {row.device}{how}"
     return Text(f"{who}, against {against}", LABEL_STYLE)
 
 
@@ -161,7 +163,8 @@ def _examples(row: VerifyRow) -> list[RenderableType]:
         grid = Table.grid(padding=(0, 2))
         for _ in range(3):
             grid.add_column(overflow="fold")
-        expected = "expected" if row.against in _AGAINST else row.against
+        is_exact = row.against in _AGAINST or row.against.startswith("exact (")
+        expected = "expected" if is_exact else row.against
         for number, found in enumerate(cause.examples):
             if number:
                 grid.add_row("")

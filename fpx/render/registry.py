@@ -18,6 +18,7 @@ _DRAWN_BY = {
     "base.Reports": "tables:one_after_another",
     "decode.DecodeReport": "decode:decode_panel",
     "decode.Comparison": "decode:comparison",
+    "distribution.DistributionReport": "distribution:distribution_panel",
     "block.BlockReport": "block:block_tables",
     "block.BlocksReport": "block:blocks_tables",
     "libraries.LibraryReport": "libraries:libraries_panel",
@@ -36,6 +37,7 @@ _DRAWN_BY = {
     "calc.CalcReport": "calc:calc_panel",
     "calc.CalcReports": "calc:calc_table",
     "calc_all.AllCodesReport": "calc_all:all_codes_tables",
+    "calc_stochastic.StochasticReport": "calc_stochastic:stochastic_panel",
     "inspect.InspectReport": "inspect:inspect_tables",
     "inspect.ExtremesReport": "inspect_values:extremes_table",
     "inspect.TensorReport": "inspect_tensor:tensor_values",
@@ -43,6 +45,7 @@ _DRAWN_BY = {
     "followed.ElementReport": "followed:element_steps",
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
+    "stochastic_verify.RoundingReport": "stochastic_verify:rounding_tables",
     "diff.DiffReport": "diff:diff_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }

@@ -60,6 +60,7 @@ class CastReport(Report):
             others; empty where no axis was asked for.
         measured_by: who measured casts to plain targets, and why; in no document,
             since measurements do not depend on it.
+        rounding: the stochastic rounding, as it is written; None where casts round to nearest.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
@@ -78,6 +79,7 @@ class CastReport(Report):
     tolerance: Tolerance = USUAL
     channels: tuple[ChannelCost, ...] = ()
     measured_by: str = ""
+    rounding: str | None = None
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -107,6 +109,7 @@ class CastReport(Report):
             ],
             "scale_rules": [compared.to_dict() for compared in self.scale_rules],
             "channels": [cost.to_dict() for cost in self.channels],
+            "rounding": self.rounding or "ties_to_even",
             "tolerance": to_json(self.tolerance),
             "totals": [row.to_dict() for row in self.totals],
             "subtotals": [row.to_dict() for row in self.subtotals],

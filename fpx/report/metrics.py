@@ -58,6 +58,7 @@ class Metric:
         on_device: whether it compares a device with the CPU, so that the CPU itself has none.
         of_scales: whether it is of scaled targets, so that plain formats have none.
         worse: 1 if a larger one is worse, -1 if a smaller one is, 0 if neither.
+        of_draws: whether it is of stochastic rounding, so that other casts have none.
     """
 
     name: str
@@ -68,6 +69,12 @@ class Metric:
     on_device: bool = False
     worse: int = 1
     of_scales: bool = False
+    of_draws: bool = False
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether every cast has it, on every device."""
+        return not (self.on_device or self.of_scales or self.of_draws)
 
     @property
     def is_count(self) -> bool:
@@ -98,6 +105,15 @@ def _of_scales(name: str, says: str, unit: str = BLOCKS, worse: int = 1) -> tupl
     return (
         Metric(name, unit, says, worse=worse, of_scales=True),
         Metric(rate_of(name), RATIO, rate, Merge.DERIVED, worse=worse, of_scales=True),
+    )
+
+
+def _of_draws(name: str, says: str) -> tuple[Metric, Metric]:
+    """A count of stochastic rounding, and its share; `expected` ones are sums of probabilities."""
+    of = "the finite elements that are not zero" if "underflow" in name else "all elements"
+    return (
+        Metric(name, ELEMENTS, says, of_draws=True),
+        Metric(rate_of(name), RATIO, f"{name} over {of}", Merge.DERIVED, of_draws=True),
     )
 
 
@@ -143,6 +159,18 @@ _SCALE_COUNTS = (
     _of_scales("subnormal_scale_count", "blocks whose scale is subnormal, so that it is coarse"),
     _of_scales("nan_scale_count", "blocks whose scale is NaN, because of a NaN or an infinity"),
 )
+_DRAW_COUNTS = (
+    _of_draws(
+        "expected_overflow_count",
+        "of stochastic rounding: the x beyond the target's largest value on average of all draws",
+    ),
+    _of_draws("drawn_overflow_count", "those in this draw"),
+    _of_draws(
+        "expected_underflow_count",
+        "of stochastic rounding: the non-zero x that become zero on average of all draws",
+    ),
+    _of_draws("nearest_underflow_count", "those that rounding to nearest makes zero"),
+)
 _SURVIVING = "of the x that stayed finite: "
 _ROWS = (
     Metric("count", ELEMENTS, "elements", worse=0),
@@ -153,6 +181,25 @@ _ROWS = (
     ),
     *(count for count, _ in _SCALE_COUNTS),
     *(rate for _, rate in _SCALE_COUNTS),
+    *(count for count, _ in _DRAW_COUNTS),
+    *(rate for _, rate in _DRAW_COUNTS),
+    Metric(
+        "expected_mean_error_ulp",
+        ULP,
+        "of stochastic rounding: the mean of q - x in ulps, with its sign, over all draws, "
+        "of the x that none takes beyond the largest value",
+        Merge.DERIVED,
+        worse=0,
+        of_draws=True,
+    ),
+    Metric(
+        "nearest_mean_error_ulp",
+        ULP,
+        "of the same x: that mean where they are rounded to nearest",
+        Merge.DERIVED,
+        worse=0,
+        of_draws=True,
+    ),
     Metric("max_abs", "x", "the largest |x|", Merge.MAX, "max_abs_location", worse=0),
     Metric("min_abs", "x", "the smallest |x| that is not 0", Merge.MIN, worse=0),
     Metric(

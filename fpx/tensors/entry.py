@@ -163,6 +163,11 @@ class TensorEntry:
         return self.count * (itemsize(self.type) or 1)
 
     @property
+    def start(self) -> int:
+        """Position of its first element in the tensor that it is a part of, in storage order."""
+        return 0
+
+    @property
     def stride(self) -> tuple[int, ...]:
         """Elements between neighbours along each axis."""
         if self.layout is not None:

@@ -53,7 +53,7 @@ def piece(entry: TensorEntry, along: range) -> TensorEntry:
         quantised=entry.quantised,
         lasting=count > READ_AHEAD,
         axis=axis,
-        start=along.start,
+        first=along.start,
     )
 
 
@@ -63,14 +63,19 @@ class _Piece(TensorEntry):
 
     Attributes:
         axis: along which it is cut.
-        start: the first index along that.
+        first: the first index along that.
     """
 
     axis: int = 0
-    start: int = 0
+    first: int = 0
+
+    @property
+    def start(self) -> int:
+        """As of the whole tensor."""
+        return self.first * self.step(self.axis)
 
     def index(self, position: int, *, row_major: bool = False) -> tuple[int, ...]:
         """As of the whole tensor."""
         index = list(super().index(position, row_major=row_major))
-        index[self.axis] += self.start
+        index[self.axis] += self.first
         return tuple(index)

@@ -12,6 +12,7 @@ from torch import Tensor
 from fpx.casts.rounding import nans, round_codes
 from fpx.conformance.cast_verify import ORIGINS, find_origin
 from fpx.conformance.causes import CAUSES, Differences, explain
+from fpx.conformance.tally import Tally
 from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Rounding
@@ -129,6 +130,17 @@ def test_what_only_another_implementation_can_expect() -> None:
     assert explained(F16, BF16, ties_away, round_codes) == {"other_is_wrong"}
 
 
+def test_nearest_is_wrong_where_another_rounding_was_asked_for() -> None:
+    codes = torch.arange(1 << 16).to(torch.int16)
+    expected, got = (
+        round_codes(codes, F16, BF16, mode) for mode in (Rounding.TO_ODD, Rounding.TIES_TO_EVEN)
+    )
+    tally = Tally(F16, BF16, 1, Rounding.TO_ODD)
+    tally.add(codes, expected, got)
+    (cause,) = tally.causes()
+    assert (cause.cause, cause.count) == ("rounds_to_nearest", tally.differing)
+
+
 def test_the_reverse_of_saturation() -> None:
     """Right by the format's own rule, and accused where another that saturates is believed."""
     assert explained(F16, E4M3, saturating, round_codes) == {"overflows_to_nan"}
@@ -138,7 +150,7 @@ def test_the_reverse_of_saturation() -> None:
 PLANTED = {
     "nan_bits", "double_rounding", "saturates", "overflows_to_infinity", "overflows_to_nan",
     "smallest_value", "drops_sign", "nan_class", "zero_sign", "other_is_wrong", "ties_away",
-    "smallest_as_zero", "flushes_subnormals", "truncates", "other",
+    "rounds_to_nearest", "smallest_as_zero", "flushes_subnormals", "truncates", "other",
 }  # fmt: skip
 """The causes that a test of this module plants."""
 

@@ -12,9 +12,11 @@ import torch
 
 from fpx.casts.backends import BACKENDS
 from fpx.casts.scaling import scales_of
+from fpx.casts.stochastic import chances
 from fpx.casts.values import values
 from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.names import find_format
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.measure import derived, metrics
 from fpx.measure.block import SourceBlock
@@ -22,6 +24,7 @@ from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement
 from fpx.measure.metrics import measure
 from fpx.measure.scaled import measure_scales
 from fpx.measure.squares import ScaledSquares
+from fpx.measure.stochastic_casting import measure_chances
 from fpx.report.metrics import METRICS, Merge
 from fpx.tensors.dtypes import container, origin_of
 from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
@@ -152,6 +155,12 @@ def _counts_of_scales() -> Mapping[str, int]:
     ).counts
 
 
+def _counts_of_draws() -> set[str]:
+    codes, up = torch.zeros(1, dtype=torch.int16), torch.zeros(1, dtype=torch.bool)
+    found = measure_chances(chances(codes, F16, E4M3), up, E4M3, Stochastic())
+    return {*found.counts, *found.sums}
+
+
 def test_every_metric_is_measured_once() -> None:
     """A row of the table and a measurement of the same name, for each."""
     measured = {
@@ -163,6 +172,9 @@ def test_every_metric_is_measured_once() -> None:
         if merge is Merge.SUM:
             elsewhere = {name for name in named if METRICS[name].of_scales}
             assert elsewhere == {*_counts_of_scales(), "clipped_count"}
+            of_draws = {name for name in named if METRICS[name].of_draws}
+            assert of_draws == _counts_of_draws() & set(METRICS)
+            elsewhere |= of_draws
             named = {name for name in named - elsewhere if not METRICS[name].on_device}
         assert named == set(found) - {"finite_count"}
     firsts = {n for n, row in METRICS.items() if row.location and row.merge is Merge.SUM}

@@ -68,6 +68,10 @@ def test_every_metric_can_be_asked_about(name: str) -> None:
         assert row.metrics[name] is None
         (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="mxfp4").rows
         assert row.metrics[name] is not None
+    if METRICS[name].of_draws:
+        assert row.metrics[name] is None
+        (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="fp16", rounding="stochastic")
+        assert row.metrics[name] is not None
     value = row.metrics[name]
     assert parse_condition(f"{name}<1e300").fails(row) == (value is not None)
     shown = name if not name.endswith("_rate") else "*_rate"
@@ -92,7 +96,7 @@ def test_a_total_of_nothing_has_every_metric() -> None:
     assert [*row.metrics] == [*METRICS]
     assert {*row.locations} == {*LOCATIONS}
     counts = {name: m for name, m in METRICS.items() if m.is_count and not m.on_device}
-    assert all(row.metrics[n] == (None if m.of_scales else 0) for n, m in counts.items())
+    assert all(row.metrics[n] == (0 if m.is_of_all else None) for n, m in counts.items())
     (scaled,) = fpx.cast_compare(torch.ones(0), to="mxfp4").rows
-    assert all(scaled.metrics[name] == 0 for name in counts)
+    assert all(scaled.metrics[n] == (None if m.of_draws else 0) for n, m in counts.items())
     assert math.isnan(row.sqnr_db)

@@ -178,7 +178,7 @@ def test_a_total_fits_if_each_tensor_does() -> None:
 def test_rules_are_of_metrics_and_tolerances() -> None:
     nothing: dict[str, int | None] = dict.fromkeys(METRICS, 0)
     assert judge(nothing, Tolerance()).verdict is Verdict.FITS
-    plain = {name: None if row.of_scales else 0 for name, row in METRICS.items()}
+    plain = {name: None if row.of_scales or row.of_draws else 0 for name, row in METRICS.items()}
     of_plain = [(*rule, plain) for rule in RULES]
     for metric, tolerance, verdict, nothing in [*of_plain, *((*r, nothing) for r in SCALED_RULES)]:
         assert getattr(Tolerance(), tolerance) >= 0

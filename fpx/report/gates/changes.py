@@ -132,7 +132,7 @@ def _old_cast(entry: Entry, own: Mapping[str, str]) -> OldCast:
         value = entry[name]
         if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
             raise damaged(name, value)
-        if value is None and not (metric.on_device or metric.of_scales):
+        if value is None and metric.is_of_all:
             destroyed = words["outcome"] is Outcome.DESTROYED and f"surviving_{name}" in METRICS
             value = math.inf * metric.worse if destroyed else math.nan
         metrics[name] = value
