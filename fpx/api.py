@@ -21,7 +21,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL, find_format
 from fpx.core.numbers import Literal
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from fpx.report.block import BlocksReport
     from fpx.report.calc import CalcReport, CalcReports, Order
     from fpx.report.calc_all import AllCodesReport, AllCodesReports
+    from fpx.report.calc_stochastic import StochasticReport, StochasticReports
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
     from fpx.report.devices import DevicesReport
     from fpx.report.diff import DiffReport
     from fpx.report.distance import DistanceReport, Distances
+    from fpx.report.distribution import DistributionReport
     from fpx.report.element_table import ElementTable
     from fpx.report.followed import ElementReport
     from fpx.report.formats import FormatsReport
@@ -74,6 +76,7 @@ __all__ = [
     "devices",
     "diff",
     "distance",
+    "distribution",
     "element_table",
     "encode",
     "find_format",
@@ -113,6 +116,34 @@ def decode(
         FpxError: no such format, no such literal, or the format cannot hold it.
     """
     return DecodeReport.of(*_arguments(value, dtype, rounding, overflow, read_as))
+
+
+def distribution(
+    value: object,
+    dtype: str | FormatSpec = "float32",
+    *,
+    rounding: Stochastic | str = "stochastic",
+    overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
+) -> DistributionReport:
+    """All that a number may become in `dtype` by stochastic rounding, with exact probabilities.
+
+    Args:
+        value, dtype, overflow, read_as: as for `decode`.
+        rounding: `stochastic`, which is without bias, or `stochastic:BITS[:a|b|c]`.
+
+    Raises:
+        FpxError: as `decode`, or that is no stochastic rounding.
+    """
+    from fpx.report.distribution import DistributionReport
+
+    mode = find_rounding(rounding) if isinstance(rounding, str) else rounding
+    if not isinstance(mode, Stochastic):
+        raise InputError(f"`rounding` is stochastic here, not {quoted(mode.value)}: see `decode`")
+    literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
+    return DistributionReport.of(
+        literal, find_plain(dtype), mode, _choice(Overflow, overflow, "overflow")
+    )
 
 
 def decode_block(
@@ -373,7 +404,7 @@ def calc(
     expression: str,
     dtype: str | FormatSpec | _Several = "float32",
     *,
-    rounding: Rounding | str = Rounding.TIES_TO_EVEN,
+    rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
     overflow: Overflow | str = Overflow.IEEE,
     precise: bool = False,
     order: Order | str = "sequential",
@@ -381,13 +412,20 @@ def calc(
     all_: str | Iterable[str] = (),
     libraries: bool = False,
     fail_if: str | Iterable[str] = (),
-) -> CalcReport | CalcReports | AllCodesReport | AllCodesReports:
+) -> (
+    CalcReport
+    | CalcReports
+    | AllCodesReport
+    | AllCodesReports
+    | StochasticReport
+    | StochasticReports
+):
     """What an expression gives in a format, every operation rounded once, and its exact value.
 
     Args:
         expression: such as `"0.05 - 1e-5"`: see docs/calc.md.
         dtype: a format or its name; a list or tuple gives a report for each in one.
-        rounding, overflow: as for `decode`.
+        rounding, overflow: as for `decode`; `stochastic[:bits[:a|b|c]]` gives all results.
         precise: whether the whole is computed exactly and rounded once.
         order: how `sum` and `dot` add: `sequential`, `pairwise`, `kahan` or `exact`.
         trace: whether the report shows every step.
@@ -406,7 +444,7 @@ def calc(
         [find_plain(dtype)]
         if isinstance(dtype, (str, FormatSpec))
         else without_scales(find_targets(dtype)),
-        rounding=_choice(Rounding, rounding, "rounding"),
+        rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
         overflow=_choice(Overflow, overflow, "overflow"),
         precise=precise,
         order=_choice(Order, order, "order"),

@@ -8,12 +8,14 @@ from fpx.arithmetic.every_code import over_every_code
 from fpx.arithmetic.one_format import calc_in
 from fpx.arithmetic.parser import parse
 from fpx.arithmetic.results import Target
-from fpx.core.policy import Overflow, Rounding
+from fpx.arithmetic.stochastic import outcomes_in
+from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report import calc_all
 from fpx.report.calc import NUMBERS, CalcReport, CalcReports, Order
 from fpx.report.calc_all import AllCodesReports
+from fpx.report.calc_stochastic import StochasticReports
 from fpx.report.limits import parse_limit
 
 
@@ -21,7 +23,7 @@ def calc(
     text: str,
     formats: Sequence[FormatSpec],
     *,
-    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    rounding: AnyRounding = Rounding.TIES_TO_EVEN,
     overflow: Overflow = Overflow.IEEE,
     precise: bool = False,
     order: Order = Order.SEQUENTIAL,
@@ -29,13 +31,13 @@ def calc(
     variables: Sequence[str] = (),
     libraries: bool = False,
     conditions: Sequence[str] = (),
-) -> CalcReports | AllCodesReports:
+) -> CalcReports | AllCodesReports | StochasticReports:
     """What an expression gives in each of some formats.
 
     Args:
         text: the expression: see `fpx.arithmetic.parser.parse`.
         formats: one or more.
-        rounding, overflow: how results are rounded.
+        rounding, overflow: how results are rounded; stochastically, all of them are told.
         precise: whether the whole is computed exactly and rounded once.
         order: how sums and dot products add.
         traced: whether every step is shown.
@@ -45,13 +47,30 @@ def calc(
         conditions: what fails the report: see `fpx.report.limits.parse_limit`.
 
     Returns:
-        A report for each format; with variables, on all of their codes.
+        A report for each format; with variables, on all of their codes; by stochastic rounding, on
+        all results.
 
     Raises:
         InputError: no such expression or condition, or a format that cannot hold its numbers.
     """
     names = [part.strip() for name in variables for part in name.split(",")]
     expression = parse(text, list(dict.fromkeys(names)))
+    if isinstance(rounding, Stochastic):
+        for given, name in (
+            (variables, "all_"), (traced, "trace"), (libraries, "libraries"),
+            (conditions, "fail_if"),
+        ):  # fmt: skip
+            if given:
+                raise InputError(
+                    f"`{name}` is of one result, and stochastic rounding has several: choose "
+                    "another `rounding`"
+                )
+        return StochasticReports(
+            tuple(
+                outcomes_in(expression, spec, rounding, overflow, order=order, precise=precise)
+                for spec in formats
+            )
+        )
     targets = [Target(spec, rounding, overflow) for spec in formats]
     if variables:
         for asked, name in ((traced, "trace"), (libraries, "libraries")):

@@ -11,6 +11,7 @@ from fpx.arithmetic.results import Coded, Target, coded, literal_coded, value_of
 from fpx.arithmetic.surds import Surd, TooHardError, Tower
 from fpx.core import codec
 from fpx.core.numbers import Infinity, Literal, Nan, as_fraction, as_number
+from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 
@@ -130,3 +131,14 @@ def _literal_value(literal: Literal, spec: FormatSpec) -> Value:
     if isinstance(literal, Nan):
         return Value(None, nan=True, signaling=literal.signaling)
     return value_of(codec.encode(literal, spec).code, spec)
+
+
+def rounded_literals(expression: Expression, target: Target) -> dict[str, str]:
+    """The literals that the format has not -> what they become in it."""
+    found = {}
+    for step in expression.steps:
+        if step.literal is not None:
+            code, flags = literal_coded(step.literal, target)
+            if flags:
+                found[step.literal.text] = value_text(code, target.spec)
+    return found

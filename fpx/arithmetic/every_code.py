@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from fpx.arithmetic.evaluation import constant_steps, exact_whole, rounded_steps
+from fpx.arithmetic.evaluation import (
+    constant_steps,
+    exact_whole,
+    rounded_literals,
+    rounded_steps,
+)
 from fpx.arithmetic.one_format import ordered_for, raised
 from fpx.arithmetic.parser import Expression
-from fpx.arithmetic.results import Coded, Target, coded, literal_coded
+from fpx.arithmetic.results import Coded, Target, coded
 from fpx.arithmetic.surds import TooHardError
 from fpx.core import codec
 from fpx.core.codec import Classification
-from fpx.core.shortest import value_text
 from fpx.errors import InputError
 from fpx.report.calc import Order
 from fpx.report.calc_all import COUNTS, KINDS, AllCodesReport, Binade, VariableCounts
@@ -81,7 +85,7 @@ def over_every_code(
         overflow=target.overflow,
         order=order,
         precise=precise,
-        literals={} if precise else _rounded_literals(expression, target),
+        literals={} if precise else rounded_literals(expression, target),
         counts={name: counts[name] for name in COUNTS},
         variables=tuple(
             VariableCounts(
@@ -118,17 +122,6 @@ def _every(
     for codes in every:
         done = rounded_steps(ordered, target, dict(zip(names, codes, strict=True)), known)
         yield codes, Coded(done[-1].coded.code, raised(item for item in done if item.exact))
-
-
-def _rounded_literals(expression: Expression, target: Target) -> dict[str, str]:
-    """The literals that the format has not -> what they become in it."""
-    found = {}
-    for step in expression.steps:
-        if step.literal is not None:
-            code, flags = literal_coded(step.literal, target)
-            if flags:
-                found[step.literal.text] = value_text(code, target.spec)
-    return found
 
 
 def _kind(code: int, target: Target) -> str:

@@ -107,18 +107,18 @@ def _rounded(number: Real, negative: bool, target: Target) -> Rounded:
     if isinstance(number, Fraction):
         over, under = abs(number.numerator), number.denominator
     else:
-        over, under = _stand_in(negated(number) if negative else number, target.spec)
+        over, under = stand_in(negated(number) if negative else number, target.spec)
     return codec.round_exact(over, under, *target, negative=negative)
 
 
-def _stand_in(number: Real, spec: FormatSpec) -> tuple[int, int]:
+def stand_in(number: Real, spec: FormatSpec, finer: int = 0) -> tuple[int, int]:
     """A fraction that rounds as a positive irrational number does.
 
     It lies between the same two neighbours of a grid that is finer than the format's values and
-    the points halfway between those, and on neither.
+    the points halfway between those, and on neither; with `finer`, than so many more bits.
     """
     spacing = max(log2_floor(number) - spec.fraction_bits, spec.quantum_exponent)
-    places = _BEYOND - spacing
+    places = _BEYOND + finer - spacing
     over = 2 * floor_at(number, places) + 1
     return over << max(-places - 1, 0), 1 << max(places + 1, 0)
 

@@ -10,7 +10,7 @@ from fpx.cli import options
 from fpx.cli.failures import command_path, finish, meant_option
 from fpx.cli.output import SCREEN, Output
 from fpx.core.blocks import find_targets, without_scales
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding, find_rounding
 from fpx.errors import InputError
 from fpx.report.calc import NUMBERS, Order
 from fpx.words import listed, quoted
@@ -28,7 +28,7 @@ def calc(
         ),
     ],
     dtype: options.Formats = None,
-    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
+    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     precise: Annotated[
         bool,
@@ -88,6 +88,7 @@ def calc(
     fpx calc 'x * 0.999' --dtype bf16 --all x       who can decay?
     fpx calc 'x + y' --dtype e4m3fn --all x --all y
     fpx calc '1/3 - 0x3eab' --dtype bf16 --libraries
+    fpx calc '0.05 - 1e-5' --dtype bf16 --rounding stochastic
     """
     wrong = next((word for word in expression if word.startswith("--")), None)
     if wrong is not None:  # unknown options reach the expression, because -1 looks like one
@@ -100,7 +101,7 @@ def calc(
     report = compute(
         " ".join(expression),
         without_scales(find_targets(dtype or options.SIDE_BY_SIDE)),
-        rounding=rounding,
+        rounding=find_rounding(rounding),
         overflow=overflow,
         precise=precise,
         order=order,

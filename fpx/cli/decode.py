@@ -16,12 +16,12 @@ from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
 from fpx.core.numbers import Code, Literal
 from fpx.core.packing import Packing
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import ROUNDINGS, Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import Report, Reports
 from fpx.report.decode import Comparison, DecodeReport
-from fpx.words import did_you_mean, listed, quoted
+from fpx.words import listed
 
 if TYPE_CHECKING:
     from fpx.core.blocks import Target
@@ -38,8 +38,7 @@ def _complete_library(incomplete: str) -> list[str]:
 
 
 def _complete_rounding(incomplete: str) -> list[str]:
-    names = [*(mode.value for mode in Rounding), ALL]
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in (*ROUNDINGS, ALL) if name.startswith(incomplete)]
 
 
 @options.output_forms
@@ -61,7 +60,8 @@ def decode(
             "--rounding",
             metavar="MODE",
             help="What becomes of a number between two values: "
-            f"{', '.join(mode.value for mode in Rounding)}; or all, to compare them.",
+            f"{', '.join(ROUNDINGS[:-1])}; all, to compare them; or stochastic[:BITS[:a|b|c]], "
+            "which shows all that it may become.",
             autocompletion=_complete_rounding,
         ),
     ] = Rounding.TIES_TO_EVEN.value,
@@ -149,6 +149,7 @@ def decode(
     fpx decode 0x4049 --dtype bf16      what a code means
     fpx decode 448 --dtype all          one line per format, by error
     fpx decode 0.1 --dtype fp16 --rounding all
+    fpx decode 3.14159 --dtype e4m3fn --rounding stochastic
     fpx decode 2049.0000000000001 --dtype fp16 --libraries
     fpx decode -max smallest_subnormal pi --dtype e4m3fn
     fpx decode -inf 1/3 0x1.8p-3 --dtype half --json
@@ -174,7 +175,13 @@ def decode(
         return
     if not values:
         raise InputError(f"VALUE... is missing (see {command_path()} --help)")
-    modes = list(Rounding) if rounding == ALL else [_rounding(rounding)]
+    mode = None if rounding == ALL else find_rounding(rounding, (ALL,))
+    if isinstance(mode, Stochastic):
+        if libraries:
+            raise InputError("libraries round to nearest: leave out `libraries`, or `rounding`")
+        _show_distributions(values, formats, bool(dtype), mode, overflow, read_as, how)
+        return
+    modes = list(Rounding) if mode is None else [mode]
     asked = ",".join(dtype or ()).lower().split(",")
     surveyed = len(modes) > 1 or any(name.strip().startswith(ALL) for name in asked)
 
@@ -218,6 +225,34 @@ def decode(
     )
 
 
+def _show_distributions(
+    values: Sequence[str],
+    formats: list[FormatSpec],
+    named: bool,
+    rounding: Stochastic,
+    overflow: Overflow,
+    read_as: ReadAs,
+    how: Output,
+) -> None:
+    """All that numbers may become, in formats that were named or not."""
+    from fpx.render.distribution import DistributionRows
+    from fpx.report.distribution import DistributionReport
+
+    def report(literal: Literal) -> Report:
+        chosen = formats if named else _wide_enough(literal, formats)
+        items = tuple(DistributionReport.of(literal, spec, rounding, overflow) for spec in chosen)
+        return items[0] if len(items) == 1 else Reports(items)
+
+    several = len(values) > 1 or STDIN in values or len(formats) > 1
+    reports = (report(literal) for literal in read_values(values, read_as))
+    show(
+        collected(reports) if how.form == "json" else reports,
+        how,
+        DistributionRows(values) if several else None,
+        prompt=STDIN not in values,
+    )
+
+
 def _refuse_rounding(
     targets: Sequence[Target], rounding: str, overflow: Overflow, libraries: bool
 ) -> None:
@@ -239,17 +274,6 @@ def _refuse_rounding(
                 f"--{name} is for formats without scales, and {scaled.name} has them"
                 + (f": write {instead}" if instead else "")
             )
-
-
-def _rounding(name: str) -> Rounding:
-    try:
-        return Rounding(name)
-    except ValueError:
-        modes = [mode.value for mode in Rounding]
-        raise InputError(
-            f"unknown rounding {quoted(name)}: use {listed(modes)} or all"
-            f"{did_you_mean(name, modes)}"
-        ) from None
 
 
 def _wide_enough(literal: Literal, formats: list[FormatSpec]) -> list[FormatSpec]:

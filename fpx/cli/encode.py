@@ -10,7 +10,8 @@ from fpx.cli import options
 from fpx.cli.output import SCREEN, Output, collected, show
 from fpx.cli.values import STDIN, read_values
 from fpx.core.literals import ReadAs
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
+from fpx.errors import InputError
 from fpx.report.encode import EncodeReport, Notation
 
 
@@ -25,7 +26,7 @@ def encode(
         ),
     ],
     dtype: options.OneFormat,
-    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
+    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     output: Annotated[
         Notation, typer.Option("--output", help="Write codes as 0x4049, 0b0100… or 16457.")
@@ -43,10 +44,14 @@ def encode(
     fpx encode -0.1 --dtype fp16 --output bin
     cat numbers.txt | fpx encode - --dtype fp16 > codes.txt
     """
-    spec = options.find_one_format(dtype)
+    spec, mode = options.find_one_format(dtype), find_rounding(rounding)
+    if isinstance(mode, Stochastic):
+        raise InputError(
+            "stochastic rounding has no one code to print: `fpx decode` shows all that a number "
+            "may become"
+        )
     reports = (
-        EncodeReport.of(literal, spec, rounding, overflow)
-        for literal in read_values(values, read_as)
+        EncodeReport.of(literal, spec, mode, overflow) for literal in read_values(values, read_as)
     )
     show(
         collected(reports) if how.form == "json" else reports,

@@ -14,7 +14,7 @@ from fpx.cli.output import Output, tell_github_of_error
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.names import NAMES, plain_formats
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import ROUNDINGS, Overflow
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.words import did_you_mean, listed, quoted
@@ -151,8 +151,20 @@ def older(baseline: str | None, schema: str) -> OlderReport | None:
     return read_baseline(baseline, schema)
 
 
+def complete_rounding(incomplete: str) -> list[str]:
+    """Shell completion: roundings whose names start so."""
+    return [name for name in ROUNDINGS if name.startswith(incomplete)]
+
+
 RoundingMode = Annotated[
-    Rounding, typer.Option("--rounding", help="What becomes of a number between two values.")
+    str,
+    typer.Option(
+        "--rounding",
+        metavar="MODE",
+        help=f"What becomes of a number between two values: {', '.join(ROUNDINGS[:-1])}, or "
+        "stochastic[:BITS[:a|b|c]].",
+        autocompletion=complete_rounding,
+    ),
 ]
 
 

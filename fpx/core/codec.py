@@ -61,6 +61,17 @@ class Rounded(NamedTuple):
     invalid: bool = False
 
 
+class RoundedMagnitude(NamedTuple):
+    """A magnitude, past the largest finite one too, and how it came about.
+
+    `quantum` is log2 of the spacing at the number before it was rounded.
+    """
+
+    magnitude: int
+    inexact: bool
+    quantum: int
+
+
 _EVEN = Direction.EVEN  # to ask an Enum for a member takes a while
 
 
@@ -127,16 +138,8 @@ def round_exact(
             return _zero(spec, overflow, negative)
         numerator, negative = -numerator, not negative
     direction = direction_of(rounding, negative)
-    magnitude, inexact, quantum = _round(numerator, denominator, spec, direction)
-    if negative and not spec.signed and (magnitude or not spec.zero):
-        return _invalid(spec, overflow)
-    if magnitude > spec.max_finite_magnitude:
-        check_overflow(spec, overflow)
-        beyond = special_codes(spec, overflow, direction).beyond
-        assert beyond is not None
-        quantum = min(quantum, spec.emax - spec.fraction_bits)
-        return Rounded(with_sign(beyond, negative, spec), True, True, quantum)
-    return Rounded(with_sign(magnitude, negative, spec), inexact, False, quantum)
+    found = round_magnitude(numerator, denominator, spec, direction)
+    return finished(found, spec, overflow, direction, negative)
 
 
 def round_infinity(
@@ -156,6 +159,30 @@ def round_infinity(
     return Rounded(with_sign(code, negative, spec), inexact=code != spec.infinity_magnitude)
 
 
+def finished(
+    found: RoundedMagnitude,
+    spec: FormatSpec,
+    overflow: Overflow,
+    direction: Direction,
+    negative: bool,
+) -> Rounded:
+    """The code of a magnitude that was rounded in that direction, and its flags.
+
+    Raises:
+        InputError: overflow to NaN in a format without one.
+    """
+    magnitude, inexact, quantum = found
+    if negative and not spec.signed and (magnitude or not spec.zero):
+        return _invalid(spec, overflow)
+    if magnitude > spec.max_finite_magnitude:
+        check_overflow(spec, overflow)
+        beyond = special_codes(spec, overflow, direction).beyond
+        assert beyond is not None
+        quantum = min(quantum, spec.emax - spec.fraction_bits)
+        return Rounded(with_sign(beyond, negative, spec), True, True, quantum)
+    return Rounded(with_sign(magnitude, negative, spec), inexact, False, quantum)
+
+
 def _zero(spec: FormatSpec, overflow: Overflow, negative: bool) -> Rounded:
     if not spec.zero:
         return _invalid(spec, overflow)
@@ -169,10 +196,10 @@ def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
     return Rounded(code, inexact=True, ulp_exponent=exponent, invalid=True)
 
 
-def _round(
+def round_magnitude(
     numerator: int, denominator: int, spec: FormatSpec, direction: Direction
-) -> tuple[int, bool, int]:
-    """(magnitude, inexact, log2 of the spacing) of a positive fraction; exponents have no end."""
+) -> RoundedMagnitude:
+    """A positive fraction, rounded as if exponents had no end: see `finished`."""
     lowest = spec.quantum_exponent
     quantum = _log2_floor(numerator, denominator) - spec.fraction_bits
     if quantum < lowest:
@@ -186,10 +213,10 @@ def _round(
     if not spec.zero:
         # E8M0-like: magnitude 0 is 2^emin, and nothing lies between it and zero
         if magnitude < 1 << spec.fraction_bits:
-            return 0, True, lowest
+            return RoundedMagnitude(0, True, lowest)
         magnitude -= 1 << spec.fraction_bits
     if remainder == 0:
-        return magnitude, False, quantum
+        return RoundedMagnitude(magnitude, False, quantum)
     # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
     # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
     twice = 2 * remainder
@@ -201,7 +228,7 @@ def _round(
         up = not magnitude & 1
     else:
         up = direction is Direction.UP
-    return magnitude + bool(up), True, quantum
+    return RoundedMagnitude(magnitude + bool(up), True, quantum)
 
 
 def _log2_floor(numerator: int, denominator: int) -> int:

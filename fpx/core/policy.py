@@ -7,11 +7,17 @@ rounding (`fpx.core.codec`), the tensor rounding (`fpx.casts.rounding`) and the 
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
 
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.words import did_you_mean, listed, quoted
 
 
 class Rounding(Enum):
@@ -27,6 +33,134 @@ class Rounding(Enum):
     TOWARD_POSITIVE = "toward_positive"
     TOWARD_NEGATIVE = "toward_negative"
     TO_ODD = "to_odd"
+
+
+class Scheme(Enum):
+    """How r random bits, a word R below 2^r, take a number away from zero.
+
+    d is its distance from the neighbour that is nearer to zero, in units in the last place. They
+    are StochasticA, StochasticB and StochasticC of the IEEE P3109 interim report; of a, which adds
+    the word below the last place and cuts, are most recipes and instructions.
+    """
+
+    A = "a"
+    """floor(d 2^r) + R >= 2^r: what is below 2^-r is cut, so the mean is too near to zero."""
+    B = "b"
+    """d 2^r + R + 1/2 >= 2^r: as if the word ended with a half."""
+    C = "c"
+    """d 2^r, rounded to an integer (ties to even), + R >= 2^r."""
+
+
+_STOCHASTIC = "stochastic"
+_SYNTAX = re.compile(rf"{_STOCHASTIC}(?::(\d{{1,9}})(?::([a-z]+))?)?")
+_MOST_RANDOM_BITS = 32  # as many as instructions and libraries take
+
+
+class Change(NamedTuple):
+    """A change of a value that rounding may keep.
+
+    Attributes:
+        ulps: how large it is, in units in the last place.
+        counts: whether a change of just that size is kept with some probability; if not, only
+            larger ones are.
+    """
+
+    ulps: Fraction
+    counts: bool
+
+
+@dataclass(frozen=True)
+class Stochastic:
+    """Rounding to either neighbour at random, so that the mean is the number or close to it.
+
+    Attributes:
+        bits: how many random bits decide, 1 to 32; None is the ideal, without bias.
+        scheme: how they do; of no importance to the ideal.
+    """
+
+    bits: int | None = None
+    scheme: Scheme = Scheme.A
+
+    @property
+    def value(self) -> str:
+        """How it is written: `stochastic`, `stochastic:16:a`."""
+        if self.bits is None:
+            return _STOCHASTIC
+        return f"{_STOCHASTIC}:{self.bits}:{self.scheme.value}"
+
+    def away(self, distance: Fraction) -> Fraction:
+        """The probability that a number is rounded away from zero.
+
+        Args:
+            distance: from the neighbour that is nearer to zero, in ulps: from 0 up, below 1.
+        """
+        if self.bits is None:
+            return distance
+        words = distance * (1 << self.bits)
+        if self.scheme is Scheme.A:
+            count = math.floor(words)
+        elif self.scheme is Scheme.B:
+            count = math.floor(words + Fraction(1, 2))
+        else:
+            count = round(words)
+        return Fraction(count, 1 << self.bits)
+
+    @property
+    def growth(self) -> Change:
+        """The smallest change of a value away from zero that may be kept."""
+        if self.bits is None:
+            return Change(Fraction(0), False)
+        if self.scheme is Scheme.A:
+            return Change(Fraction(1, 1 << self.bits), True)
+        return Change(Fraction(1, 2 << self.bits), self.scheme is Scheme.B)
+
+    @property
+    def shrinking(self) -> Change:
+        """As `growth`, toward zero, in the ulps below the value."""
+        if self.bits is None or self.scheme is Scheme.A:
+            return Change(Fraction(0), False)
+        return Change(Fraction(1, 2 << self.bits), False)
+
+
+AnyRounding: TypeAlias = Rounding | Stochastic
+
+
+ROUNDINGS = (*(mode.value for mode in Rounding), _STOCHASTIC)
+"""What roundings are called; the last takes `:BITS` and `:a`, `:b` or `:c` after it."""
+
+
+def find_rounding(name: str, others: Sequence[str] = ()) -> AnyRounding:
+    """The rounding of a name: of a mode, or `stochastic[:bits[:a|b|c]]`.
+
+    Args:
+        name: in any case.
+        others: what else the caller takes, for the message.
+
+    Raises:
+        InputError: there is none.
+    """
+    text = name.strip().lower()
+    if text.partition(":")[0] != _STOCHASTIC:
+        try:
+            return Rounding(text)
+        except ValueError:
+            names = (*ROUNDINGS, *others)
+            raise InputError(
+                f"unknown rounding {quoted(name)}: use {listed(names)}{did_you_mean(text, names)}"
+            ) from None
+    match = _SYNTAX.fullmatch(text)
+    schemes = [scheme.value for scheme in Scheme]
+    bits, scheme = (None, None) if match is None else match.groups()
+    if match is None or (scheme is not None and scheme not in schemes):
+        raise InputError(
+            f"unknown rounding {quoted(name)}: write stochastic, stochastic:BITS or "
+            f"stochastic:BITS:{'|'.join(schemes)}"
+        )
+    if bits is None:
+        return Stochastic()
+    if not 1 <= int(bits) <= _MOST_RANDOM_BITS:
+        raise InputError(f"{quoted(name)}: the number of random bits is 1 to {_MOST_RANDOM_BITS}")
+    return Stochastic(int(bits), Scheme(scheme or Scheme.A.value))
 
 
 class Overflow(Enum):
