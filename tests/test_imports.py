@@ -236,7 +236,8 @@ def loaded(command: str) -> set[str]:
     "args",
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
-        ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
+        ["cast-verify", "--help"], ["step-compare", "--help"],
+        ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
         ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],
         ["calc", "x + 1", "--dtype", "fp4", "--all", "x"],

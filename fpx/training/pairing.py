@@ -65,6 +65,10 @@ def paired(optimizer: OptimizerState, weights: Sequence[Weight]) -> list[Pair]:
         weights: all tensors that are in no optimizer's state, in the order of their files.
     """
     states = list(optimizer.parameters.values())
+    if not weights:
+        return [
+            Pair(state, None, "there are no weights: name them with `model`") for state in states
+        ]
     if all(_name(state) is not None for state in states):
         return _by_name(states, weights)
     if any(weight.source.kind not in _ORDERED for weight in weights):
@@ -138,8 +142,7 @@ def _by_order(optimizer: OptimizerState, weights: Sequence[Weight]) -> list[Pair
                 for key, state in optimizer.parameters.items()
             ]
         tried.append(found)
-    why = tried[0] if tried else "there are no weights"
-    return [Pair(state, None, why) for state in optimizer.parameters.values()]
+    return [Pair(state, None, tried[0]) for state in optimizer.parameters.values()]
 
 
 def _models(weights: Sequence[Weight]) -> Iterable[list[Weight]]:
@@ -168,8 +171,8 @@ def _in_turn(optimizer: OptimizerState, model: Sequence[Weight]) -> dict[str, We
     count = sum(map(len, groups))
     if count != len(model):
         return (
-            f"the optimizer has no names (`named_parameters()` gives it some), and "
-            f"{count:,} parameters where the model has {len(model):,} tensors"
+            f"the optimizer has no names (those of `named_parameters()` have), and {count:,} "
+            f"parameters where the model has {len(model):,} tensors"
         )
     at = [0] * len(groups)
     found: dict[str, Weight] = {}
