@@ -804,6 +804,7 @@ def step_compare(
     model: Any = None,
     optimizer: str | None = None,
     still: float = 0.5,
+    rounding: str | Stochastic = Rounding.TIES_TO_EVEN.value,
     fail_if: str | Iterable[str] = (),
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
@@ -827,6 +828,8 @@ def step_compare(
         optimizer: `adamw`, `adam` or `sgd`, where the checkpoint does not tell.
         still: share of unmoved weights, 0 to 1, from which on a tensor stands still; of moments
             that become 0 or cannot decay, from which on the state does.
+        rounding: `stochastic[:bits[:a|b|c]]` also says how many weights are expected to move, if
+            sums are rounded so.
         fail_if: conditions such as `"unmoved_rate>0.9"`: the rows that meet one are the report's
             `failures()`.
         include, exclude: patterns of the names of tensors, or of parameters.
@@ -862,6 +865,7 @@ def step_compare(
         include=_each(include),
         exclude=_each(exclude),
         still_rate=still,
+        rounding=rounding if isinstance(rounding, str) else rounding.value,
         checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
     )
 

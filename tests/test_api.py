@@ -124,8 +124,10 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
         ("diff old.npz new.npz --tolerance-ulp 2 --allow-renamed --strip-prefix m. --exclude z",
          lambda: fpx.diff("old.npz", "new.npz", tolerance_ulp=2, allow_renamed=True,
                           strip_prefix="m.", exclude="z")),
-        ("step-compare old.npz --lr 1e-3 --to bf16 --still 0.2 --fail-if stands_still --exclude z",
+        ("step-compare old.npz --lr 1e-3 --to bf16 --still 0.2 --fail-if stands_still --exclude z "
+         "--rounding stochastic:8",
          lambda: fpx.step_compare("old.npz", lr="1e-3", to="bf16", still=0.2,
+                                  rounding="stochastic:8",
                                   fail_if="stands_still", exclude="z")),
         ("step-compare old.npz renamed.npz --to fp16",
          lambda: fpx.step_compare(["old.npz", "renamed.npz"], to=["fp16"])),

@@ -116,7 +116,7 @@ SCREENS = {
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
     "step-compare": "step-compare adamw.pt --weights-to bf16,fp16 --state-to bf16,e4m3fn",
-    "step-compare-lr": "step-compare adamw.pt --lr 1e-4",
+    "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --rounding stochastic:4:a",
     "step-compare-change": "step-compare adamw.pt later.pt",
 }
 """Name -> the command whose screen it is, at each of WIDTHS and in a pipe."""

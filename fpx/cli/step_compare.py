@@ -13,6 +13,7 @@ from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.core.blocks import asked_targets
 from fpx.core.choices import ScaleRule
+from fpx.core.policy import Rounding
 from fpx.errors import InputError
 from fpx.report.limits import parse_limit
 from fpx.report.step_compare import NUMBERS, STEPPABLE, TARGETS, StepReport
@@ -131,6 +132,15 @@ def step_compare(
             "moments that become 0 or cannot decay, from which on the state does.",
         ),
     ] = STILL_RATE,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            "--rounding",
+            metavar="MODE",
+            help="stochastic[:BITS[:a|b|c]] also says how many weights are expected to move if "
+            "sums are rounded so.",
+        ),
+    ] = Rounding.TIES_TO_EVEN.value,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -176,6 +186,7 @@ def step_compare(
     fpx step-compare checkpoint.pt --weights-to bf16 --state-to bf16,e4m3fn
     fpx step-compare checkpoint.pt --state-to e4m3fn --scale tensor
     fpx step-compare optimizer.pt --model pytorch_model.bin --weights-to bf16
+    fpx step-compare model.safetensors --lr 1e-5 --rounding stochastic
     fpx step-compare before.pt after.pt --to bf16
     fpx step-compare checkpoint.pt --state-to e5m2 --fail-if breaks
     """
@@ -206,6 +217,7 @@ def step_compare(
             include=include or (),
             exclude=exclude or (),
             still_rate=still,
+            rounding=rounding,
             checks=conditions,
             progress=progress,
             keep_partial=True,

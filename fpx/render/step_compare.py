@@ -97,7 +97,20 @@ def _answer(total: StepRow) -> Text:
             text += f"; the largest update is {total.max_update:.3g} lr"
         if total.undefined_count:
             text += f"; {total.undefined_count:,} have no update that is a number"
+    text += _expected(total)
     return Text.assemble((f"{total.to}: ", "bold"), (f"{text}.", style))
+
+
+def _expected(total: WeightRow) -> str:
+    """What stochastic rounding would do."""
+    if not isinstance(total, (GivenStepRow, UpdateRow)) or total.expected_moved_count is None:
+        return ""
+    weights = total.comparable_count
+    share = f"{100 * total.expected_moved_count / weights:.3g}%" if weights else "0%"
+    text = f"; rounded stochastically, {share} are expected to"
+    if isinstance(total, GivenStepRow) and total.never_moved_count:
+        text += f", {_share(total.never_moved_count, weights)} never do"
+    return text
 
 
 def _changed(total: ChangeRow) -> str:

@@ -153,12 +153,15 @@ class GivenStepRow(WeightRow):
             neighbours at two distances.
         half_step, most_step: every longer step moves at least half, or 99 %, of the weights, up or
             down; None where there are none.
+        expected_moved_count: how many weights move on the average, up or down alike, if sums are
+            rounded stochastically; None where that was not asked for.
+        never_moved_count: those that then never move, since random bits are too few.
     """
 
     kind = "step"
     measured = (
         "not_finite_count", "unmoved_count", "unmoved_rate", "one_way_count", "half_step",
-        "most_step",
+        "most_step", "expected_moved_count", "never_moved_count",
     )  # fmt: skip
     flags = ("stands_still",)
 
@@ -166,6 +169,8 @@ class GivenStepRow(WeightRow):
     one_way_count: int
     half_step: float | None
     most_step: float | None
+    expected_moved_count: float | None = None
+    never_moved_count: int | None = None
 
     @property
     def comparable_count(self) -> int:
@@ -184,16 +189,21 @@ class UpdateRow(WeightRow):
         lost_count: of the unmoved weights, those whose update is not 0.
         max_update: the largest step of the optimizer, the decay of weights aside, over the learning
             rate; None where there is none.
+        expected_moved_count: as of `GivenStepRow`, measured in float64.
     """
 
     kind = "update"
-    measured = ("undefined_count", "unmoved_count", "unmoved_rate", "lost_count", "max_update")
+    measured = (
+        "undefined_count", "unmoved_count", "unmoved_rate", "lost_count", "max_update",
+        "expected_moved_count",
+    )  # fmt: skip
     flags = ("stands_still",)
 
     optimizer: str
     undefined_count: int
     lost_count: int
     max_update: float | None
+    expected_moved_count: float | None = None
 
     @property
     def comparable_count(self) -> int:

@@ -12,6 +12,7 @@ from fpx.casts.device import find_device
 from fpx.casts.environment import environment
 from fpx.core.blocks import Target
 from fpx.core.codec import round_exact
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.patterns import matcher
@@ -47,6 +48,7 @@ def by_state(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     still_rate: float = STILL_RATE,
+    rounding: Stochastic | None = None,
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
@@ -62,6 +64,7 @@ def by_state(
         chosen: one of `fpx.training.settings.NAMES`, where the checkpoint does not tell.
         include, exclude: patterns of the names of parameters.
         still_rate: share of unmoved weights, or stuck moments, that is too much, 0 to 1.
+        rounding: of the sums, to say what is to be expected of it; None is to nearest alone.
         checks: what is asked of every row.
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on the parameters that
@@ -83,7 +86,7 @@ def by_state(
             f"{quoted(opened.sources[0].name)} has no optimizer's state (state.KEY.exp_avg or "
             "momentum_buffer): name a checkpoint with one, or give `lr`"
         )
-    work = _Work(weights, states, chosen, still_rate)
+    work = _Work(weights, states, chosen, still_rate, rounding)
     held = _weights((opened if beside is None else beside).sources, optimizers)
     pairs = _chosen([p for o in optimizers for p in _pairs(o, held)], include, exclude)
     progress = progress or Silent()
@@ -104,7 +107,10 @@ def by_state(
         rows=tuple(work.rows),
         totals=tuple(work.totals()) if work.rows else (),
         details=environment([find_device("cpu")]),
-        asked={"still_rate": still_rate},
+        asked={
+            "still_rate": still_rate,
+            "rounding": None if rounding is None else rounding.value,
+        },
         errors=tuple(error for each in both for error in each.errors) + tuple(work.errors),
         notes=tuple(note for each in both for note in each.notes) + work.notes(),
         partial=partial,
@@ -181,6 +187,7 @@ class _Work:
     states: Sequence[Target]
     chosen: str | None
     still_rate: float
+    rounding: Stochastic | None
     rows: list[StepRow] = field(default_factory=list)
     unpaired: list[Unpaired] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -208,7 +215,9 @@ class _Work:
                 return
         weight = None if pair.weight is None or not self.weights else pair.weight.entry
         try:
-            found = followed(its, weight, moments, self.weights, self.states, progress)
+            found = followed(
+                its, weight, moments, self.weights, self.states, progress, self.rounding
+            )
         except InputError as error:
             self.errors.append(str(error))
             return
@@ -253,6 +262,7 @@ class _Work:
             count=moved.count, undefined_count=moved.undefined,
             unmoved_count=moved.zero + moved.lost, lost_count=moved.lost,
             max_update=largest.value, still_rate=self.still_rate,
+            expected_moved_count=None if self.rounding is None else moved.expected,
         )  # fmt: skip
 
     def _state(

@@ -10,6 +10,7 @@ from fpx.casts.environment import environment
 from fpx.core.formats import FORMATS
 from fpx.core.literals import to_literal
 from fpx.core.numbers import as_fraction, as_number
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.limits import Limit
@@ -45,6 +46,7 @@ def by_step(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     still_rate: float = STILL_RATE,
+    rounding: Stochastic | None = None,
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
@@ -57,6 +59,7 @@ def by_step(
         targets: formats with a sign and a zero.
         include, exclude: patterns of tensor names, see `fpx.tensors.select`.
         still_rate: share of unmoved weights from which on a tensor stands still, 0 to 1.
+        rounding: of the sums, to say what is to be expected of it; None is to nearest alone.
         checks: what is asked of every row.
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on the tensors that
@@ -94,15 +97,23 @@ def by_step(
         types[name_of_type(entry)] = None
         for counts, total in zip(found, whole, strict=True):
             total.add(counts)
-            rows.append(step_row(name, entry.name, name_of_type(entry), counts, step, still_rate))
+            rows.append(
+                step_row(name, entry.name, name_of_type(entry), counts, step, still_rate, rounding)
+            )
     from_ = next(iter(types)) if len(types) == 1 else MIXED
     return StepReport(
         rows=tuple(rows),
         totals=tuple(
-            step_row(TOTAL, TOTAL, from_, total, step, still_rate) for total in whole if rows
+            step_row(TOTAL, TOTAL, from_, total, step, still_rate, rounding)
+            for total in whole
+            if rows
         ),
         details=environment([find_device("cpu")]),
-        asked={"step": float(step), "still_rate": still_rate},
+        asked={
+            "step": float(step),
+            "still_rate": still_rate,
+            "rounding": None if rounding is None else rounding.value,
+        },
         errors=tuple(errors),
         notes=(*opened.notes, *left),
         partial=partial,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.report.step_rows import GivenStepRow
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress
+from fpx.training.chance import probability
 from fpx.training.steps import Counts, rounded
 
 BLOCK = 1 << 17
@@ -33,7 +35,13 @@ def counted(entry: TensorEntry, targets: Sequence[FormatSpec], progress: Progres
 
 
 def step_row(
-    source: str, tensor: str, from_: str, counts: Counts, step: Fraction, still_rate: float
+    source: str,
+    tensor: str,
+    from_: str,
+    counts: Counts,
+    step: Fraction,
+    still_rate: float,
+    rounding: Stochastic | None,
 ) -> GivenStepRow:
     """The row of some weights.
 
@@ -42,9 +50,11 @@ def step_row(
         counts: the weights.
         step: at least 0.
         still_rate: as of the row.
+        rounding: of the expectation; None is none.
     """
     found = counts.under(step)
     half, most = (counts.step_that_moves(share) for share in (_HALF, _MOST))
+    expected, never = (None, None) if rounding is None else _by_chance(counts, step, rounding)
     return GivenStepRow(
         source, tensor, from_, counts.spec.name,
         count=found.finite + counts.not_finite,
@@ -54,7 +64,19 @@ def step_row(
         half_step=None if half is None else float(half),
         most_step=None if most is None else float(most),
         still_rate=still_rate,
+        expected_moved_count=expected,
+        never_moved_count=never,
     )  # fmt: skip
+
+
+def _by_chance(counts: Counts, step: Fraction, rounding: Stochastic) -> tuple[float, int]:
+    """How many weights move on the average, and how many never do."""
+    expected, never = Fraction(0), 0
+    for its, count in counts.reaches():
+        both = [probability(its, step, toward, rounding) for toward in (False, True)]
+        expected += count * sum(both, Fraction(0)) / 2
+        never += count * (not any(both))
+    return float(expected), never
 
 
 def name_of_type(entry: TensorEntry) -> str:

@@ -9,6 +9,7 @@ from math import lcm
 import torch
 
 from fpx.core.blocks import Target
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress
@@ -42,6 +43,7 @@ def followed(
     weights_to: Sequence[FormatSpec],
     states_to: Sequence[Target],
     progress: Progress,
+    rounding: Stochastic | None = None,
 ) -> Found:
     """What the update of a parameter does, and what becomes of its state.
 
@@ -52,11 +54,12 @@ def followed(
         weights_to: formats of the weight.
         states_to: formats of the moments.
         progress: hears how far it is.
+        rounding: of weights and updates, see `fpx.training.updates.Moving`.
 
     Raises:
         InputError: damage that shows only in the data, or a scaled format has no such shape.
     """
-    moving = [] if weight is None else [Moving(optimizer, spec) for spec in weights_to]
+    moving = [] if weight is None else [Moving(optimizer, spec, rounding) for spec in weights_to]
     keeping = [Keeping(optimizer, target, moments) for target in states_to]
     width = lcm(*(keep.width for keep in keeping))
     surveyed = [keep for keep in keeping if keep.needs_survey]

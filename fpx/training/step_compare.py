@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fpx.core.blocks import Target, find_targets, without_scales
+from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.limits import Limit
@@ -14,6 +15,7 @@ from fpx.tensors.progress import Progress
 from fpx.training.by_change import by_change
 from fpx.training.by_state import by_state
 from fpx.training.by_step import by_step, step_length
+from fpx.training.chance import stochastic
 
 Names = str | FormatSpec | Sequence[str | FormatSpec]
 """Formats by name, or one."""
@@ -31,6 +33,7 @@ def step_compare(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     still_rate: float = STILL_RATE,
+    rounding: str = Rounding.TIES_TO_EVEN.value,
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
@@ -45,6 +48,7 @@ def step_compare(
         weights_to: formats of weights that an optimizer's state moves.
         states_to: formats of that state.
         model, optimizer: `model` and `chosen` of `by_state`.
+        rounding: of weights and updates, by name: to nearest, or stochastic as well.
         include, exclude, still_rate, checks, progress, keep_partial: as of those.
 
     Raises:
@@ -52,6 +56,7 @@ def step_compare(
     """
     if not 0 <= still_rate <= 1:
         raise InputError(f"`still` must be from 0 to 1, not {still_rate:g}")
+    random = stochastic(rounding)
     state = bool(weights_to or states_to)
     targets = without_scales(find_targets(to or TARGETS, STEPPABLE))
     _check(
@@ -61,7 +66,8 @@ def step_compare(
     if lr is not None:
         return by_step(
             sources, step_length(lr), targets, include=include, exclude=exclude,
-            still_rate=still_rate, checks=checks, progress=progress, keep_partial=keep_partial,
+            still_rate=still_rate, rounding=random, checks=checks, progress=progress,
+            keep_partial=keep_partial,
         )  # fmt: skip
     if state:
         if len(sources) != 1:
@@ -69,13 +75,16 @@ def step_compare(
         return by_state(
             sources[0], without_scales(find_targets(weights_to, STEPPABLE)), states_to,
             model=model, chosen=optimizer, include=include, exclude=exclude,
-            still_rate=still_rate, checks=checks, progress=progress, keep_partial=keep_partial,
+            still_rate=still_rate, rounding=random, checks=checks, progress=progress,
+            keep_partial=keep_partial,
         )  # fmt: skip
     if len(sources) != 2:
         raise InputError(
             "say what moves the weights: `lr` is a step of one size, `weights_to` and `state_to` "
             "take an optimizer's state in the checkpoint, and two checkpoints are before and after"
         )
+    if random is not None:
+        raise InputError("two checkpoints are there already: leave out `rounding`")
     before, after = sources
     return by_change(
         before, after, targets, include=include, exclude=exclude, still_rate=still_rate,

@@ -34,11 +34,13 @@ class Reach(NamedTuple):
         away: the longest such step to larger magnitudes; None if no step is too long.
         toward: the longest such step to zero and beyond; for zero the same as `away`.
         closed: whether a step of exactly that length is one.
+        zero: whether the value is 0, from which every step leads away.
     """
 
     away: Fraction | None
     toward: Fraction
     closed: bool
+    zero: bool = False
 
     def stays(self, step: Fraction, toward: bool) -> bool:
         """Whether the value stays under a step of that length, at least 0, towards zero or away."""
@@ -111,7 +113,7 @@ def reach(number: int, spec: FormatSpec) -> Reach:
         magnitude = spec.max_finite_magnitude
     if magnitude == 0:  # both zeros are one value
         half = midpoint_above(0, spec).fraction
-        return Reach(half, half, closed=True)
+        return Reach(half, half, closed=True, zero=True)
     interval = rounding_interval(magnitude, spec)
     assert interval is not None
     assert interval.low is not None
@@ -173,14 +175,15 @@ class Counts:
         """Infinities and NaNs."""
         return int(self.table[-1])
 
-    def _reaches(self) -> Iterable[tuple[Reach, int]]:
+    def reaches(self) -> Iterable[tuple[Reach, int]]:
+        """How far finite values reach, and how many of them so far."""
         for number in self.table[:-1].nonzero().view(-1).tolist():
             yield reach(number, self.spec), int(self.table[number])
 
     def under(self, step: Fraction) -> Standing:
         """What a step of that length, at least 0, does to them."""
         unmoved = one_way = total = 0
-        for found, count in self._reaches():
+        for found, count in self.reaches():
             stay = [found.stays(step, toward) for toward in (False, True)]
             unmoved += count * all(stay)
             one_way += count * (any(stay) and not all(stay))
@@ -193,7 +196,7 @@ class Counts:
         None where there are none.
         """
         # no value reaches further towards zero than away from it
-        found = sorted((reach.toward, count) for reach, count in self._reaches())
+        found = sorted((reach.toward, count) for reach, count in self.reaches())
         wanted = share * sum(count for _, count in found)
         moved = 0
         for length, count in found:

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from fpx.casts.values import values
+from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.tensors.entry import TensorEntry
+from fpx.training.chance import probabilities
 from fpx.training.optimizers import Optimizer
 from fpx.training.steps import class_count, classes, finite_classes, reach, rounded
 
@@ -34,6 +36,7 @@ class Moved:
         undefined: those whose weight, moments or update are no finite numbers.
         zero: those whose update is 0.
         lost: those that stay although it is not.
+        expected: how many move on the average, if sums are rounded stochastically.
     """
 
     spec: FormatSpec
@@ -41,6 +44,7 @@ class Moved:
     undefined: int = 0
     zero: int = 0
     lost: int = 0
+    expected: float = 0.0
 
     def add(self, other: Moved) -> None:
         """Takes in what was found of others."""
@@ -48,6 +52,7 @@ class Moved:
         self.undefined += other.undefined
         self.zero += other.zero
         self.lost += other.lost
+        self.expected += other.expected
 
 
 @dataclass
@@ -110,10 +115,13 @@ class Moving:
     Args:
         optimizer: whose updates.
         spec: the format that weights are rounded to first.
+        rounding: of the sums, for `Moved.expected`; None is to nearest alone.
     """
 
-    def __init__(self, optimizer: Optimizer, spec: FormatSpec) -> None:
-        self.optimizer, self.moved = optimizer, Moved(spec)
+    def __init__(
+        self, optimizer: Optimizer, spec: FormatSpec, rounding: Stochastic | None = None
+    ) -> None:
+        self.optimizer, self.moved, self.rounding = optimizer, Moved(spec), rounding
 
     def take(self, weights: Tensor, moments: Sequence[Tensor]) -> None:
         """Takes in a block.
@@ -131,7 +139,7 @@ class Moving:
             defined &= moment.isfinite()
         size = update.total.abs()
         table = limits(spec)
-        toward = (update.total > 0) != (held > 0)
+        toward = ((update.total > 0) != (held > 0)) & (held != 0)
         limit = torch.where(toward, table.toward[kinds], table.away[kinds])
         slack = update.error + (size + limit) * _SUBTRACTION
         stays = size < limit
@@ -144,6 +152,9 @@ class Moving:
         clear = defined & ~unsure
         found.zero += int((clear & zero).count_nonzero())
         found.lost += int((clear & stays & ~zero).count_nonzero())
+        if self.rounding is not None:
+            moves = probabilities(size / (2 * limit), toward, self.rounding)
+            found.expected += float(moves[defined].nansum())
         if unsure.any():
             self._decide(held[unsure], [moment[unsure] for moment in moments], kinds[unsure])
 

@@ -172,3 +172,20 @@ def test_ctrl_c_shows_what_was_done(tmp_path: Path) -> None:
     found = json.loads(out)
     assert found["partial"] is True
     assert {entry["tensor"] for entry in found["results"]} == {"a"}
+
+
+def test_stochastic_rounding_says_what_to_expect(checkpoint: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "ones.npy", np.ones(4))
+    args = ("step-compare", tmp_path / "ones.npy", "--lr", "2^-9", "--to", "bf16", "--rounding")
+    (entry,) = results(*args, "stochastic")
+    # a quarter of the distance up, half of the distance down
+    assert (entry["unmoved_count"], entry["expected_moved_count"]) == (4, 1.5)
+    (entry,) = results(*args, "stochastic:1:a")
+    assert entry["expected_moved_count"] == 1.0
+    out = call(*args, "stochastic")[1]
+    assert "rounded stochastically, 37.5% are expected to." in " ".join(out.split())
+    out = call("step-compare", checkpoint, "--weights-to", "bf16", "--rounding", "stochastic")[1]
+    assert "rounded stochastically, " in " ".join(out.split())
+    code, _, err = call("step-compare", checkpoint, checkpoint, "--rounding", "stochastic")
+    assert (code, err) == (2, "fpx: two checkpoints are there already: leave out --rounding\n")
+    assert call(*args, "toward_zero")[0] == 2

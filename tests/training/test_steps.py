@@ -107,9 +107,9 @@ def test_float64_reaches_half_its_smallest_value() -> None:
     codes = torch.tensor([0, 1, 0x3FF0 << 48, -(1 << 63)])
     zero, least, one, minus_zero = (reach(number, spec) for number in classes(codes, spec).tolist())
     half = Fraction(1, 1 << 1075)
-    assert zero == minus_zero == (half, half, True)
-    assert least == (half, half, False)
-    assert one == (Fraction(1, 1 << 53), Fraction(1, 1 << 54), True)
+    assert zero == minus_zero == (half, half, True, True)
+    assert least == (half, half, False, False)
+    assert one == (Fraction(1, 1 << 53), Fraction(1, 1 << 54), True, False)
 
 
 @pytest.mark.parametrize("name", ["float8_e8m0fnu", "binary8p3ue"])
