@@ -9,9 +9,9 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `verify_function`, `diff` and
-`devices` load torch when they are first called; nothing else does. The functions are in `fpx.api`,
-which loads when one of them is first asked for: a command of the shell needs none.
+command shows. Those that work on tensors load torch when they are first called; nothing else does.
+The functions are in `fpx.api`, which loads when one of them is first asked for: a command of the
+shell needs none.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         inspect,
         libraries,
         ranges,
+        step_compare,
         survey,
         table,
         verify_function,
@@ -87,6 +88,7 @@ __all__ = [
     "inspect",
     "libraries",
     "ranges",
+    "step_compare",
     "survey",
     "table",
     "verify_function",

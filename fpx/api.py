@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison
     from fpx.report.scaled_range import RangeReport
+    from fpx.report.step_compare import StepReport
     from fpx.report.stochastic_verify import RoundingReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
@@ -85,6 +86,7 @@ __all__ = [
     "inspect",
     "libraries",
     "ranges",
+    "step_compare",
     "survey",
     "table",
     "verify_function",
@@ -861,6 +863,90 @@ def diff(
         stored=stored,
         as_=_each(as_),
     )
+
+
+def step_compare(
+    source: Any,
+    *,
+    lr: Any = None,
+    to: _Formats = (),
+    weights_to: _Formats = (),
+    state_to: str | Target | Iterable[str | Target] = (),
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: str | Iterable[str] = (),
+    model: Any = None,
+    optimizer: str | None = None,
+    still: float = 0.5,
+    rounding: str | Stochastic = Rounding.TIES_TO_EVEN.value,
+    fail_if: str | Iterable[str] = (),
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+) -> StepReport:
+    """Which weights an update moves in a format, and which state survives: `fpx step-compare`.
+
+    Args:
+        source: as for `cast_compare`, distributions aside, and a list of several; with `weights_to`
+            or `state_to` one checkpoint with an optimizer's state, such as `{"model":
+            model.state_dict(), "optimizer": optimizer.state_dict()}`; without those and `lr` a list
+            of two, before and after.
+        lr: the length of a step that every weight takes, up and down; a float, a `Fraction`, or
+            text such as "1e-5", which is taken exactly.
+        to: formats of the weights, with `lr` and of two checkpoints; none means bfloat16 and
+            float16.
+        weights_to: formats of the weights that the update of an optimizer's state moves.
+        state_to: formats of the optimizer's moments.
+        scale, scale_format, scale_rule: of formats of `state_to` without scales of their own, as
+            for `cast_compare`.
+        model: where the weights are, if not beside the optimizer's state.
+        optimizer: `adamw`, `adam` or `sgd`, where the checkpoint does not tell.
+        still: share of unmoved weights, 0 to 1, from which on a tensor stands still; of moments
+            that become 0 or cannot decay, from which on the state does.
+        rounding: `stochastic[:bits[:a|b|c]]` also says how many weights are expected to move, if
+            sums are rounded so.
+        fail_if: conditions such as `"unmoved_rate>0.9"`: the rows that meet one are the report's
+            `failures()`.
+        include, exclude: patterns of the names of tensors, or of parameters.
+
+    Returns:
+        A report with a row per tensor and format.
+
+    Raises:
+        FpxError: a source cannot be read, it has no state whose update is known, or an argument is
+            off.
+    """
+    from fpx.report.limits import parse_limit
+    from fpx.report.step_compare import NUMBERS, STEPPABLE
+    from fpx.training.settings import NAMES
+    from fpx.training.step_compare import step_compare as compare
+
+    if optimizer is not None and optimizer not in NAMES:
+        raise InputError(f"`optimizer` is one of {', '.join(NAMES)}, not {quoted(optimizer)}")
+    return compare(
+        list(source) if isinstance(source, (list, tuple)) else [source],
+        lr=lr,
+        to=_formats(to),
+        weights_to=_formats(weights_to),
+        states_to=asked_targets(
+            state_to,
+            STEPPABLE,
+            scale=scale,
+            scale_format=scale_format,
+            scale_rule=_each(scale_rule),
+        ),
+        model=model,
+        optimizer=optimizer,
+        include=_each(include),
+        exclude=_each(exclude),
+        still_rate=still,
+        rounding=rounding if isinstance(rounding, str) else rounding.value,
+        checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
+    )
+
+
+def _formats(names: _Formats) -> list[str | FormatSpec]:
+    """One format, or several, as a list."""
+    return [names] if isinstance(names, (str, FormatSpec)) else list(names)
 
 
 def devices(device: str | Iterable[str] = (), *, size: int = 1 << 22) -> DevicesReport:

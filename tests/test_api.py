@@ -124,6 +124,22 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
         ("diff old.npz new.npz --tolerance-ulp 2 --allow-renamed --strip-prefix m. --exclude z",
          lambda: fpx.diff("old.npz", "new.npz", tolerance_ulp=2, allow_renamed=True,
                           strip_prefix="m.", exclude="z")),
+        ("step-compare old.npz --lr 1e-3 --to bf16 --still 0.2 --fail-if stands_still --exclude z "
+         "--rounding stochastic:8",
+         lambda: fpx.step_compare("old.npz", lr="1e-3", to="bf16", still=0.2,
+                                  rounding="stochastic:8",
+                                  fail_if="stands_still", exclude="z")),
+        ("step-compare old.npz renamed.npz --to fp16",
+         lambda: fpx.step_compare(["old.npz", "renamed.npz"], to=["fp16"])),
+        ("step-compare state.pt --weights-to bf16 --state-to e4m3fn --scale tensor "
+         "--optimizer adam --include w --scale-format e8m0",
+         lambda: fpx.step_compare("state.pt", weights_to="bf16", state_to="e4m3fn",
+                                  scale="tensor", scale_format="e8m0", optimizer="adam",
+                                  include="w")),
+        ("step-compare state.pt --state-to mxfp4 --scale-rule floor --model old.npz "
+         "--optimizer adamw",
+         lambda: fpx.step_compare("state.pt", state_to="mxfp4", scale_rule="floor",
+                                  model="old.npz", optimizer="adamw")),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -137,6 +153,12 @@ def test_a_function_gives_what_its_command_shows(
     old: dict[str, Any] = {"m.w": np.ones(3, np.float32), "v": np.zeros(2), "z": np.ones(1)}
     np.savez("old.npz", **old)
     np.savez("new.npz", w=np.ones(3, np.float32) + 5e-7, u=np.zeros(2))
+    renamed: dict[str, Any] = {"m.w": old["m.w"] * 1.01, "z": np.ones(2)}
+    np.savez("renamed.npz", **renamed)
+    group = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-8, "weight_decay": 0.1, "params": ["w"]}
+    moments = {"step": 3, "exp_avg": torch.ones(3), "exp_avg_sq": torch.ones(3)}
+    state = {"state": {"w": moments}, "param_groups": [group]}
+    torch.save({"model": {"w": torch.ones(3)}, "optimizer": state}, "state.pt")
     file = tmp_path / "bytes"
     file.write_bytes(b"\x21\x43\x65")
     code, out, _ = call(*command.format(file=file).split(), "--json")
@@ -165,6 +187,7 @@ _ELSEWHERE = {
         ("with_", "rounding", "overflow", "random_bits"), "verify_function"
     ),
     "diff": dict.fromkeys(("top", "every"), "worst_first"),
+    "step-compare": dict.fromkeys(("top", "every"), "worst_first"),
 }
 # the names of arguments that differ, where Python takes one and the shell several
 _ONE = {"values": "value", "sources": "source", "files": "source", "formats": "dtype"}

@@ -58,6 +58,9 @@ JSON = {
     "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
     "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
+    "step-compare": "step-compare adamw.pt --weights-to bf16 --state-to fp16,e4m3fn:tensor",
+    "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --to bf16,fp4 --fail-if unmoved_rate>0.9",
+    "step-compare-change": "step-compare adamw.pt later.pt --to bf16",
     "devices": "devices --device cpu --size 1000",
 }
 """Name -> the command whose JSON it is."""
@@ -117,6 +120,9 @@ SCREENS = {
     "--random-bits 8 --examples 1",
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
+    "step-compare": "step-compare adamw.pt --weights-to bf16,fp16 --state-to bf16,e4m3fn",
+    "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --rounding stochastic:4:a",
+    "step-compare-change": "step-compare adamw.pt later.pt",
 }
 """Name -> the command whose screen it is, at each of WIDTHS and in a pipe."""
 
@@ -151,9 +157,34 @@ def write_files(folder: Path) -> None:
     np.savez(folder / "changed.npz", **arrays)
     points = torch.arange(6.0).view(2, 3)
     torch.save({"points": points, "t": points.t()}, folder / "views.pt")
+    _write_trainings(folder)
     nvfp4(folder / "nvfp4")
     (folder / "golden_rounding.py").write_text(ROUNDING)
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
+
+
+def _write_trainings(folder: Path) -> None:
+    """A checkpoint with AdamW's state, and the same weights later."""
+    names = ["net.0.weight", "net.0.bias", "norm.weight"]
+    count = torch.arange(1.0, 33.0)
+    weights = [count.view(4, 8) / 64, -count[:4] / 1000, torch.ones(8)]
+    state = {
+        at: {
+            "step": torch.tensor(200.0),
+            "exp_avg": weight.sign() * 2.0 ** -(12.0 + at),
+            "exp_avg_sq": (weight * 2.0**-9).square() + 2.0**-60,
+        }
+        for at, weight in enumerate(weights)
+    }
+    group = {
+        "lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01, "amsgrad": False,
+        "decoupled_weight_decay": True, "params": [0, 1, 2], "param_names": names,
+    }  # fmt: skip
+    optimizer = {"state": state, "param_groups": [group]}
+    model = dict(zip(names, weights, strict=True))
+    torch.save({"model": model, "optimizer": optimizer}, folder / "adamw.pt")
+    later = {name: weight - 2.0**-11 for name, weight in model.items()}
+    torch.save({"model": later}, folder / "later.pt")
 
 
 MACHINES_OWN = frozenset(

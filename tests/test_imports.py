@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "fpx"
 
 _LEAVES = {"errors", "words", "version", "drawing", "patterns"}
 _BULK = _LEAVES | {"core", "report", "tensors", "casts"}
-STUDIES = {"measure", "conformance", "arithmetic"}
+STUDIES = {"measure", "conformance", "arithmetic", "training"}
 
 # room -> rooms of fpx it may import (itself always)
 MAY_USE: Mapping[str, set[str]] = {
@@ -37,6 +37,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "measure": _BULK | {"ranks"},
     "conformance": _BULK | {"measure", "callables"},
     "arithmetic": _BULK | {"measure", "callables"},
+    "training": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"ranks", "render"},
     "api": _BULK | STUDIES,
@@ -52,6 +53,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
     "arithmetic": _NUMBERS,
+    "training": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
@@ -161,6 +163,7 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("measure", "from fpx.conformance.causes import CAUSES"),
         ("arithmetic", "from fpx.conformance.causes import CAUSES"),
         ("conformance", "from fpx.arithmetic.parser import parse"),
+        ("training", "from fpx.arithmetic.parser import parse"),
         ("render", "import torch"),
         ("cli", "import torch"),
         ("cli", "from fpx.casts.device import find_device"),
@@ -233,7 +236,8 @@ def loaded(command: str) -> set[str]:
     "args",
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
-        ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
+        ["cast-verify", "--help"], ["step-compare", "--help"],
+        ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
         ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],
         ["calc", "x + 1", "--dtype", "fp4", "--all", "x"],

@@ -101,6 +101,11 @@ COMMANDS = {
         "fpx.cli.diff:diff",
         "Compare two checkpoints, or one before and after a conversion, tensor by tensor.",
     ),
+    "step-compare": Command(
+        TENSORS,
+        "fpx.cli.step_compare:step_compare",
+        "Say which weights an update moves in a format, and which state survives in one.",
+    ),
     "cast-verify": Command(
         MACHINE,
         "fpx.cli.cast_verify:cast_verify",

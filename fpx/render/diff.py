@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fpx.render.names import Name, least_of
 from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, percentage
 from fpx.report.diff import DiffReport
 from fpx.report.diff_row import COMPARED, LOSSES, STRUCTURE, Change, Comparison, DiffRow, Side, Spot
 from fpx.words import escape
@@ -169,7 +169,7 @@ def _cells(row: DiffRow, lossy: bool, measured: bool) -> list[RenderableType]:
     found = row.comparison
     assert found is not None
     style = _STYLES.get(row.outcome, BAD_STYLE)
-    share = f" ({_percent(found.differing_count, found.count)})" if found.differing_count else ""
+    share = f" ({percentage(found.differing_count, found.count)})" if found.differing_count else ""
     cells: list[RenderableType] = [
         Name(row.tensor),
         _dtypes(row),
@@ -183,16 +183,6 @@ def _cells(row: DiffRow, lossy: bool, measured: bool) -> list[RenderableType]:
     if measured:
         cells += _errors(found)
     return cells
-
-
-def _percent(part: int, whole: int) -> str:
-    """A share that never says 0% of some nor 100% of not quite all."""
-    share = 100 * part / whole
-    if part == whole:
-        return "100%"
-    if share < 0.01:
-        return "<0.01%"
-    return f"{share:.2g}%" if share < 10 else f"{min(share, 99.9):.3g}%"
 
 
 def _brief(value: float) -> str:

@@ -47,6 +47,7 @@ _DRAWN_BY = {
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
     "stochastic_verify.RoundingReport": "stochastic_verify:rounding_tables",
     "diff.DiffReport": "diff:diff_tables",
+    "step_compare.StepReport": "step_compare:step_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
 

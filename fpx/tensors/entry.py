@@ -6,7 +6,7 @@ read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
@@ -258,6 +258,10 @@ Metadata = Mapping[str, Scalar | Long | tuple[Scalar, ...]]
 """What a file says of itself beside its tensors."""
 
 
+Scalars = Mapping[str, Scalar]
+"""Numbers and texts that stand among the tensors of a collection, named by their path in it."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A distribution, a file or a tensor in memory.
@@ -272,6 +276,7 @@ class Source:
         damaged: what is wrong with tensors that are in none of these, a line each, its name first;
             `open_all` makes errors of them.
         stored: bytes of all its files; None where it is one file, the one that was opened.
+        scalars: reads the numbers and texts among its tensors, of kinds of files that have such.
     """
 
     name: str
@@ -282,3 +287,4 @@ class Source:
     unread: tuple[Unread, ...] = ()
     damaged: tuple[str, ...] = ()
     stored: int | None = None
+    scalars: Callable[[], Scalars] = field(default=dict, repr=False, compare=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fpx.errors import InputError
 from fpx.tensors.dtypes import is_readable, origin_of, tensor_dtype
-from fpx.tensors.entry import Layout, Source, TensorEntry
+from fpx.tensors.entry import Layout, Scalars, Source, TensorEntry
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import escape
 
@@ -61,7 +61,16 @@ def _collection(data: object, name: str) -> Source:
     if not entries:
         why = f" that fpx reads ({escape(notes[0])})" if notes else ""
         raise InputError(f"{name} holds no tensors{why}")
-    return Source(name, tuple(entries), tuple(notes))
+    return Source(name, tuple(entries), tuple(notes), scalars=lambda: _scalars(data))
+
+
+def _scalars(data: object) -> Scalars:
+    """The numbers and texts in nested dicts, lists and tuples, named by their path."""
+    return {
+        name: item
+        for name, item in named_leaves(data)
+        if item is None or isinstance(item, (str, int, float))
+    }
 
 
 def as_tensor(data: object) -> Tensor:

@@ -13,7 +13,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -21,12 +21,20 @@ from typing import TYPE_CHECKING, Any
 
 from fpx.errors import InputError
 from fpx.tensors.blocks import Box
-from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry, Unread, row_major
+from fpx.tensors.entry import (
+    COMPLEX_NOTE,
+    Scalar,
+    Scalars,
+    Source,
+    TensorEntry,
+    Unread,
+    row_major,
+)
 from fpx.tensors.files.kinds import DAMAGE
 from fpx.tensors.files.pickles import Made, Named, PickleError, Table, walk
 from fpx.tensors.files.plain import plain_entry
-from fpx.tensors.files.torch_archive import archive_of
-from fpx.tensors.files.torch_objects import View, tensor_of
+from fpx.tensors.files.torch_archive import Archive, archive_of
+from fpx.tensors.files.torch_objects import View, scalars_in, tensor_of
 from fpx.tensors.types import Origin, itemsize, type_named
 from fpx.words import escape, listed, quoted, quoted_path, reason
 
@@ -38,6 +46,7 @@ _SLAB = 16 << 20  # bytes of a tensor that are put together at a time
 _MOST_AXES = 6  # along which a tensor is cut
 _LONG = 40  # characters of a dtype's name
 _LARGEST = 1 << 62  # elements, bytes
+_SETTINGS = "param_groups"  # in the names of numbers that are worth reading
 _COMPLEX = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
 
 _CALLS = {Named("torch", "Size"): lambda given: given[0] if given else ()}
@@ -48,6 +57,31 @@ def open_distributed(path: Path) -> Source:
 
     Args:
         path: its `.metadata`; the other files are beside it.
+
+    Raises:
+        InputError: no such metadata.
+    """
+    reader, described = _read(path)
+    version = described.get("version")
+    return Source(
+        str(path.parent), tuple(reader.entries), reader.told(),
+        metadata={"version": version} if isinstance(version, str) else {},
+        unread=tuple(reader.unread), damaged=tuple(reader.damaged),
+        stored=reader.files.size() + path.stat().st_size, scalars=partial(_scalars, path),
+    )  # fmt: skip
+
+
+def _scalars(path: Path) -> Scalars:
+    """The numbers and texts of optimizers' groups in a distributed checkpoint.
+
+    Raises:
+        InputError: one is damaged, or lies where it cannot.
+    """
+    return _read(path)[0].scalars()
+
+
+def _read(path: Path) -> tuple[_Reader, dict[str, object]]:
+    """What there is in a checkpoint, and what its `.metadata` says of all of it.
 
     Raises:
         InputError: no such metadata.
@@ -69,16 +103,10 @@ def open_distributed(path: Path) -> Source:
         raise InputError(
             f"{shown} describes no files: fpx reads what torch's FileSystemWriter wrote"
         )
-    files = _Files(path.parent)
-    reader = _Reader(files, _places(stored))
+    reader = _Reader(_Files(path.parent), _places(stored))
     for key, item in tensors.pairs():
         reader.take(key, item)
-    version = described.get("version")
-    return Source(
-        str(path.parent), tuple(reader.entries), reader.told(),
-        metadata={"version": version} if isinstance(version, str) else {},
-        unread=tuple(reader.unread), damaged=tuple(reader.damaged), stored=files.size() + size,
-    )  # fmt: skip
+    return reader, described
 
 
 def _attributes(item: object, name: str) -> dict[str, object]:
@@ -207,6 +235,26 @@ class _Reader:
         named = listed(map(quoted, self.others), 3)
         return (f"passed over, because they are no tensors: {named}", *self.notes)
 
+    def scalars(self) -> Scalars:
+        """The numbers and texts of optimizers' groups, each of which is a pickle of its own.
+
+        Raises:
+            InputError: one is damaged, or lies where it cannot.
+        """
+        found: dict[str, Scalar] = {}
+        for name in self.others:
+            place = self.places.get((name, None))
+            if not place or _SETTINGS not in name:
+                continue
+            told = f"{quoted_path(self.files.folder)}: {quoted(name)}"
+            try:
+                part = _Part((), (), *self._lies(place, "for its numbers"))
+                root = _archive(part, told).walked["data.pkl"].root
+            except (_DamagedError, *DAMAGE) as error:
+                raise InputError(f"{told} cannot be read: {reason(error)}") from None
+            found.update(scalars_in(root, name))
+        return found
+
     def take(self, key: object, item: object) -> None:
         """One entry of the state dict."""
         name = key if isinstance(key, str) else escape(type(key).__name__)
@@ -260,13 +308,16 @@ class _Reader:
 
     def _part(self, name: str, start: tuple[int, ...], shape: tuple[int, ...]) -> _Part:
         place = self._place(name, start)
+        return _Part(start, shape, *self._lies(place, f"for its part at {_index(start)}"))
+
+    def _lies(self, place: dict[str, object], of: str) -> tuple[Path, int, int]:
+        """The file that something lies in, and which bytes of that: their first, their number."""
         at, size = place.get("offset"), place.get("length")
         if not _are_numbers((at, size)):
-            raise _DamagedError(f"has no place for its part at {_index(start)}")
+            raise _DamagedError(f"has no place {of}")
         assert isinstance(at, int)
         assert isinstance(size, int)
-        path = self.files.path(place.get("relative_path"), at + size)
-        return _Part(start, shape, path, at, size)
+        return self.files.path(place.get("relative_path"), at + size), at, size
 
 
 def _items(item: object) -> Sequence[object]:
@@ -478,11 +529,7 @@ def _view(part: _Part, told: str) -> tuple[View, int, bool]:
     Raises:
         InputError: no tensor, or a damaged one.
     """
-    with part.path.open("rb", buffering=0) as file:
-        section = io.BufferedReader(_Section(file, part.at, part.size))
-        if not zipfile.is_zipfile(section):
-            raise InputError(f"{told} is not what torch.save writes")
-        archive = archive_of(section, told)
+    archive = _archive(part, told)
     view = tensor_of(archive.walked["data.pkl"].root)
     if not isinstance(view, View) or view.note:
         raise InputError(f"{told} is no plain tensor")
@@ -491,6 +538,19 @@ def _view(part: _Part, told: str) -> tuple[View, int, bool]:
     if record is None or view.end * bytes_of > record.size:
         raise InputError(f"{told} is larger than its record: it is damaged")
     return view, part.at + record.start + view.offset * bytes_of, archive.swapped
+
+
+def _archive(part: _Part, told: str) -> Archive:
+    """What `torch.save` wrote at the place of a part.
+
+    Raises:
+        InputError: nothing, or something damaged.
+    """
+    with part.path.open("rb", buffering=0) as file:
+        section = io.BufferedReader(_Section(file, part.at, part.size))
+        if not zipfile.is_zipfile(section):
+            raise InputError(f"{told} is not what torch.save writes")
+        return archive_of(section, told)
 
 
 def itemsize_of(dtype: str) -> int:

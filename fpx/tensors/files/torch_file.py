@@ -10,6 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,10 +19,10 @@ from torch import Tensor
 from fpx.errors import InputError
 from fpx.tensors.blocks import Box
 from fpx.tensors.dtypes import is_readable, origin_of
-from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
+from fpx.tensors.entry import COMPLEX_NOTE, Scalars, Source, TensorEntry
 from fpx.tensors.files.pickles import Named, Table, Walked
 from fpx.tensors.files.torch_archive import Archive, archive_of, check_pickles, walked
-from fpx.tensors.files.torch_objects import STORAGE_BYTES, View, Views, views_in
+from fpx.tensors.files.torch_objects import STORAGE_BYTES, View, Views, scalars_in, views_in
 from fpx.tensors.memory import TooManyPlacesError, layout_of, named_leaves
 from fpx.tensors.rows import row_major_blocks
 from fpx.words import quoted, quoted_path, reason
@@ -73,7 +74,21 @@ def open_torch(path: Path) -> Source:
             raise InputError(
                 f"{shown} is a damaged torch file: a storage is larger than its record"
             )
-    return _source(path, found, notes, mapped=archive is not None and not archive.swapped)
+    source = _source(path, found, notes, mapped=archive is not None and not archive.swapped)
+    return replace(source, scalars=partial(_scalars, path))
+
+
+def _scalars(path: Path) -> Scalars:
+    """The numbers and texts in what `torch.save` wrote, named by their path in it.
+
+    Raises:
+        InputError: damaged, or more of them than any checkpoint has.
+    """
+    shown = quoted_path(path)
+    if not zipfile.is_zipfile(path):
+        return scalars_in(_old_pickles(path, shown)[3].root)
+    with path.open("rb") as file:
+        return scalars_in(archive_of(file, shown).walked["data.pkl"].root)
 
 
 def open_torchscript(path: Path) -> Source:

@@ -6,17 +6,21 @@ attributes. Both are read off the records of `fpx.tensors.files.pickles`, and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import TypeVar
 
 from fpx.errors import InputError
+from fpx.tensors.entry import Scalar, Scalars
 from fpx.tensors.files.pickles import Kept, Made, Named, Table
 from fpx.words import listed, quoted
 
 _DEEPEST = 64  # nesting of what has names
 _MOST_PLACES = 1 << 18  # tensors and other things
 _LARGEST = 1 << 62  # elements, and places in a storage
+_MOST_TEXT = 64 << 20  # characters of names and texts beside tensors
+_Taken = TypeVar("_Taken")
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,33 @@ def views_in(root: object, name: str = "") -> Views:
         InputError: more places than any checkpoint has.
     """
     walk = _Walk()
-    found = tuple(walk.visit(root, name, ()))
+    found: tuple[tuple[str, View | str], ...] = tuple(walk.visit(root, name, (), tensor_of))
     left_out = f"left out, as state_dict() does: {listed(map(quoted, walk.passing), 3)}"
     notes = (left_out,) if walk.passing else ()
     return Views(found, notes, tuple(walk.made))
+
+
+def scalars_in(root: object, name: str = "") -> Scalars:
+    """The numbers, texts and Nones in what a pickle holds, named as its tensors are.
+
+    Args:
+        root, name: as of `views_in`.
+
+    Raises:
+        InputError: more places, or longer texts, than any checkpoint has.
+    """
+    found: dict[str, Scalar] = {}
+    room = _MOST_TEXT
+    for called, (value,) in _Walk().visit(root, name, (), _scalar):
+        room -= len(called) + (len(value) if isinstance(value, str) else 0)
+        if room < 0:
+            raise InputError(f"over {_MOST_TEXT:,} characters of text beside tensors")
+        found[called] = value
+    return found
+
+
+def _scalar(item: object) -> tuple[Scalar] | None:
+    return (item,) if item is None or isinstance(item, (str, int, float)) else None
 
 
 class _Walk:
@@ -100,20 +127,25 @@ class _Walk:
         self.made: dict[str, None] = {}
 
     def visit(
-        self, item: object, name: str, inside: tuple[int, ...]
-    ) -> Iterator[tuple[str, View | str]]:
-        """The tensors in an item of that name."""
+        self,
+        item: object,
+        name: str,
+        inside: tuple[int, ...],
+        take: Callable[[object], _Taken | None],
+    ) -> Iterator[tuple[str, _Taken]]:
+        """What `take` makes something of in an item of that name, by its own name."""
         self.places += 1
         if self.places > _MOST_PLACES:
             raise InputError(f"over {_MOST_PLACES:,} things in one collection of tensors")
         if id(item) in inside or len(inside) > _DEEPEST:
             return
-        tensor = tensor_of(item)
-        if tensor is not None:
-            yield name, tensor
+        taken = take(item)
+        if taken is not None:
+            yield name, taken
             return
         for key, child in self.children(item, name):
-            yield from self.visit(child, f"{name}.{key}" if name else key, (*inside, id(item)))
+            below = f"{name}.{key}" if name else key
+            yield from self.visit(child, below, (*inside, id(item)), take)
 
     def children(self, item: object, name: str) -> Iterator[tuple[str, object]]:
         """What is in an item that is no tensor, by its key."""

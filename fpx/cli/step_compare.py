@@ -1,0 +1,242 @@
+"""`fpx step-compare`: what training would do in other formats."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fpx.cli import options
+from fpx.cli.failures import finish
+from fpx.cli.options import complete_format, complete_target
+from fpx.cli.output import SCREEN, Output
+from fpx.cli.progress import ProgressBar
+from fpx.core.blocks import asked_targets
+from fpx.core.choices import ScaleRule
+from fpx.core.policy import Rounding
+from fpx.errors import InputError
+from fpx.report.limits import parse_limit
+from fpx.report.step_compare import NUMBERS, STEPPABLE, TARGETS, StepReport
+from fpx.report.step_rows import STILL_RATE
+from fpx.tensors.files.kinds import READS
+from fpx.words import listed
+
+
+@options.output_forms
+def step_compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help=f"Files ({READS}; - for .npy on stdin), directories or indexes of sharded "
+            "checkpoints; with --weights-to or --state-to one with an optimizer's state; without "
+            "those and --lr two, before and after.",
+            show_default=False,
+        ),
+    ],
+    lr: Annotated[
+        str | None,
+        typer.Option(
+            "--lr",
+            metavar="STEP",
+            help="Length of a step that every weight takes, up and down: which cannot be moved?",
+            show_default=False,
+        ),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="Format of the weights, with --lr and of two checkpoints; repeat for several, or "
+            "write fp16,bf16; all16, all8 and all are those of so many bits and all. Without it: "
+            f"{' and '.join(TARGETS)}.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    weights_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weights-to",
+            metavar="FORMAT",
+            help="Format of the weights, which the update of the optimizer's state moves or does "
+            "not; as --to.",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    state_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state-to",
+            metavar="FORMAT",
+            help="Format of the optimizer's moments: what becomes of them? As --to; formats with "
+            "scales (mxfp8_e4m3, e4m3fn:tensor) too.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="tensor|channel[:AXIS]|block:N|block:NxM",
+            help="What shares a scale, of formats of --state-to that have none of their own.",
+            show_default=False,
+        ),
+    ] = None,
+    scale_format: Annotated[
+        str | None,
+        typer.Option(
+            "--scale-format",
+            metavar="FORMAT",
+            help="Format of those scales: float32 (without it), e8m0, e4m3fn, ...",
+            autocompletion=complete_format,
+            show_default=False,
+        ),
+    ] = None,
+    scale_rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scale-rule",
+            metavar="RULE",
+            help=f"How scales are chosen: {', '.join(rule.value for rule in ScaleRule)} or pow2; "
+            "repeat for several, or write all.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="SOURCE",
+            help="Where the weights are, if not beside the optimizer's state.",
+            show_default=False,
+        ),
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            "--optimizer",
+            help="Whose state it is, where the checkpoint does not tell.",
+            show_default=False,
+            **options.one_of(("adamw", "adam", "sgd")),
+        ),
+    ] = None,
+    still: Annotated[
+        float,
+        typer.Option(
+            "--still",
+            metavar="RATE",
+            help="Share of unmoved weights, 0 to 1, from which on a tensor stands still; of "
+            "moments that become 0 or cannot decay, from which on the state does.",
+        ),
+    ] = STILL_RATE,
+    rounding: Annotated[
+        str,
+        typer.Option(
+            "--rounding",
+            metavar="MODE",
+            help="stochastic[:BITS[:a|b|c]] also says how many weights are expected to move if "
+            "sums are rounded so.",
+        ),
+    ] = Rounding.TIES_TO_EVEN.value,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help=f"Exit 1 if a row meets it, such as stands_still or 'unmoved_rate>0.9': "
+            f"{listed(NUMBERS, 40)}. Repeat for several.",
+            show_default=False,
+        ),
+    ] = None,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
+    every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            metavar="N",
+            help="Show the N worst tensors. Without it: up to 20.",
+            show_default=False,
+        ),
+    ] = None,
+    how: Output = SCREEN,
+) -> None:
+    """Say which weights an update moves in a format, and which state survives in one.
+
+    Weights are rounded to the format first; after the update they are rounded once more, to
+    nearest, ties to even. A weight that is then what it was has lost the update. All counts are
+    exact.
+
+    [bold]Three questions[/bold]
+
+    With --lr: which weights a step of that length cannot move, up or down. With --weights-to and
+    --state-to: what the update of Adam's, AdamW's or SGD's state in the checkpoint does to the
+    weights, and what becomes of the state. Of two checkpoints: which codes moved, by how much, and
+    how many bytes tell the change.
+
+    [bold]Examples[/bold]
+
+    \b
+    fpx step-compare model.safetensors --lr 1e-5
+    fpx step-compare model.safetensors --lr 3e-6 --to bf16 --include 'layers.*'
+    fpx step-compare checkpoint.pt --weights-to bf16 --state-to bf16,e4m3fn
+    fpx step-compare checkpoint.pt --state-to e4m3fn --scale tensor
+    fpx step-compare optimizer.pt --model pytorch_model.bin --weights-to bf16
+    fpx step-compare model.safetensors --lr 1e-5 --rounding stochastic
+    fpx step-compare before.pt after.pt --to bf16
+    fpx step-compare checkpoint.pt --state-to e5m2 --fail-if breaks
+    """
+    conditions = [parse_limit(text, NUMBERS) for text in fail_if or ()]
+    if top is not None and top < 1:
+        raise InputError(f"`top` must be at least 1, not {top}")
+    if top is not None and every:
+        raise InputError("`top` and `every` exclude each other: choose one")
+    states = asked_targets(
+        state_to or (),
+        STEPPABLE,
+        scale=scale,
+        scale_format=scale_format,
+        scale_rule=scale_rule or (),
+    )
+
+    from fpx.training.step_compare import step_compare as compare
+
+    with ProgressBar("counting") as progress:
+        report = compare(
+            sources,
+            lr=lr,
+            to=to or (),
+            weights_to=weights_to or (),
+            states_to=states,
+            model=model,
+            optimizer=optimizer,
+            include=include or (),
+            exclude=exclude or (),
+            still_rate=still,
+            rounding=rounding,
+            checks=conditions,
+            progress=progress,
+            keep_partial=True,
+        )
+
+    def draw(found: StepReport) -> object:
+        from fpx.render.step_compare import ROWS, step_tables
+
+        return step_tables(found, len(found.rows) if every else top or ROWS)
+
+    finish(
+        report,
+        how,
+        draw=draw,
+        notes=report.notes,
+        errors=report.errors,
+        interrupted="interrupted: the tensors that follow are not in it"
+        if report.partial
+        else None,
+        unchecked=report.unchecked,
+        failures=report.failures(),
+    )

@@ -1,0 +1,169 @@
+"""The report of `fpx step-compare`: what updates and states become in other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fpx.core.formats import FORMATS
+from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.checks import Failure, failures, gate
+from fpx.report.environment import Environment
+from fpx.report.limits import Limit
+from fpx.report.step_rows import ROWS, StepRow
+
+TARGETS = ("bfloat16", "float16")
+"""The formats of weights where nobody chose."""
+
+
+STEPPABLE = tuple(
+    spec
+    for spec in FORMATS.values()
+    if spec.signed and spec.zero and FORMATS["float64"].holds(spec)
+)
+"""The listed formats that weights can be kept in: what `all` means."""
+
+
+NUMBERS = tuple(dict.fromkeys(name for row in ROWS for name in (*row.measured, *row.flags)))
+"""What `--fail-if` may be about; a flag is 1 where it is raised."""
+
+
+@dataclass(frozen=True)
+class Decay:
+    """How many values of a format a factor below 1 cannot make smaller.
+
+    Attributes:
+        to: the format.
+        moment: the moment that is multiplied with it, as the optimizer calls it.
+        beta: the factor.
+        stuck_count, normal_count: of its positive normal values, those that stay what they are, and
+            all.
+    """
+
+    to: str
+    moment: str
+    beta: float
+    stuck_count: int
+    normal_count: int
+
+
+@dataclass(frozen=True)
+class OptimizerFound:
+    """Parameters of an optimizer that share their settings.
+
+    Attributes:
+        source: where it is.
+        optimizer: which optimizer.
+        settings: its numbers by name, such as `lr`; `step` is None where it counts none.
+        parameters, elements: how many there are.
+    """
+
+    source: str
+    optimizer: str
+    settings: Mapping[str, float | int | bool | None]
+    parameters: int
+    elements: int
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """A parameter of which something is not known.
+
+    Attributes:
+        source, tensor: which parameter.
+        missing: `weight`, or `update` where nothing can be said of its state either.
+        why: in words.
+    """
+
+    source: str
+    tensor: str
+    missing: str
+    why: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepReport(Report):
+    """What training would do in other formats.
+
+    Attributes:
+        rows: in the order of the sources.
+        totals: one per target over all tensors.
+        details: what produced the numbers.
+        asked: what was asked: the step, the rates, by the name of the option.
+        errors: one line per source or tensor that could not be read.
+        notes: what else there is to say, a line each.
+        partial: whether the work was interrupted: the tensors that follow are missing.
+        checks: what was asked of every row.
+        optimizers: whose updates they are, one for each of its settings.
+        decays: of moments in formats, how many values of those cannot decay.
+        unpaired: parameters of which the weight, or everything, is unknown.
+    """
+
+    schema: ClassVar[str] = "fpx.step-compare/1"
+
+    rows: tuple[StepRow, ...]
+    totals: tuple[StepRow, ...]
+    details: Environment
+    asked: Mapping[str, JsonValue]
+    errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    partial: bool = False
+    checks: tuple[Limit, ...] = ()
+    optimizers: tuple[OptimizerFound, ...] = ()
+    decays: tuple[Decay, ...] = ()
+    unpaired: tuple[Unpaired, ...] = ()
+
+    def parts(self) -> tuple[StepRow, ...]:
+        """The rows."""
+        return self.rows
+
+    def results(self) -> list[dict[str, JsonValue]]:
+        """One entry per row."""
+        return [row.to_dict() for row in self.rows]
+
+    def environment(self) -> dict[str, JsonValue]:
+        """What produced the numbers."""
+        return self.details.to_dict()
+
+    def beside(self) -> dict[str, JsonValue]:
+        """What was asked, totals, errors, notes, checks and failures."""
+        return {
+            "asked": to_json(self.asked),
+            "totals": [row.to_dict() for row in self.totals],
+            "optimizers": to_json(self.optimizers),
+            "decays": to_json(self.decays),
+            "unpaired": to_json(self.unpaired),
+            "errors": list(self.errors),
+            "notes": list(self.notes),
+            "partial": self.partial,
+            **gate(self.checks, self.failures()),
+            "unchecked": list(self.unchecked),
+        }
+
+    def about(self) -> str:
+        """Which kinds of rows."""
+        return ", ".join(dict.fromkeys(row.kind for row in self.rows))
+
+    def worst_first(self) -> list[StepRow]:
+        """The rows, the worst first."""
+        return sorted(self.rows, key=lambda row: row.badness())
+
+    def failures(self) -> list[Failure[StepRow]]:
+        """The rows that meet a condition, the worst first."""
+        return [found for check in self.checks for found in failures(self._with(check), [check])]
+
+    def _with(self, check: Limit) -> list[StepRow]:
+        """The rows of a kind that has what a condition is about."""
+        return [row for row in self.worst_first() if check.name in row.numbers()]
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """A line for each condition on what no row has; `errors` are said instead."""
+        if self.errors:
+            return ()
+        return tuple(
+            f"{check.text}: not checked, no row has a {check.name}"
+            for check in self.checks
+            if not self._with(check)
+        )

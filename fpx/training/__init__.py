@@ -1,0 +1,1 @@
+"""What training does in a format: updates that move weights, optimizers' state."""
