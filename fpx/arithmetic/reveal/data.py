@@ -54,7 +54,8 @@ def draw(
         room -= max(high, low)
         b = _numbers(source, leaf, (groups, leaves), low, max(high, low))
         np.put_along_axis(b, other, np.take_along_axis(b, one, axis=1), axis=1)
-    one, other, b = (np.repeat(table, group, axis=0)[:rows] for table in (one, other, b))
+    one, other = (np.repeat(table, group, axis=0)[:rows] for table in (one, other))
+    b = np.repeat(b, group, axis=0)[:rows]
     each = [
         _numbers(source, leaf, (rows, leaves), low, max(min(wide - small, room), low))
         for wide in _BINADES

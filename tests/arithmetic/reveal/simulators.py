@@ -108,7 +108,7 @@ def pairwise(precision: int = 24) -> Adder:
     def add(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
         nodes = [to(precision, x) for x in leaves(pairs)]
         while len(nodes) > 1:
-            nodes = [to(precision, sum(nodes[i : i + 2])) for i in range(0, len(nodes), 2)]
+            nodes = [to(precision, sum(nodes[i : i + 2], Fraction(0))) for i in range(0, len(nodes), 2)]
         return nodes[0]
 
     return add

@@ -1,0 +1,268 @@
+"""`fpx reveal`: what operations compute here, found by probes and proven by replays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+
+from fpx.arithmetic.reveal.catalogue import OPERATIONS, Operation
+from fpx.arithmetic.reveal.certificate import answers
+from fpx.arithmetic.reveal.data import Data, draw
+from fpx.arithmetic.reveal.environment import reveal_environment
+from fpx.arithmetic.reveal.probing import Asker, NotResolvableError
+from fpx.arithmetic.reveal.runner import CONTIGUOUS, NotOfferedError
+from fpx.arithmetic.reveal.scales import find_scale
+from fpx.arithmetic.reveal.study import Study, study
+from fpx.arithmetic.reveal.subjects import Built, Subject, TorchSubject
+from fpx.arithmetic.reveal.subnormals import find_subnormals
+from fpx.casts.device import Device, find_device
+from fpx.core.formats import FORMATS
+from fpx.core.spec import FormatSpec
+from fpx.errors import InputError
+from fpx.report.limits import parse_limit
+from fpx.report.reveal import NUMBERS, RevealReport, RevealRow
+from fpx.report.reveal_case import Case, Size
+from fpx.report.reveal_row import Subnormals, digest
+from fpx.tensors.progress import Progress, Silent
+
+MOST_LEAVES = 4096
+_MOST_ELEMENTS = 1 << 25  # of an operand: what every call has to read
+_MOST_CASES = 4096
+_DATA = 1 << 18  # numbers of a certificate
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What an operation is tried with, in all combinations.
+
+    Attributes:
+        sizes: of operands; by default the operation's own.
+        batch: rows of the result, in place of those of the sizes.
+        threads: that torch uses; by default as it is.
+        layouts: of LAYOUTS.
+        compiled: whether torch.compile makes the operation: each is tried.
+        flags: settings of torch, and what each is set to.
+    """
+
+    sizes: Sequence[Size] = ()
+    batch: Sequence[int] = ()
+    threads: Sequence[int] = ()
+    layouts: Sequence[str] = (CONTIGUOUS,)
+    compiled: Sequence[bool] = (False,)
+    flags: Sequence[tuple[str, Sequence[str]]] = ()
+
+    def cases(self, subject: Subject) -> list[Case]:
+        """Every combination for an operation.
+
+        Raises:
+            InputError: a size is not one of the operation's, or there are too many.
+        """
+        sizes = [_fitting(size, subject) for size in self.sizes or (subject.size,)]
+        if self.batch and not subject.matrix:
+            raise InputError(f"{subject.name} takes a vector, which has no `batch`")
+        if self.batch:
+            sizes = [size._replace(m=m) for size in sizes for m in self.batch]
+        names = [name for name, _ in self.flags]
+        found = [
+            Case(size, threads, layout, compiled, tuple(zip(names, values, strict=True)))
+            for threads, layout, compiled, values, size in product(
+                self.threads or (torch.get_num_threads(),),
+                self.layouts,
+                self.compiled,
+                list(product(*(values for _, values in self.flags))),
+                dict.fromkeys(sizes),
+            )
+        ]
+        if len(found) > _MOST_CASES:
+            raise InputError(f"these are {len(found):,} combinations: {_MOST_CASES:,} at most")
+        return found
+
+
+def _fitting(size: Size, subject: Subject) -> Size:
+    if size.matrix != subject.matrix:
+        wanted = "`shape=MxKxN`" if subject.matrix else "`n`"
+        raise InputError(f"{subject.name} takes its size by {wanted}")
+    fits = size if subject.matrix else subject.size._replace(k=size.k)
+    if not 2 <= size.k <= MOST_LEAVES:
+        raise InputError(f"{size.k:,} leaves: from 2 to {MOST_LEAVES:,} can be told of")
+    if size.k % subject.multiple:
+        raise InputError(f"{subject.name} adds multiples of {subject.multiple}, not {size.k}")
+    if min(size.m, size.n) < 1 or max(size.m, size.n) * size.k > _MOST_ELEMENTS:
+        raise InputError(f"{size.text} is no size that can be tried")
+    return fits
+
+
+def reveal(
+    subjects: Sequence[Subject] = (),
+    dtypes: Sequence[FormatSpec] = (),
+    *,
+    circumstances: Circumstances = Circumstances(),
+    device: str | Device = "cpu",
+    rows: int = 1000,
+    seed: int = 0,
+    trees: bool = False,
+    conditions: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> RevealReport:
+    """Reveals how operations add up.
+
+    A KeyboardInterrupt ends the work with a report on what was done so far.
+
+    Args:
+        subjects: what is probed; the whole catalogue by default.
+        dtypes: formats of the operands; by default those of the operation's row.
+        circumstances: what each is tried with.
+        device: as `find_device` takes or gives it.
+        rows: of each certificate.
+        seed: of its numbers.
+        trees: whether orders are shown in full.
+        conditions: as `parse_limit` takes them, on NUMBERS.
+        progress: hears how far the work is.
+
+    Raises:
+        InputError: an argument is off, or the user's own function failed.
+        UnavailableError: no such device.
+    """
+    if rows < 1:
+        raise InputError(f"`rows` must be at least 1, not {rows}")
+    checks = tuple(parse_limit(text, NUMBERS) for text in conditions)
+    where = device if isinstance(device, Device) else find_device(device)
+    chosen = subjects or [TorchSubject(row) for row in OPERATIONS.values()]
+    work = [
+        (subject, spec, circumstances.cases(subject))
+        for subject in chosen
+        for spec in dtypes or _usual(subject)
+    ]
+    progress = progress or Silent()
+    progress.start(sum(len(cases) for *_, cases in work))
+    found: list[RevealRow] = []
+    absent: list[tuple[str, str, str]] = []
+    complete = True
+    try:
+        for subject, spec, cases in work:
+            sweep = _Sweep(subject, spec, where, rows, seed, progress)
+            try:
+                sweep.run(cases)
+            except NotOfferedError as error:
+                absent.append((subject.name, spec.name, str(error)))
+                progress.advance(len(cases))
+            finally:
+                found += sweep.rows()
+    except KeyboardInterrupt:
+        complete = False
+    finally:
+        for subject in chosen:
+            subject.close()
+    return RevealReport(
+        tuple(found),
+        reveal_environment(where, seed),
+        trees,
+        tuple(_unchecked(absent, bool(subjects))),
+        tuple(absent),
+        complete,
+        checks,
+    )
+
+
+def _usual(subject: Subject) -> list[FormatSpec]:
+    row: Operation | None = OPERATIONS.get(subject.name)
+    return [FORMATS[name] for name in (row.formats if row else ("float32",))]
+
+
+def _unchecked(absent: Sequence[tuple[str, str, str]], named: bool) -> Iterator[str]:
+    if named:
+        for operation, dtype, why in absent:
+            yield f"{operation} in {dtype}: not probed, torch refuses: {why}"
+
+
+class _Sweep:
+    """An operation in one format, under all circumstances."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        spec: FormatSpec,
+        device: Device,
+        rows: int,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        self._subject, self._spec, self._device = subject, spec, device
+        self._rows, self._seed, self._progress = rows, seed, progress
+        self._found: dict[tuple[int, str | None], RevealRow] = {}
+        self._cases: dict[tuple[int, str | None], list[Case]] = {}
+
+    def run(self, cases: Sequence[Case]) -> None:
+        """Probes one of each class of circumstances that give the same bits.
+
+        Raises:
+            NotOfferedError: torch has not this operation.
+            KeyboardInterrupt: not all were reached.
+        """
+        for case in cases:
+            started = time.perf_counter()
+            built = self._subject.build(self._spec, case, self._device)
+            data = self._data(built)
+            signature = _signature(built, data)
+            key = (case.size.k, signature)
+            if key not in self._found:
+                row = self._row(case, built, signature, study(built, data))
+                self._found[key] = replace(row, seconds=time.perf_counter() - started)
+            self._cases.setdefault(key, []).append(case)
+            self._progress.advance(1)
+
+    def rows(self) -> list[RevealRow]:
+        """A row for each class."""
+        count = len(self._found)
+        return [
+            replace(row, cases=tuple(self._cases[key]), class_=_letters(at), class_count=count)
+            for at, (key, row) in enumerate(self._found.items())
+            if key in self._cases
+        ]
+
+    def _data(self, built: Built) -> Data:
+        rows = max(min(self._rows, _DATA // built.count), 16)
+        return draw(built.leaf, built.out, built.count, rows, built.products, self._seed)
+
+    def _row(self, case: Case, built: Built, signature: str | None, result: Study) -> RevealRow:
+        return RevealRow(
+            operation=self._subject.name,
+            dtype=self._spec.name,
+            out_dtype=built.out.name,
+            device=str(self._device.torch),
+            cases=(case,),
+            verdict=result.verdict,
+            reason=result.reason,
+            computation=result.found,
+            certificate=result.certificate,
+            alike=built.alike,
+            signature=signature,
+            questions=result.questions,
+        )
+
+
+def _letters(number: int) -> str:
+    """A, B, … Z, AA, AB, …"""
+    text = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text
+
+
+def _signature(built: Built, data: Data) -> str | None:
+    """Digits that are others where any sum has other bits; None where sums vary by themselves."""
+    codes = answers(built, data)
+    if answers(built, data) != codes:
+        return None
+    asker = Asker(built)
+    try:
+        subnormals = find_subnormals(asker, find_scale(asker))
+    except NotResolvableError:
+        subnormals = Subnormals()
+    return digest([codes, subnormals, built.alike])
