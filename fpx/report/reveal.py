@@ -226,7 +226,9 @@ class RevealRow:
             "kept_bits_by_step": list(found.kept),
             "extra_bits": self.extra_bits,
             "rounding": to_json(found.rounding),
+            "result_rounding": to_json(found.result_rounding),
             "compensated": found.compensated,
+            "positive_zero": found.positive_zero,
             "gain": found.gain,
         }
 

@@ -88,11 +88,13 @@ class Computation:
             seen, as of the last one.
         inner: of steps of three operands or more: bits below the leading one inside them.
         rounding: of additions; None where it cannot be told.
+        result_rounding: of the sum, where the result has fewer bits; None where it cannot be told.
         products: EXACT, ROUNDED, FUSED or MIXED; None where leaves are no products.
         whole: of each leaf, whether its product is added without being rounded first.
         inputs: what is read of the first and second factors.
         subnormals: what becomes of them.
         compensated: whether a second variable carries what is lost, as in Kahan's sum.
+        positive_zero: whether a result is never -0.
         gain: what the sum is multiplied by.
     """
 
@@ -101,11 +103,13 @@ class Computation:
     kept: tuple[int | None, ...] = ()
     inner: Mapping[int, int] | None = None
     rounding: Rounding | None = None
+    result_rounding: Rounding | None = None
     products: str | None = None
     whole: tuple[bool, ...] = ()
     inputs: tuple[InputBits, ...] = ()
     subnormals: Subnormals = Subnormals()
     compensated: bool = False
+    positive_zero: bool = False
     gain: float = 1.0
 
     @property
@@ -123,11 +127,14 @@ class Computation:
                 "kept": self.kept,
                 "inner": sorted((self.inner or {}).items()),
                 "rounding": self.rounding,
+                "result_rounding": self.result_rounding,
                 "products": self.products,
                 "whole": self.whole,
                 "inputs": self.inputs,
                 "subnormals": self.subnormals,
                 "compensated": self.compensated,
+                "positive_zero": self.positive_zero,
+                "gain": self.gain,
             }
         )
 

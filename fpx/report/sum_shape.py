@@ -9,6 +9,7 @@ from fpx.report.base import once
 from fpx.report.sum_tree import SumTree
 
 _FEW = 4  # terms that are written out; of more, the first two and the last
+_TURNS = 3
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -98,23 +99,21 @@ class SumShape:
         else:
             found.append((node,))
         found.reverse()
-        if len(found) > 2 and len(found[0]) == len(found[1]) == 1:
-            found[:2] = self._begun(found)
+        if len(found) > 2 and len(found[0]) == len(found[1]) == 1:  # in either order
+            swapped = [found[1], found[0], *found[2:]]
+            if len(self._runs(swapped)) < len(self._runs(found)) or (
+                self._period(swapped) and not self._period(found)
+            ):
+                return swapped
         return found
-
-    def _begun(self, found: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-        """The first two terms, which may be in either order, as the third goes on from them."""
-        first, second, third = (self._least(item) for item in found[:3])
-        swapped = third - first == first - second
-        return [found[1], found[0]] if swapped else list(found[:2])
 
     def _least(self, nodes: Sequence[int]) -> int:
         return min(self._tree.smallest[item] for item in nodes)
 
-    def runs(self, node: int) -> list[Run]:
-        """The terms of a node, with those together that are alike."""
+    def _runs(self, terms: Sequence[tuple[int, ...]]) -> list[Run]:
+        """Terms, with those together that are alike."""
         runs: list[Run] = []
-        for nodes in self.terms(node):
+        for nodes in terms:
             start = self._least(nodes)
             shape = self._shape(nodes, start)
             last = runs[-1] if runs else None
@@ -125,6 +124,22 @@ class SumShape:
                     continue
             runs.append(Run(shape, nodes, start, 0, 1))
         return runs
+
+    def _period(self, terms: Sequence[tuple[int, ...]]) -> int | None:
+        """After how many terms they go on as before, each as far from where it was; None if never.
+
+        Only of terms that are no plain runs.
+        """
+        starts = [self._least(nodes) for nodes in terms]
+        shapes = [self._shape(nodes, start) for nodes, start in zip(terms, starts, strict=True)]
+        if len(set(shapes)) > 1:
+            return None
+        for period in range(1, len(terms) // 2 + 1):
+            if len(terms) % period == 0:
+                shifts = {b - a for a, b in zip(starts[:-period], starts[period:], strict=True)}
+                if len(shifts) == 1:
+                    return period
+        return None
 
     def _shape(self, nodes: Sequence[int], start: int) -> int:
         if len(nodes) == 1:
@@ -141,37 +156,44 @@ class SumShape:
             return "nothing to add"
         if len(tree.steps) == 1 and tree.widest > 2:
             return f"all {tree.widest} at once"
-        runs = self.runs(tree.root)
+        terms = self.terms(tree.root)
         if tree.widest > 2:
-            width = max(len(run.nodes) for run in runs)
+            width = max(map(len, terms))
             return f"blocks of {width}" if width > 1 else f"up to {tree.widest} at once"
-        if len(runs) == 1 and tree.sizes[runs[0].nodes[0]] == 1:
-            shift = runs[0].shift
-            ways = {1: "left to right", -1: "right to left"}
-            return ways.get(shift, f"every {abs(shift)}th")
+        if all(node < tree.leaf_count for (node,) in terms):
+            return self._chain([node for (node,) in terms])
         if tree.leaf_count > 3 and tree.depth == (tree.leaf_count - 1).bit_length():
             return "pairwise"
         return self._parts()
 
+    def _chain(self, leaves: Sequence[int]) -> str:
+        """One leaf after the other."""
+        ways = {
+            tuple(range(len(leaves))): "left to right",
+            tuple(reversed(range(len(leaves)))): "right to left",
+            tuple(leaf ^ 1 for leaf in range(len(leaves))): "odd ones first",
+        }
+        return ways.get(tuple(leaves), "one chain")
+
     def _parts(self) -> str:
         """What chains there are before they are added to each other: lanes, or blocks."""
-        tree, parts = self._tree, [self._tree.root]
+        tree, parts, found = self._tree, [self._tree.root], "tree"
         while True:
             inside = [[item for (item,) in self.terms(part)] for part in parts]
-            if any(item < tree.leaf_count for items in inside for item in items):
-                break
+            chains = all(item < tree.leaf_count for items in inside for item in items)
+            if chains and found == "tree":
+                found = f"{len(parts)} chains"
+            if len(parts) > 1 and any(item < tree.leaf_count for items in inside for item in items):
+                return found
             parts = [item for items in inside for item in items]
-        if len(parts) == 1:  # a leaf is among what is added last: as a short lane, perhaps
-            parts = inside[0]
-        if max(tree.sizes[item] for item in parts) == 1:
-            return "tree"
-        starts = sorted(tree.smallest[item] for item in parts)
-        if starts == list(range(len(parts))):
-            return f"{len(parts)} lanes"
-        sizes = [tree.sizes[item] for item in sorted(parts, key=tree.smallest.__getitem__)]
-        if starts == [sum(sizes[:at]) for at in range(len(sizes))] and min(sizes[:-1]) > 1:
-            return f"{len(parts)} blocks"
-        return "tree"
+            parts.sort(key=tree.smallest.__getitem__)
+            starts, sizes = [tree.smallest[item] for item in parts], [tree.sizes[i] for i in parts]
+            if starts == list(range(len(parts))):
+                found = f"{len(parts)} lanes"
+            elif starts == [sum(sizes[:at]) for at in range(len(sizes))] and min(sizes[:-1]) > 1:
+                found = f"{len(parts)} blocks"
+            if min(sizes) == 1:
+                return found
 
     def formula(self) -> list[Definition]:
         """The sum as a definition, and one for every part that it has more than a leaf of."""
@@ -190,10 +212,18 @@ class SumShape:
             return names[shape]
 
         def terms(node: int, base: int | None) -> tuple[str, ...]:
-            texts: list[str] = []
-            for run in self.runs(node):
-                texts += self._written(run, base, named)
-            return tuple(texts)
+            every = self.terms(node)
+            period = self._period(every)
+            if period is None or period < 2:
+                return tuple(written(every, base))
+            turns = [every[at : at + period] for at in range(0, len(every), period)]
+            shown = turns if len(turns) <= _TURNS else [*turns[:2], [], turns[-1]]
+            return tuple(
+                text for turn in shown for text in (written(turn, base) if turn else ["…"])
+            )
+
+        def written(terms: Sequence[tuple[int, ...]], base: int | None) -> list[str]:
+            return [text for run in self._runs(terms) for text in self._written(run, base, named)]
 
         found.append(Definition("sum", False, terms(self._tree.root, None), 1))
         while waiting:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from fpx.arithmetic.reveal.probing import Asker, Put, Question
+from fpx.arithmetic.reveal.probing import Asker, Question
 from fpx.arithmetic.reveal.scales import Scale
 from fpx.core.policy import Rounding
 from fpx.report.reveal_row import InputBits
@@ -44,11 +44,10 @@ def _left(
 ) -> list[float]:
     """What is left of 1 + x without the 1, for each x; the unit of it is 1."""
     exponent = max(0, min(scale.top - 2, scale.unit + asker.reduction.leaf.fraction_bits))
-    a, b = scale.powers.factors(exponent)
-    leaf = 0
-    away = scale.powers.put(tree.beside(leaf), exponent, -1.0)
+    leaf, powers = 0, scale.powers
+    away = powers.put(tree.beside(leaf), exponent, -1.0)
     questions = [
-        Question((Put(leaf, a, b * (1 + x)) if second else Put(leaf, a * (1 + x), b), away))
+        Question((powers.put(leaf, exponent, *((1.0, 1 + x) if second else (1 + x,))), away))
         for x in parts
     ]
     return [_snapped(scale, answer, exponent) for answer in asker.numbers(questions)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpx.arithmetic.reveal.probing import Asker, Put, Question
+from fpx.arithmetic.reveal.probing import Asker, Question
 from fpx.arithmetic.reveal.scales import Scale
 from fpx.report.sum_tree import SumTree
 
@@ -27,11 +27,10 @@ def whole_products(asker: Asker, scale: Scale, tree: SumTree, bits: int) -> list
     exponent = _exponent(scale, bits)
     questions = []
     for leaf in range(tree.leaf_count):
-        a, b = scale.powers.factors(exponent)
         longest = 1 + 2.0**-bits
         other = tree.beside(leaf)
         away = scale.powers.put(other, exponent, -(1 + 2.0 ** (1 - bits)))
-        questions.append(Question((Put(leaf, a * longest, b * longest), away)))
+        questions.append(Question((scale.powers.put(leaf, exponent, longest, longest), away)))
     return [scale.is_power(answer, exponent - 2 * bits) for answer in asker.numbers(questions)]
 
 

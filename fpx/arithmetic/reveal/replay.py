@@ -36,19 +36,19 @@ def replay(
         NoReplayError: the computation is not known well enough.
     """
     if found.tree is None:
-        return _exactly(a, b, found.gain, out)
+        return _exactly(a, b, found, out)
     return _Replay(found, leaf).run(a, b, out)
 
 
-def _exactly(a: Numbers, b: Numbers, gain: float, out: FormatSpec) -> Numbers:
+def _exactly(a: Numbers, b: Numbers, found: Computation, out: FormatSpec) -> Numbers:
     """Each row's exact sum, rounded once."""
     sums = []
     for row, other in zip(a.tolist(), b.tolist(), strict=True):
         total = sum(
             (Fraction(x) * Fraction(y) for x, y in zip(row, other, strict=True)), Fraction(0)
         )
-        sums.append(_to_odd(total * Fraction(gain)))
-    return _result(np.array(sums), out)
+        sums.append(_to_odd(total * Fraction(found.gain)))
+    return _result(np.array(sums), found, out)
 
 
 def _to_odd(value: Fraction) -> float:
@@ -60,10 +60,12 @@ def _to_odd(value: Fraction) -> float:
     return near
 
 
-def _result(x: Numbers, out: FormatSpec) -> Numbers:
+def _result(x: Numbers, found: Computation, out: FormatSpec) -> Numbers:
     if out.precision > MOST:
         return x
-    return rounded(x, out.precision, Rounding.TIES_TO_EVEN, out.quantum_exponent)
+    mode = found.result_rounding or Rounding.TIES_TO_EVEN
+    result = rounded(x, out.precision, mode, out.quantum_exponent)
+    return result + 0.0 if found.positive_zero else result
 
 
 class _Replay:
@@ -85,7 +87,7 @@ class _Replay:
         leaves, exact = self._leaves(a, b)
         carries = self._found.compensated
         total = self._compensated(leaves) if carries else self._sum(leaves, exact)
-        return _result(self._scaled(total), out)
+        return _result(self._scaled(total), self._found, out)
 
     def _leaves(self, a: Numbers, b: Numbers) -> tuple[list[Numbers], list[Numbers]]:
         """Each leaf's numbers: rounded products, and exact ones for steps that fuse."""

@@ -6,12 +6,15 @@ Whether it goes up, with either sign, tells the modes apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from fpx.arithmetic.reveal.probing import Asker, NotResolvableError, Question
 from fpx.arithmetic.reveal.scales import Scale
 from fpx.core.policy import Rounding
 from fpx.report.sum_tree import SumTree
+
+_MOST = 24  # bits of results whose difference from 1 is read in float64
 
 # (ulps beside the 1, quarters of an ulp to round)
 _CASES = ((0, 2), (1, 2), (0, 3), (0, 1))
@@ -43,8 +46,10 @@ def find_rounding(
         for operand in step:
             if operand < tree.leaf_count:
                 continue
+            one, ulp = (tree.smallest[item] for item in tree.operands(operand)[:2])
             leaves = (
-                *(tree.smallest[item] for item in tree.operands(operand)[:2]),
+                one,
+                ulp,
                 min(tree.smallest[item] for item in step if item != operand),
                 tree.beside(tree.leaf_count + at),
             )
@@ -55,27 +60,57 @@ def find_rounding(
     return None
 
 
-def _mode(asker: Asker, scale: Scale, leaves: tuple[int, ...], bits: int) -> Rounding | None:
+def result_rounding(
+    asker: Asker, scale: Scale, kept: Sequence[int | None], exact: bool
+) -> Rounding | None:
+    """How a sum becomes the result, where the accumulator keeps more; None where it cannot be told.
+
+    Args:
+        asker, scale: what is asked, and what is known of it.
+        kept: bits kept after each step.
+        exact: whether all are.
+    """
+    bits, count = asker.reduction.out.fraction_bits, asker.reduction.count
+    least = min((item for item in kept if item is not None), default=0)
+    enough = exact or least >= bits + 2
+    if not enough or count < 3 or bits > _MOST or scale.top - scale.unit < bits + 2:
+        return None
+    if math.frexp(scale.gain)[0] != 0.5:
+        return None
+    return _mode(asker, scale, (0, 1, 2, None), bits)
+
+
+def _mode(
+    asker: Asker, scale: Scale, leaves: tuple[int, int, int, int | None], bits: int
+) -> Rounding | None:
+    """The mode that rounds to that many bits.
+
+    Args:
+        asker, scale: what is asked, and what is known of it.
+        leaves: for the 1, the ulp, the part of one, and what takes the 1 away again; None where the
+            result is to be read with it.
+        bits: below the leading one.
+    """
     powers, top = scale.powers, scale.top
     one, ulp, small, away = leaves
     questions = []
     try:
         for sign in (1.0, -1.0):
             for ulps, quarters in _CASES:
-                puts = [powers.put(one, top, sign), powers.put(away, top, -sign)]
+                puts = [powers.put(one, top, sign)]
+                if away is not None:
+                    puts.append(powers.put(away, top, -sign))
                 if ulps:
                     puts.append(powers.put(ulp, top - bits, sign))
-                exponent, significand = (top - bits - 1, 1.5) if quarters == 3 else (
-                    top - bits + quarters - 3, 1.0
-                )  # fmt: skip
-                puts.append(powers.put(small, exponent, sign * significand))
+                halves, significand = (1, 1.5) if quarters == 3 else (3 - quarters, 1.0)
+                puts.append(powers.put(small, top - bits - halves, sign * significand))
                 questions.append(Question(tuple(puts)))
     except NotResolvableError:
         return None
     ups = ""
+    whole = 0.0 if away is not None else math.ldexp(scale.gain, top)
     for answer, (ulps, _) in zip(asker.numbers(questions), _CASES * 2, strict=True):
-        gone = abs(answer) == 0 and not ulps
-        found = 0 if gone else _ulps(scale, abs(answer), top - bits)
+        found = _ulps(scale, abs(answer) - whole, top - bits)
         if found - ulps not in (0, 1):
             return None
         ups += str(found - ulps)
@@ -85,8 +120,8 @@ def _mode(asker: Asker, scale: Scale, leaves: tuple[int, ...], bits: int) -> Rou
     return None
 
 
-def _ulps(scale: Scale, answer: float, exponent: int) -> int:
-    """How many ulps an answer is, of 0 to 2; -1 of anything else."""
-    if answer == 0:
+def _ulps(scale: Scale, left: float, exponent: int) -> int:
+    """How many ulps something is, of 0 to 2; -1 of anything else."""
+    if left == 0:
         return 0
-    return next((n + 1 for n in (0, 1) if scale.is_power(answer, exponent + n)), -1)
+    return next((n + 1 for n in (0, 1) if scale.is_power(left, exponent + n)), -1)

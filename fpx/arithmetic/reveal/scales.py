@@ -42,22 +42,28 @@ class Powers:
             NotResolvableError: there are none.
         """
         low, high = self.leaf.quantum_exponent, self.leaf.emax
-        a = exponent - self.b
-        if not low <= a <= high:
-            a = min(max(a, self.leaf.emin), high)
+        a = min(max(exponent - self.b, low), high)
         b = exponent - a
-        if not (low <= a <= high and low <= b <= high) or not (self.products or b == 0):
+        if not low <= b <= high or not (self.products or b == 0):
             raise NotResolvableError(f"{self.leaf.name} has no number for 2^{exponent}")
         return math.ldexp(1.0, a), math.ldexp(1.0, b)
 
-    def put(self, leaf: int, exponent: int, significand: float = 1.0) -> Put:
-        """A leaf that is significand * 2^exponent; the first factor takes the significand.
+    def put(self, leaf: int, exponent: int, first: float = 1.0, second: float = 1.0) -> Put:
+        """A leaf that is first * second * 2^exponent.
+
+        Args:
+            leaf: which.
+            exponent: see above.
+            first, second: significands of the factors, of a sign, numbers of the format.
 
         Raises:
             NotResolvableError: there is no such leaf.
         """
         a, b = self.factors(exponent)
-        return Put(leaf, a * significand, b)
+        for factor, significand in ((a, first), (b, second)):
+            if abs(significand) != 1 and factor < math.ldexp(1.0, self.leaf.emin):
+                raise NotResolvableError(f"{self.leaf.name} has too small a range for its probes")
+        return Put(leaf, a * first, b * second)
 
 
 @dataclass(frozen=True)
@@ -174,9 +180,10 @@ def _candidates(asker: Asker, gain: float) -> Iterator[Scale]:
     ranges = [(min(_WIDE, leaf.emax), 0, plain)] if leaf.emax >= _WIDE else []
     ranges += [(leaf.emax, max(low, least), plain) for low in (leaf.quantum_exponent, leaf.emin)]
     if reduction.products:
-        unit = max(2 * leaf.emin, least)
-        split = replace(plain, b=unit // 2)
-        ranges.append((min(2 * leaf.emax, unit + WIDEST + room + 2), unit, split))
+        for low in (2 * leaf.emin, 2 * leaf.quantum_exponent):
+            unit = max(low, least)
+            split = replace(plain, b=max(unit // 2, leaf.emin))
+            ranges.append((min(2 * leaf.emax, unit + WIDEST + room + 2), unit, split))
     for mask, unit, powers in ranges:
         precision = mask - unit - room - 1
         if precision >= 2:

@@ -13,7 +13,7 @@ from fpx.arithmetic.reveal.input_bits import read_bits
 from fpx.arithmetic.reveal.probing import Asker, NotResolvableError, Reduction
 from fpx.arithmetic.reveal.products import are_exact, whole_products
 from fpx.arithmetic.reveal.replay import NoReplayError
-from fpx.arithmetic.reveal.rounding import find_rounding
+from fpx.arithmetic.reveal.rounding import find_rounding, result_rounding
 from fpx.arithmetic.reveal.scales import WIDEST, Scale, find_scale
 from fpx.arithmetic.reveal.subnormals import find_subnormals
 from fpx.arithmetic.reveal.tree import find_tree
@@ -96,7 +96,11 @@ def reveal_computation(asker: Asker) -> Computation:
         tree, reduction.count, gain=scale.gain, subnormals=find_subnormals(asker, scale)
     )
     if tree is None:
-        return replace(found, products=EXACT if reduction.products else None)
+        return replace(
+            found,
+            products=EXACT if reduction.products else None,
+            result_rounding=result_rounding(asker, scale, [], exact=True),
+        )
     kept = kept_bits(asker, scale, tree)
     inner = inner_bits(asker, scale, tree)
     _check_range(scale, [*kept, *inner.values()])
@@ -111,6 +115,7 @@ def reveal_computation(asker: Asker) -> Computation:
         kept=tuple(kept),
         inner=inner or None,
         rounding=find_rounding(asker, scale, tree, kept),
+        result_rounding=result_rounding(asker, scale, kept, exact=False),
         products=_products(tree, [*kept, *inner.values()], read + 1, whole),
         whole=tuple(whole),
         inputs=tuple(inputs),
@@ -179,4 +184,4 @@ def _guesses(found: Computation) -> list[Computation]:
         guesses = [replace(found, rounding=mode) for mode in _LIKELY]
     if found.tree is not None and len(Counter(found.known)) == 1 and found.tree.widest == 2:
         guesses.append(replace(guesses[0], compensated=True))
-    return guesses
+    return [*guesses, replace(guesses[0], positive_zero=True)]
