@@ -41,7 +41,8 @@ def draw(
     source = random.Random(  # noqa: S311 - its sequence is to be known
         f"{leaf.name} {out.name} {leaves} {rows} {products} {seed}"
     )
-    room = min(leaf.emax, out.emax) - leaves.bit_length() - 2
+    room = out.emax - leaves.bit_length() - 2  # of products, or of what is added
+    most = leaf.emax - (1 if products else leaves.bit_length() + 2)
     small = _BINADES[0] // 2 if products else 0
     group = max(int(rows**0.5), 1) if products else 1  # rows with equal second factors
     groups = -(-rows // group)
@@ -50,14 +51,14 @@ def draw(
     one, other = order[:, :half], order[:, half : 2 * half]
     b = np.ones((groups, leaves))
     if products:
-        low, high = max(-small, leaf.emin), min(small, room // 2)
+        low, high = max(-small, leaf.emin), min(small, room // 2, most)
         room -= max(high, low)
         b = _numbers(source, leaf, (groups, leaves), low, max(high, low))
         np.put_along_axis(b, other, np.take_along_axis(b, one, axis=1), axis=1)
     one, other = (np.repeat(table, group, axis=0)[:rows] for table in (one, other))
     b = np.repeat(b, group, axis=0)[:rows]
     each = [
-        _numbers(source, leaf, (rows, leaves), low, max(min(wide - small, room), low))
+        _numbers(source, leaf, (rows, leaves), low, max(min(wide - small, room, most), low))
         for wide in _BINADES
         for low in (max(small - wide, leaf.emin),)
     ]

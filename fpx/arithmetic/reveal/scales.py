@@ -170,7 +170,8 @@ def _candidates(asker: Asker, gain: float) -> Iterator[Scale]:
     reduction = asker.reduction
     leaf, out, n = reduction.leaf, reduction.out, reduction.count
     power = math.frexp(gain)[0] == 0.5
-    chunks = [1 << (bits if power else max(bits - 3, 0)) for bits in (out.precision, *_FEWER)]
+    counts = [out.precision, *(bits for bits in _FEWER if bits < out.precision)]
+    chunks = [1 << (bits if power else max(bits - 3, 0)) for bits in counts]
     room = (n - 1).bit_length()
     least = out.quantum_exponent - math.frexp(gain)[1] + 1  # whose result is still a number
     if not power:

@@ -14,7 +14,6 @@ from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
 from tests.helpers import F32
 
-Number = Fraction
 Adder = Callable[[Sequence[tuple[Fraction, Fraction]]], Fraction]
 RNE, RZ = Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO
 
@@ -55,7 +54,8 @@ class Simulated:
 
     Attributes:
         add: gives the sum of pairs of factors.
-        zero_subnormals: whether subnormal inputs are taken for zero.
+        flush_in, flush_out: whether subnormal inputs, or results, are taken for zero.
+        out_mode: how the sum becomes a number of `out`.
     """
 
     count: int
@@ -65,16 +65,15 @@ class Simulated:
     products: bool = False
     flush_in: bool = False
     flush_out: bool = False
-    calls: int = 0
+    out_mode: Rounding = RNE
 
     def __call__(self, rows: Sequence[tuple[array[float], array[float]]]) -> list[int]:
-        self.calls += len(rows)
         return [self._one(a, b) for a, b in rows]
 
     def _one(self, a: array[float], b: array[float]) -> int:
         factors = [(self._in(x), self._in(y)) for x, y in zip(a, b, strict=True)]
         total = self.add(factors)
-        found = codec.encode(to_literal(total), self.out).code if total else 0
+        found = codec.encode(to_literal(total), self.out, self.out_mode).code if total else 0
         small = 0 < found & self.out.magnitude_mask < 1 << self.out.fraction_bits
         return 0 if small and self.flush_out else found
 
@@ -108,7 +107,9 @@ def pairwise(precision: int = 24) -> Adder:
     def add(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
         nodes = [to(precision, x) for x in leaves(pairs)]
         while len(nodes) > 1:
-            nodes = [to(precision, sum(nodes[i : i + 2], Fraction(0))) for i in range(0, len(nodes), 2)]
+            nodes = [
+                to(precision, sum(nodes[i : i + 2], Fraction(0))) for i in range(0, len(nodes), 2)
+            ]
         return nodes[0]
 
     return add
@@ -187,3 +188,50 @@ def short_inputs(bits: int, inner: Adder, mode: Rounding = RNE) -> Adder:
     return lambda pairs: inner([(to(bits + 1, x, mode), to(bits + 1, y, mode)) for x, y in pairs])
 
 
+def mean(inner: Adder) -> Adder:
+    return lambda pairs: inner(pairs) / len(pairs)
+
+
+# -- what is no sum, or not always -----------------------------------------------------------------
+
+
+def largest(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    return max(leaves(pairs))
+
+
+def first(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    return pairs[0][0]
+
+
+def nothing(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    return Fraction(0)
+
+
+def magnitudes(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    return sum(map(abs, leaves(pairs)), Fraction(0))
+
+
+def spread(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """1 for a single 1 and -1 for a single -1, as a sum gives; 1 for two ones."""
+    return max(leaves(pairs)) + min(leaves(pairs))
+
+
+def sorted_first(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """In the order of magnitudes: another one for other numbers."""
+    return sequential()(sorted(pairs, key=lambda pair: abs(pair[0] * pair[1])))
+
+
+def by_turns(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """From left to right, or exactly, as the smallest leaf is at an even place or an odd one."""
+    terms = leaves(pairs)
+    return exact(pairs) if terms.index(min(terms)) % 2 else sequential()(pairs)
+
+
+def off_where_large(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """A sum but for numbers that are no powers of two and above 100: those count twice."""
+    odd = {
+        at
+        for at, x in enumerate(leaves(pairs))
+        if abs(x) > 100 and abs(x).numerator.bit_count() > 3
+    }
+    return sequential()([(x * (1 + (at in odd)), y) for at, (x, y) in enumerate(pairs)])
