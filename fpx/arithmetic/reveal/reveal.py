@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-import torch
-
-from fpx.arithmetic.reveal.catalogue import OPERATIONS, Operation
+from fpx.arithmetic.reveal.catalogue import OPERATIONS, Operation, find_operation
 from fpx.arithmetic.reveal.certificate import answers
+from fpx.arithmetic.reveal.circumstances import Circumstances, find_circumstances
 from fpx.arithmetic.reveal.data import Data, draw
 from fpx.arithmetic.reveal.environment import reveal_environment
+from fpx.arithmetic.reveal.foreign import PATIENCE, ForeignSubject, count_operands
 from fpx.arithmetic.reveal.probing import Asker, NotResolvableError
-from fpx.arithmetic.reveal.runner import CONTIGUOUS, NotOfferedError
+from fpx.arithmetic.reveal.runner import NotOfferedError
 from fpx.arithmetic.reveal.scales import find_scale
-from fpx.arithmetic.reveal.study import Study, study
-from fpx.arithmetic.reveal.subjects import Built, Subject, TorchSubject
+from fpx.arithmetic.reveal.study import Study, check_count, study
+from fpx.arithmetic.reveal.subjects import Built, FunctionSubject, Subject, TorchSubject
 from fpx.arithmetic.reveal.subnormals import find_subnormals
 from fpx.casts.device import Device, find_device
 from fpx.core.formats import FORMATS
@@ -25,82 +25,48 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.limits import parse_limit
 from fpx.report.reveal import NUMBERS, RevealReport, RevealRow
-from fpx.report.reveal_case import Case, Size
+from fpx.report.reveal_case import Case
 from fpx.report.reveal_row import Subnormals, digest
 from fpx.tensors.progress import Progress, Silent
 
-MOST_LEAVES = 4096
-_MOST_ELEMENTS = 1 << 25  # of an operand: what every call has to read
-_MOST_CASES = 4096
 _DATA = 1 << 18  # numbers of a certificate
 
+__all__ = ["find_circumstances", "find_subjects", "reveal"]
 
-@dataclass(frozen=True)
-class Circumstances:
-    """What an operation is tried with, in all combinations.
 
-    Attributes:
-        sizes: of operands; by default the operation's own.
-        batch: rows of the result, in place of those of the sizes.
-        threads: that torch uses; by default as it is.
-        layouts: of LAYOUTS.
-        compiled: whether torch.compile makes the operation: each is tried.
-        flags: settings of torch, and what each is set to.
+def find_subjects(
+    operations: Sequence[str | Callable[..., Any]] = (),
+    functions: Sequence[str] = (),
+    timeout: float = PATIENCE,
+) -> list[Subject]:
+    """What is to be probed.
+
+    Args:
+        operations: names of the catalogue, or functions of one vector or of two matrices.
+        functions: `module:function` each, which get a process of their own.
+        timeout: seconds that 64 calls of one of those may take.
+
+    Raises:
+        InputError: no such operation or function.
     """
-
-    sizes: Sequence[Size] = ()
-    batch: Sequence[int] = ()
-    threads: Sequence[int] = ()
-    layouts: Sequence[str] = (CONTIGUOUS,)
-    compiled: Sequence[bool] = (False,)
-    flags: Sequence[tuple[str, Sequence[str]]] = ()
-
-    def cases(self, subject: Subject) -> list[Case]:
-        """Every combination for an operation.
-
-        Raises:
-            InputError: a size is not one of the operation's, or there are too many.
-        """
-        sizes = [_fitting(size, subject) for size in self.sizes or (subject.size,)]
-        if self.batch and not subject.matrix:
-            raise InputError(f"{subject.name} takes a vector, which has no `batch`")
-        if self.batch:
-            sizes = [size._replace(m=m) for size in sizes for m in self.batch]
-        names = [name for name, _ in self.flags]
-        found = [
-            Case(size, threads, layout, compiled, tuple(zip(names, values, strict=True)))
-            for threads, layout, compiled, values, size in product(
-                self.threads or (torch.get_num_threads(),),
-                self.layouts,
-                self.compiled,
-                list(product(*(values for _, values in self.flags))),
-                dict.fromkeys(sizes),
-            )
-        ]
-        if len(found) > _MOST_CASES:
-            raise InputError(f"these are {len(found):,} combinations: {_MOST_CASES:,} at most")
-        return found
-
-
-def _fitting(size: Size, subject: Subject) -> Size:
-    if size.matrix != subject.matrix:
-        wanted = "`shape=MxKxN`" if subject.matrix else "`n`"
-        raise InputError(f"{subject.name} takes its size by {wanted}")
-    fits = size if subject.matrix else subject.size._replace(k=size.k)
-    if not 2 <= size.k <= MOST_LEAVES:
-        raise InputError(f"{size.k:,} leaves: from 2 to {MOST_LEAVES:,} can be told of")
-    if size.k % subject.multiple:
-        raise InputError(f"{subject.name} adds multiples of {subject.multiple}, not {size.k}")
-    if min(size.m, size.n) < 1 or max(size.m, size.n) * size.k > _MOST_ELEMENTS:
-        raise InputError(f"{size.text} is no size that can be tried")
-    return fits
+    if not timeout > 0:
+        raise InputError(f"`timeout` must be more than 0, not {timeout:g}")
+    found: list[Subject] = []
+    for one in operations:
+        if isinstance(one, str):
+            found.append(TorchSubject(find_operation(one)))
+        else:
+            name = getattr(one, "__qualname__", type(one).__name__)
+            found.append(FunctionSubject(one, name, count_operands(one, name) == 2))
+    found += [ForeignSubject(name, timeout) for name in functions]
+    return found
 
 
 def reveal(
     subjects: Sequence[Subject] = (),
     dtypes: Sequence[FormatSpec] = (),
     *,
-    circumstances: Circumstances = Circumstances(),
+    circumstances: Circumstances | None = None,
     device: str | Device = "cpu",
     rows: int = 1000,
     seed: int = 0,
@@ -115,7 +81,7 @@ def reveal(
     Args:
         subjects: what is probed; the whole catalogue by default.
         dtypes: formats of the operands; by default those of the operation's row.
-        circumstances: what each is tried with.
+        circumstances: what each is tried with; by default its own size, as torch is set up.
         device: as `find_device` takes or gives it.
         rows: of each certificate.
         seed: of its numbers.
@@ -129,14 +95,19 @@ def reveal(
     """
     if rows < 1:
         raise InputError(f"`rows` must be at least 1, not {rows}")
+    tried = circumstances or Circumstances()
     checks = tuple(parse_limit(text, NUMBERS) for text in conditions)
     where = device if isinstance(device, Device) else find_device(device)
     chosen = subjects or [TorchSubject(row) for row in OPERATIONS.values()]
-    work = [
-        (subject, spec, circumstances.cases(subject))
-        for subject in chosen
-        for spec in dtypes or _usual(subject)
-    ]
+    try:
+        work = [
+            (subject, spec, tried.cases(subject, bool(subjects)))
+            for subject in chosen
+            for spec in dtypes or _usual(subject)
+        ]
+    except InputError:
+        _close(chosen)
+        raise
     progress = progress or Silent()
     progress.start(sum(len(cases) for *_, cases in work))
     found: list[RevealRow] = []
@@ -155,8 +126,7 @@ def reveal(
     except KeyboardInterrupt:
         complete = False
     finally:
-        for subject in chosen:
-            subject.close()
+        _close(chosen)
     return RevealReport(
         tuple(found),
         reveal_environment(where, seed),
@@ -166,6 +136,11 @@ def reveal(
         complete,
         checks,
     )
+
+
+def _close(subjects: Sequence[Subject]) -> None:
+    for subject in subjects:
+        subject.close()
 
 
 def _usual(subject: Subject) -> list[FormatSpec]:
@@ -262,6 +237,7 @@ def _signature(built: Built, data: Data) -> str | None:
         return None
     asker = Asker(built)
     try:
+        check_count(built)
         subnormals = find_subnormals(asker, find_scale(asker))
     except NotResolvableError:
         subnormals = Subnormals()

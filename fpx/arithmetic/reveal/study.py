@@ -21,6 +21,9 @@ from fpx.core.policy import Rounding
 from fpx.report.reveal_row import EXACT, FUSED, MIXED, ROUNDED, Certificate, Computation, Verdict
 from fpx.report.sum_tree import SumTree
 
+MOST_LEAVES = 4096
+"""Numbers whose order is looked for."""
+
 _TELLING = 0.01  # of all rows: what a certificate needs in which another order would show
 _LIKELY = (Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO)  # where no probe tells the mode
 _REPEATS = 2  # beside the first time
@@ -63,6 +66,7 @@ def study(reduction: Reduction, data: Data) -> Study:
             why = f"{differing:,} of {len(codes):,} sums have other bits when they are added again"
             return Study(Verdict.VARIES, None, None, why, 0, tuple(codes))
     try:
+        check_count(reduction)
         found = reveal_computation(asker)
     except NotResolvableError as error:
         return Study(Verdict.NOT_RESOLVABLE, None, None, str(error), asker.count, tuple(codes))
@@ -73,6 +77,18 @@ def study(reduction: Reduction, data: Data) -> Study:
             f"another order would show in {certificate.telling:,} of {certificate.rows:,} rows only"
         )
     return Study(verdict, found, certificate, reason, asker.count, tuple(codes))
+
+
+def check_count(reduction: Reduction) -> None:
+    """Whether there are few enough leaves for probes.
+
+    Raises:
+        NotResolvableError: there are not.
+    """
+    if reduction.count > MOST_LEAVES:
+        raise NotResolvableError(
+            f"orders of more than {MOST_LEAVES:,} numbers are not looked for: bits are compared"
+        )
 
 
 def _verdict(certificate: Certificate | None) -> Verdict:
