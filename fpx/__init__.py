@@ -9,9 +9,9 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff` and `devices` load
-torch when they are first called; nothing else does. The functions are in `fpx.api`, which loads
-when one of them is first asked for: a command of the shell needs none.
+command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff`, `reveal` and `devices`
+load torch when they are first called; nothing else does. The functions are in `fpx.api`, which
+loads when one of them is first asked for: a command of the shell needs none.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         inspect,
         libraries,
         ranges,
+        reveal,
         survey,
         table,
     )
@@ -84,6 +85,7 @@ __all__ = [
     "inspect",
     "libraries",
     "ranges",
+    "reveal",
     "survey",
     "table",
 ]

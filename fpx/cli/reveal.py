@@ -81,7 +81,7 @@ def reveal(
             show_default=False,
         ),
     ] = None,
-    compile_: Annotated[
+    compiled: Annotated[
         bool, typer.Option("--compile", help="Also as torch.compile makes it.")
     ] = False,
     matmul_precision: Annotated[
@@ -174,7 +174,7 @@ def reveal(
         batch=batch or (),
         threads=threads or (),
         layout=layout or (),
-        compiled=compile_,
+        compiled=compiled,
         matmul_precision=matmul_precision or (),
         flags=flag or (),
     )

@@ -27,6 +27,14 @@ _STYLES = {
     Verdict.NOT_RESOLVABLE: LABEL_STYLE,
 }
 
+_IN_TABLES = {
+    Verdict.CERTIFIED: "yes",
+    Verdict.WEAK: "weak",
+    Verdict.HYPOTHESIS: "no",
+    Verdict.VARIES: "varies",
+    Verdict.NOT_RESOLVABLE: "-",
+}
+
 _MODES = {
     Rounding.TIES_TO_EVEN: "ties to even",
     Rounding.TIES_TO_AWAY: "ties away from zero",
@@ -38,7 +46,7 @@ _MODES = {
 
 
 def reveal_tables(report: RevealReport) -> RenderableType:
-    """The machine, a table of all rows, notes, and orders in full where they are few or asked for."""
+    """The machine, tables, notes, and orders in full where they are few or asked for."""
     parts: list[RenderableType] = [_heading(report)]
     by_question: dict[tuple[str, str], list[RevealRow]] = {}
     for row in report.rows:
@@ -118,7 +126,7 @@ def _computation_columns(table: Table, rows: Sequence[RevealRow]) -> None:
     if _short_inputs(rows):
         table.add_column("reads", no_wrap=True)
     table.add_column("sub-\nnormals", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("certi-\nfied", no_wrap=True)
     table.add_column("replayed", justify="right", no_wrap=True)
 
 
@@ -138,7 +146,7 @@ def _computation_cells(row: RevealRow, rows: Sequence[RevealRow]) -> list[Render
     if _short_inputs(rows):
         cells.append("-" if found is None else _reads(row))
     cells.append(_subnormals(found.subnormals) if found is not None else Text("-"))
-    cells.append(_verdict(row))
+    cells.append(Text(_IN_TABLES[row.verdict], _STYLES[row.verdict]))
     given = row.certificate
     cells.append("-" if given is None else f"{given.equal:,}/{given.rows:,}")
     return cells
@@ -170,8 +178,7 @@ def _adds_in(row: RevealRow) -> str:
 
 
 def _verdict(row: RevealRow) -> Text:
-    text = {Verdict.NOT_RESOLVABLE: "not told"}.get(row.verdict, row.verdict.value)
-    return Text(text, _STYLES[row.verdict])
+    return Text(row.verdict.value.replace("_", " "), _STYLES[row.verdict])
 
 
 def _subnormals(found: Subnormals) -> Text:
@@ -238,10 +245,7 @@ def _facts(row: RevealRow) -> Iterator[tuple[str, RenderableType]]:
         yield "inputs", f"{_reads(row)} of each significand are read, rounded {', '.join(modes)}"
     yield "subnormals", _each_subnormal(found.subnormals)
     if not row.alike:
-        yield (
-            "elements",
-            Text("those of a result compute differently; this is the first", BAD_STYLE),
-        )
+        yield "elements", Text("others of the result compute another way", BAD_STYLE)
     yield "fingerprint", row.fingerprint or "-"
 
 
@@ -311,13 +315,14 @@ def _notes(rows: Sequence[RevealRow]) -> Iterator[str]:
     if given:
         least = f"{min(given):,}" if min(given) == max(given) else f"{min(given):,} or more"
         yield (
-            f"Certified, {len(certified):,} of {len(rows):,}: computed again on {least} random rows, "
-            "every sum has the same bits."
+            f"Certified, {len(certified):,} of {len(rows):,}: computed again on {least} random "
+            "rows, every sum has the same bits."
         )
     if not _odd_modes(rows) and certified:
         yield "Every addition rounds to nearest, ties to even."
     for row in rows:
         where = f"{escape(row.operation)} in {row.dtype}"
+        where += f", class {row.class_}" if row.class_count > 1 else ""
         if row.reason is not None:
             yield f"{where}: {row.verdict.value.replace('_', ' ')}, {escape(row.reason)}."
         found = row.computation
@@ -326,7 +331,7 @@ def _notes(rows: Sequence[RevealRow]) -> Iterator[str]:
             assert mode is not None
             yield f"{where}: the result is rounded {_mode(mode)}."
         if not row.alike:
-            yield f"{where}: elements of a result compute differently; this is the first."
+            yield f"{where}: this is the first element; others of the result compute another way."
 
 
 def _absent(report: RevealReport) -> list[RenderableType]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
 
 from rich.text import Text
@@ -61,6 +61,21 @@ def _merged(keys: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return list(keys)
 
 
+def _of_batches(rows: Sequence[RevealRow]) -> Iterator[str]:
+    """At which batches bits of the first row change, and in which rows differ from each other."""
+    every = [case.size.m for row in rows for case in row.cases]
+    of = sorted((case.size.m, row.signature) for row in rows for case in row.cases)
+    changes = [now[0] for before, now in pairwise(of) if now[1] != before[1]]
+    if changes:
+        yield f"Not batch invariant: the first row's bits change at batch {listed(changes, 20)}."
+    unlike = [case.size.m for row in rows if not row.alike for case in row.cases]
+    if unlike:
+        yield (
+            f"At batch {ranges(unlike, every)}, equal rows and columns of one batch give "
+            "other bits at other places."
+        )
+
+
 def verdicts_of_classes(rows: Sequence[RevealRow]) -> list[Text]:
     """What the classes mean, in a sentence."""
     cases = [case for row in rows for case in row.cases]
@@ -69,10 +84,7 @@ def verdicts_of_classes(rows: Sequence[RevealRow]) -> list[Text]:
     columns = [_columns(case, rows) for case in cases]
     varied = [name for name in columns[0] if len({one[name] for one in columns}) > 1]
     if varied == [_BATCH]:
-        of = sorted((case.size.m, row.class_) for row in rows for case in row.cases)
-        changes = [now[0] for before, now in pairwise(of) if now[1] != before[1]]
-        where = listed(changes, 20)
-        return [Text(f"Not batch invariant: a row's bits change at batch {where}.", WARNING_STYLE)]
+        return [Text(line, WARNING_STYLE) for line in _of_batches(rows)]
     if len({case.size.k for case in cases}) == len(rows):
         return []
     names = " or ".join(escape(name) for name in varied)

@@ -159,7 +159,7 @@ class RevealRow:
         if self.signature is None:
             return None
         inside = None if self.computation is None else self.computation.fingerprint
-        return digest([inside, self.signature, self.out_dtype])
+        return digest([inside, self.signature, self.out_dtype, self.alike])
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """A number for each of NUMBERS."""

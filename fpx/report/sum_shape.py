@@ -171,7 +171,7 @@ class SumShape:
         ways = {
             tuple(range(len(leaves))): "left to right",
             tuple(reversed(range(len(leaves)))): "right to left",
-            tuple(leaf ^ 1 for leaf in range(len(leaves))): "odd ones first",
+            tuple(leaf ^ 1 for leaf in range(len(leaves))): "odd first",
         }
         return ways.get(tuple(leaves), "one chain")
 

@@ -29,9 +29,12 @@ from fpx.report.reveal_case import Case
 from fpx.report.reveal_row import Subnormals, digest
 from fpx.tensors.progress import Progress, Silent
 
-_DATA = 1 << 18  # numbers of a certificate
-
 __all__ = ["find_circumstances", "find_subjects", "reveal"]
+
+_Key = tuple[int, str | None, bool]
+"""Leaves, the bits of sums, and whether all elements of a result have them."""
+
+_DATA = 1 << 18  # numbers of a certificate
 
 
 def find_subjects(
@@ -168,8 +171,8 @@ class _Sweep:
     ) -> None:
         self._subject, self._spec, self._device = subject, spec, device
         self._rows, self._seed, self._progress = rows, seed, progress
-        self._found: dict[tuple[int, str | None], RevealRow] = {}
-        self._cases: dict[tuple[int, str | None], list[Case]] = {}
+        self._found: dict[_Key, RevealRow] = {}
+        self._cases: dict[_Key, list[Case]] = {}
 
     def run(self, cases: Sequence[Case]) -> None:
         """Probes one of each class of circumstances that give the same bits.
@@ -183,7 +186,7 @@ class _Sweep:
             built = self._subject.build(self._spec, case, self._device)
             data = self._data(built)
             signature = _signature(built, data)
-            key = (case.size.k, signature)
+            key = (case.size.k, signature, built.alike)
             if key not in self._found:
                 row = self._row(case, built, signature, study(built, data))
                 self._found[key] = replace(row, seconds=time.perf_counter() - started)
@@ -241,4 +244,4 @@ def _signature(built: Built, data: Data) -> str | None:
         subnormals = find_subnormals(asker, find_scale(asker))
     except NotResolvableError:
         subnormals = Subnormals()
-    return digest([codes, subnormals, built.alike])
+    return digest([codes, subnormals])
