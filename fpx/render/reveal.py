@@ -17,6 +17,7 @@ from fpx.report.reveal_row import FUSED, MIXED, Subnormals, Verdict
 from fpx.words import escape
 
 _FEW = 4  # rows that are shown in full
+_SHORT = 14  # characters of a cell that need not fold
 _FORMULA = 8  # lines of one, where it was not asked for
 
 _STYLES = {
@@ -85,7 +86,7 @@ def _heading(report: RevealReport) -> Text:
 def _survey(rows: Sequence[RevealRow]) -> Table:
     table = plain_table(first_out=("depth", "size", "replayed"))
     table.add_column("operation", no_wrap=True)
-    table.add_column("dtype", no_wrap=True)
+    table.add_column("dtype")
     table.add_column("size", no_wrap=True)
     _computation_columns(table, rows)
     before = None
@@ -116,9 +117,9 @@ def _classes(rows: Sequence[RevealRow]) -> Table:
 
 
 def _computation_columns(table: Table, rows: Sequence[RevealRow]) -> None:
-    table.add_column("order", min_width=12)
+    table.add_column("order", no_wrap=all(len(row.order or "") <= _SHORT for row in rows))
     table.add_column("depth", justify="right", no_wrap=True)
-    table.add_column("adds in", min_width=8)
+    table.add_column("adds in", no_wrap=all(len(_adds_in(row)) <= _SHORT for row in rows))
     if any(row.computation is not None and row.computation.products for row in rows):
         table.add_column("prod-\nucts", no_wrap=True)
     if _odd_modes(rows):

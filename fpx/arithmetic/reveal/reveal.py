@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from fpx.arithmetic.reveal.catalogue import OPERATIONS, Operation, find_operation
-from fpx.arithmetic.reveal.certificate import answers
 from fpx.arithmetic.reveal.circumstances import Circumstances, find_circumstances
 from fpx.arithmetic.reveal.data import Data, draw
 from fpx.arithmetic.reveal.environment import reveal_environment
@@ -16,7 +15,7 @@ from fpx.arithmetic.reveal.foreign import PATIENCE, ForeignSubject, count_operan
 from fpx.arithmetic.reveal.probing import Asker, NotResolvableError
 from fpx.arithmetic.reveal.runner import NotOfferedError
 from fpx.arithmetic.reveal.scales import find_scale
-from fpx.arithmetic.reveal.study import Study, check_count, study
+from fpx.arithmetic.reveal.study import Study, Sums, check_count, study, sums_of
 from fpx.arithmetic.reveal.subjects import Built, FunctionSubject, Subject, TorchSubject
 from fpx.arithmetic.reveal.subnormals import find_subnormals
 from fpx.casts.device import Device, find_device
@@ -185,10 +184,11 @@ class _Sweep:
             started = time.perf_counter()
             built = self._subject.build(self._spec, case, self._device)
             data = self._data(built)
-            signature = _signature(built, data)
+            sums = sums_of(built, data)
+            signature = _signature(built, sums)
             key = (case.size.k, signature, built.alike)
             if key not in self._found:
-                row = self._row(case, built, signature, study(built, data))
+                row = self._row(case, built, signature, study(built, data, sums))
                 self._found[key] = replace(row, seconds=time.perf_counter() - started)
             self._cases.setdefault(key, []).append(case)
             self._progress.advance(1)
@@ -233,10 +233,9 @@ def _letters(number: int) -> str:
     return text
 
 
-def _signature(built: Built, data: Data) -> str | None:
+def _signature(built: Built, sums: Sums) -> str | None:
     """Digits that are others where any sum has other bits; None where sums vary by themselves."""
-    codes = answers(built, data)
-    if answers(built, data) != codes:
+    if sums.differing:
         return None
     asker = Asker(built)
     try:
@@ -244,4 +243,4 @@ def _signature(built: Built, data: Data) -> str | None:
         subnormals = find_subnormals(asker, find_scale(asker))
     except NotResolvableError:
         subnormals = Subnormals()
-    return digest([codes, subnormals])
+    return digest([sums.codes, subnormals])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -134,32 +134,37 @@ def applied(flags: Sequence[tuple[str, str]], threads: int) -> Iterator[None]:
         InputError: torch refuses a setting.
     """
     before_threads = torch.get_num_threads()
-    before: list[tuple[Setting, object]] = []
+    before = _values() if flags else {}
     try:
         if threads != before_threads:
             torch.set_num_threads(threads)
         for name, text in flags:
             row = SETTINGS[name]
             try:
-                before.append((row, row.read()))
                 row.write(row.parsed(text))
             except _UNSET as error:
                 raise InputError(f"torch refuses {name}={text}: {reason(error)}") from None
         yield
     finally:
-        for row, value in reversed(before):
-            row.write(value)
+        # one setting may change others: torch keeps old names of some beside new ones
+        for name, value in (_values() if flags else {}).items():
+            if value != before[name]:
+                SETTINGS[name].write(before[name])
         if threads != before_threads:
             torch.set_num_threads(before_threads)
 
 
 def current() -> dict[str, object]:
     """What every setting is; what this torch has not, or does not tell, is left out."""
+    return {
+        name: value if isinstance(value, (bool, str)) else str(value)
+        for name, value in _values().items()
+    }
+
+
+def _values() -> dict[str, object]:
     found: dict[str, object] = {}
     for row in SETTINGS.values():
-        try:
-            value = row.read()
-        except _UNSET:
-            continue
-        found[row.name] = value if isinstance(value, (bool, str)) else str(value)
+        with suppress(*_UNSET):
+            found[row.name] = row.read()
     return found

@@ -116,6 +116,9 @@ class FunctionSubject:
                 raise InputError(
                     f"{self.name} gave a {type(found).__name__}: it is to give a tensor or a number"
                 ) from None
+            if not result.is_floating_point():
+                kind_name = str(result.dtype).removeprefix("torch.")
+                raise InputError(f"{self.name} gave {kind_name}: it is to give floating point")
             wanted = (size.m, size.n) if self.products else ()
             if tuple(result.shape) != wanted and not (result.numel() == 1 and not self.products):
                 raise InputError(
