@@ -759,6 +759,7 @@ def reveal(
     operation: _Operations = (),
     dtype: _Formats = (),
     *,
+    with_: str | Iterable[str] = (),
     n: _Numbers = (),
     shape: str | Iterable[str] = (),
     batch: _Numbers = (),
@@ -770,6 +771,7 @@ def reveal(
     device: str = "cpu",
     rows: int = 1000,
     seed: int = 0,
+    timeout: float = 60,
     tree: bool = False,
     against: str | PathLike[str] | None = None,
     fail_if: str | Iterable[str] = (),
@@ -779,8 +781,10 @@ def reveal(
     Args:
         operation: names such as `sum` or `linear`, or functions: of one vector, a tensor of shape
             (k,), giving one number; or of two matrices, (m, k) and (k, n), giving one of (m, n).
-            They are called in this process, and as often as probes need. None means all operations.
+            They are called in this process, and as often as probes need.
         dtype: formats of the operands.
+        with_: functions as `module:function`, each of which gets a process of its own. Without
+            these and `operation`, all operations that there are.
         n: how many numbers vectors have: `64`, `"4,8"`, `"1..32"`, or several of these.
         shape: sizes of matrices, as `"32x64x32"` for (32, 64) times (64, 32).
         batch: rows of the result, in place of those of the shapes.
@@ -792,6 +796,7 @@ def reveal(
         device: `cpu`, `cuda`, `cuda:N` or `auto`.
         rows: sums that a certificate compares.
         seed: of their numbers.
+        timeout: seconds that 64 calls of a function of `with_` may take.
         tree: whether drawings show every order in full.
         against: an older report, saved as JSON.
         fail_if: conditions such as `"class_count>1"`: the report's `failures()` are those that
@@ -811,7 +816,7 @@ def reveal(
     older = None if against is None else read_before(against)
     asked = [operation] if isinstance(operation, str) or callable(operation) else operation
     report = run(
-        find_subjects([*asked]),
+        find_subjects([*asked], _each(with_), timeout),
         without_scales(find_targets([dtype] if isinstance(dtype, (str, FormatSpec)) else dtype)),
         circumstances=find_circumstances(
             n=_each_number(n),

@@ -55,6 +55,7 @@ JSON = {
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
     "devices": "devices --device cpu --size 1000",
+    "reveal": "reveal index_add --n 4 --dtype bf16 --rows 50 --fail-if kept_bits<23",
 }
 """Name -> the command whose JSON it is."""
 
@@ -146,7 +147,7 @@ def normalised(value: Any, key: str = "", *, devices: bool = False) -> Any:
     """JSON without what machines and versions of libraries differ in; the keys stay."""
     if key == "environment":
         return dict.fromkeys(value, "…")
-    if key == "version" or (devices and key in MACHINES_OWN):
+    if key in ("version", "threads", "seconds") or (devices and key in MACHINES_OWN):
         return "…"
     if isinstance(value, dict):
         return {k: normalised(v, k, devices=devices) for k, v in value.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import fpx
+from fpx.arithmetic.reveal.reveal import find_subjects
 from fpx.errors import InputError
 from fpx.report.reveal_row import Verdict
 from tests.helpers import PATIENCE, run
@@ -74,15 +76,11 @@ def test_one_line(folder: Path, name: str, more: list[str], says: str) -> None:
 def test_no_process_is_left(folder: Path) -> None:
     before = _children()
     with pytest.raises(InputError):
-        from fpx.arithmetic.reveal.reveal import find_subjects
-
         find_subjects([], ["no_such_module_at_all:f"], PATIENCE)
     assert _children() == before
 
 
 def _children() -> int:
-    import multiprocessing
-
     return len(multiprocessing.active_children())
 
 
