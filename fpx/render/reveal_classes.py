@@ -88,4 +88,4 @@ def verdicts_of_classes(rows: Sequence[RevealRow]) -> list[Text]:
     if len({case.size.k for case in cases}) == len(rows):
         return []
     names = " or ".join(escape(name) for name in varied)
-    return [Text(f"Bits depend on the {names}: {len(rows):,} classes.", WARNING_STYLE)]
+    return [Text(f"Bits depend on {names}: {len(rows):,} classes.", WARNING_STYLE)]
