@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
     from fpx.report.ranges import FormatReport, RangeComparison
+    from fpx.report.reveal import RevealReport
     from fpx.report.scaled_range import RangeReport
     from fpx.report.step_compare import StepReport
     from fpx.report.stochastic_verify import RoundingReport
@@ -86,6 +87,7 @@ __all__ = [
     "inspect",
     "libraries",
     "ranges",
+    "reveal",
     "step_compare",
     "survey",
     "table",
@@ -94,6 +96,8 @@ __all__ = [
 
 _Choice = TypeVar("_Choice", bound=Enum)
 _Formats = str | FormatSpec | Iterable[str | FormatSpec]
+_Numbers = int | str | Iterable[int | str]
+_Operations = str | Callable[..., Any] | Iterable[str | Callable[..., Any]]
 _Targets = str | Target | Iterable[str | Target]
 _Several = list[str] | list[FormatSpec] | list[str | FormatSpec] | tuple[str | FormatSpec, ...]
 
@@ -863,6 +867,96 @@ def diff(
         stored=stored,
         as_=_each(as_),
     )
+
+
+def reveal(
+    operation: _Operations = (),
+    dtype: _Formats = (),
+    *,
+    with_: str | Iterable[str] = (),
+    n: _Numbers = (),
+    shape: str | Iterable[str] = (),
+    batch: _Numbers = (),
+    threads: _Numbers = (),
+    layout: str | Iterable[str] = (),
+    compiled: bool = False,
+    matmul_precision: str | Iterable[str] = (),
+    flag: str | Iterable[str] = (),
+    device: str = "cpu",
+    rows: int = 1000,
+    seed: int = 0,
+    timeout: float = 60,
+    tree: bool = False,
+    against: str | PathLike[str] | None = None,
+    fail_if: str | Iterable[str] = (),
+) -> RevealReport:
+    """How operations add up here, found from their outputs alone: see `fpx reveal`.
+
+    Args:
+        operation: names such as `sum` or `linear`, or functions: of one vector, a tensor of shape
+            (k,), giving one number; or of two matrices, (m, k) and (k, n), giving one of (m, n).
+            They are called in this process, and as often as probes need.
+        dtype: formats of the operands.
+        with_: functions as `module:function`, each of which gets a process of its own. Without
+            these and `operation`, all operations that there are.
+        n: how many numbers vectors have: `64`, `"4,8"`, `"1..32"`, or several of these.
+        shape: sizes of matrices, as `"32x64x32"` for (32, 64) times (64, 32).
+        batch: rows of the result, in place of those of the shapes.
+        threads: numbers of threads to try.
+        layout: `contiguous`, `strided` or `transposed`, or several.
+        compiled: whether to try what torch.compile makes of the operation, too.
+        matmul_precision: values of torch's float32_matmul_precision to try.
+        flag: other settings of torch, as `"cuda.matmul.allow_tf32=on,off"`.
+        device: `cpu`, `cuda`, `cuda:N` or `auto`.
+        rows: sums that a certificate compares.
+        seed: of their numbers.
+        timeout: seconds that 64 calls of a function of `with_` may take.
+        tree: whether drawings show every order in full.
+        against: an older report, saved as JSON.
+        fail_if: conditions such as `"class_count>1"`: the report's `failures()` are those that
+            hold.
+
+    Returns:
+        A report with a row for each operation, format and class of circumstances that compute
+        alike; `changes` compares it with an older one.
+
+    Raises:
+        FpxError: no such operation, format, size, setting, device or report; a function failed.
+    """
+    from fpx.arithmetic.reveal.reveal import find_circumstances, find_subjects
+    from fpx.arithmetic.reveal.reveal import reveal as run
+    from fpx.report.reveal_before import read_before
+
+    older = None if against is None else read_before(against)
+    asked = [operation] if isinstance(operation, str) or callable(operation) else operation
+    report = run(
+        find_subjects([*asked], _each(with_), timeout),
+        without_scales(find_targets([dtype] if isinstance(dtype, (str, FormatSpec)) else dtype)),
+        circumstances=find_circumstances(
+            n=_each_number(n),
+            shape=_each(shape),
+            batch=_each_number(batch),
+            threads=_each_number(threads),
+            layout=_each(layout),
+            compiled=compiled,
+            matmul_precision=_each(matmul_precision),
+            flags=_each(flag),
+        ),
+        device=device,
+        rows=rows,
+        seed=seed,
+        trees=tree,
+        conditions=_each(fail_if),
+    )
+    if older is None:
+        return report
+    return report.against(older.compared(report.rows, report.environment()))
+
+
+def _each_number(numbers: _Numbers) -> list[str]:
+    """Numbers and ranges as texts."""
+    several = [numbers] if isinstance(numbers, (int, str)) else numbers
+    return [str(number) for number in several]
 
 
 def step_compare(

@@ -62,6 +62,7 @@ JSON = {
     "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --to bf16,fp4 --fail-if unmoved_rate>0.9",
     "step-compare-change": "step-compare adamw.pt later.pt --to bf16",
     "devices": "devices --device cpu --size 1000",
+    "reveal": "reveal index_add --n 4 --dtype bf16 --rows 50 --fail-if kept_bits<23",
 }
 """Name -> the command whose JSON it is."""
 
@@ -199,7 +200,7 @@ def normalised(value: Any, key: str = "", *, devices: bool = False) -> Any:
     """JSON without what machines and versions of libraries differ in; the keys stay."""
     if key == "environment":
         return dict.fromkeys(value, "…")
-    if key == "version" or (devices and key in MACHINES_OWN):
+    if key in ("version", "threads", "seconds") or (devices and key in MACHINES_OWN):
         return "…"
     if isinstance(value, dict):
         return {k: normalised(v, k, devices=devices) for k, v in value.items()}

@@ -111,6 +111,11 @@ COMMANDS = {
         "fpx.cli.cast_verify:cast_verify",
         "Prove what casts do: compare them with correct rounding, bit for bit.",
     ),
+    "reveal": Command(
+        MACHINE,
+        "fpx.cli.reveal:reveal",
+        "Reveal how operations add up here, from their outputs alone, and prove it.",
+    ),
     "devices": Command(
         MACHINE,
         "fpx.cli.devices:devices",

@@ -48,6 +48,7 @@ _DRAWN_BY = {
     "stochastic_verify.RoundingReport": "stochastic_verify:rounding_tables",
     "diff.DiffReport": "diff:diff_tables",
     "step_compare.StepReport": "step_compare:step_tables",
+    "reveal.RevealReport": "reveal:reveal_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
 

@@ -1,0 +1,1 @@
+"""How a device adds up: order, accumulator, rounding and the rest, from outputs alone."""
