@@ -9,9 +9,9 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff` and `devices` load
-torch when they are first called; nothing else does. The functions are in `fpx.api`, which loads
-when one of them is first asked for: a command of the shell needs none.
+command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `op_verify`, `diff` and
+`devices` load torch when they are first called; nothing else does. The functions are in `fpx.api`,
+which loads when one of them is first asked for: a command of the shell needs none.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         formats,
         inspect,
         libraries,
+        op_verify,
         ranges,
         survey,
         table,
@@ -83,6 +84,7 @@ __all__ = [
     "formats",
     "inspect",
     "libraries",
+    "op_verify",
     "ranges",
     "survey",
     "table",

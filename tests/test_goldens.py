@@ -54,6 +54,8 @@ JSON = {
     "cast-compare": "cast-compare x.npy model.safetensors --to fp16",
     "cast-verify": "cast-verify --from uint8 --to e8m0 --to fp16 --backend ml_dtypes",
     "diff": "diff model.safetensors changed.npz --tolerance-ulp 1",
+    "op-verify": "op-verify softsign maximum --dtype bf16 --dtype e4m3fn --size 9",
+    "op-verify-list": "op-verify",
     "devices": "devices --device cpu --size 1000",
 }
 """Name -> the command whose JSON it is."""
@@ -105,6 +107,9 @@ SCREENS = {
     "cast-compare-exact": "cast-compare x.npy --to fp4 --to e5m7",
     "cast-verify": "cast-verify --from float16 --size 100 --seed 1",
     "cast-verify-one": "cast-verify --from uint8 --to e8m0 --backend ml_dtypes",
+    "op-verify": "op-verify erf relu hardswish softsign maximum --dtype bf16 --size 100",
+    "op-verify-few": "op-verify reciprocal erf --dtype bf16",
+    "op-verify-list": "op-verify",
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
 }
@@ -136,8 +141,9 @@ def write_files(folder: Path) -> None:
 
 MACHINES_OWN = frozenset(
     ("label", "capability", "memory_bytes", "storage", "cast", "product", "subnormals",
-     "cache_bytes", *(f"{what}_{kind}" for what in ("cast", "copy")
-                      for kind in ("gb_per_s", "gb_per_s_min", "gb_per_s_max", "in_cache")))
+     "subnormals_cast", "subnormals_product_small", "subnormals_product_large", "cache_bytes",
+     *(f"{what}_{kind}" for what in ("cast", "copy")
+       for kind in ("gb_per_s", "gb_per_s_min", "gb_per_s_max", "in_cache")))
 )  # fmt: skip
 """What `fpx devices` finds, which is another thing on every machine."""
 

@@ -50,7 +50,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "casts": _NUMBERS,
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
-    "arithmetic": _NUMBERS,
+    "arithmetic": _NUMBERS | {"mpmath"},
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
@@ -233,6 +233,7 @@ def loaded(command: str) -> set[str]:
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
         ["cast-verify", "--help"], ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
+        ["op-verify", "--help"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
         ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],
         ["calc", "x + 1", "--dtype", "fp4", "--all", "x"],

@@ -43,6 +43,8 @@ _DRAWN_BY = {
     "followed.ElementReport": "followed:element_steps",
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
+    "op_verify.OpVerifyReport": "op_verify:op_verify_tables",
+    "op_verify.FunctionsReport": "op_verify:functions_table",
     "diff.DiffReport": "diff:diff_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
