@@ -95,7 +95,8 @@ def choose_inputs(
         return _every_code(spec)
     grid = _grid(spec)
     drawn = _codes(random, spec, size)
-    return Inputs.of(SAMPLED, (np.concatenate([grid, _changes(grid, spec, refer), drawn]),))
+    every = np.concatenate([grid, _changes(grid, spec, refer), drawn])
+    return Inputs.of(SAMPLED, (np.unique(every),))
 
 
 def _quiet(columns: tuple[Codes, ...], spec: FormatSpec) -> tuple[Codes, ...]:
