@@ -32,6 +32,7 @@ _CAUSES = 16
 _PLACES = 4  # stretches of binades
 _SHOWN = 26  # characters of a value
 _DIGITS = 20  # of longer ones
+_LARGE = 1e4  # ulps that are written with an exponent
 _MILD = ("one_step", "sign_of_zero")
 
 
@@ -104,7 +105,10 @@ def _share(row: FunctionRow) -> str:
 def _ulps(error: float | None) -> str:
     if error is None:
         return "-"
-    return f"{error:.4g}" if error < 1e4 else f"{error:.1e}"
+    if error >= _LARGE:
+        return f"{error:.1e}"
+    shown = f"{error:.4g}"
+    return f">{shown}" if shown == "0.5" and error > 0.5 else shown  # 0.5 is that of a tie
 
 
 def _absent(rows: Sequence[FunctionRow]) -> list[RenderableType]:

@@ -67,7 +67,10 @@ def test_shares(wrong: int, checked: int, share: str) -> None:
     assert share in cells(drawn(report(row)))[3]
 
 
-@pytest.mark.parametrize(("error", "said"), [(0.50003, "0.5"), (220.034, "220"), (2e7, "2.0e+07")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(0.50003, ">0.5"), (0.5, "0.5"), (0.4996, "0.4996"), (220.034, "220"), (2e7, "2.0e+07")],
+)
 def test_errors_are_short(error: float, said: str) -> None:
     assert said in cells(drawn(report(replace(ROW, max_error_ulp=error))))[3]
 
