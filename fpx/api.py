@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fpx.report.formats import FormatsReport
     from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
     from fpx.report.libraries import LibraryReport
+    from fpx.report.op_verify import FunctionsReport, OpVerifyReport
     from fpx.report.ranges import FormatReport, RangeComparison
     from fpx.report.reveal import RevealReport
     from fpx.report.scaled_range import RangeReport
@@ -86,6 +87,7 @@ __all__ = [
     "formats",
     "inspect",
     "libraries",
+    "op_verify",
     "ranges",
     "reveal",
     "step_compare",
@@ -818,6 +820,72 @@ def verify_function(
         seed=seed,
         examples=examples,
         checks=[NoDifference(fail_on)],
+    )
+
+
+def op_verify(
+    functions: str | Iterable[str] = (),
+    dtype: _Formats = ("bfloat16", "float16"),
+    *,
+    backend: str | Iterable[str] = (),
+    device: str | Iterable[str] = "cpu",
+    exhaustive: bool = False,
+    size: int = 1 << 16,
+    seed: int = 0,
+    examples: int = 1,
+    layout: str = "contiguous",
+    compiled: bool = False,
+    flush_denormal: bool = False,
+    fail_if: str | Iterable[str] = (),
+) -> OpVerifyReport | FunctionsReport:
+    """What functions give, input by input, against correct rounding: see `fpx op-verify`.
+
+    Args:
+        functions: names such as `"exp"`; `all` is every one. None gives a list of them.
+        dtype: formats of inputs and results.
+        backend: who computes: `torch` (by default) or `numpy`.
+        device: where torch computes: `cpu`, `cuda`, `cuda:N` or `auto`.
+        exhaustive: all inputs of formats of up to 32 bits, not of up to 16 only.
+        size: random inputs, where not all are tried.
+        seed: of those.
+        examples: how many to keep of each cause.
+        layout: `contiguous`, `strided` or `scalar`: how the inputs lie.
+        compiled: the function that torch.compile makes.
+        flush_denormal: with the processor's flush-to-zero mode on.
+        fail_if: conditions such as `"max_error_ulp>1"`: the rows that meet one are the report's
+            `failures()`.
+
+    Returns:
+        A report with a row per function, format and device; `unchecked` tells what was named and
+        could not be checked.
+
+    Raises:
+        FpxError: an argument is off, or no such device.
+    """
+    from fpx.arithmetic.functions.catalogue import ALL as EVERY
+    from fpx.arithmetic.functions.catalogue import find_functions
+    from fpx.arithmetic.functions.op_verify import list_functions
+    from fpx.arithmetic.functions.op_verify import op_verify as verify
+    from fpx.report.limits import parse_limit
+    from fpx.report.op_verify import NUMBERS
+
+    names = _each(functions)
+    if not names:
+        return list_functions()
+    return verify(
+        find_functions(names),
+        without_scales(find_targets([dtype] if isinstance(dtype, (str, FormatSpec)) else dtype)),
+        backends=_each(backend),
+        devices=_each(device),
+        exhaustive=exhaustive,
+        size=size,
+        seed=seed,
+        examples=examples,
+        layout=layout,
+        compiled=compiled,
+        flush_denormal=flush_denormal,
+        checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
+        lenient=EVERY in names,
     )
 
 

@@ -121,6 +121,11 @@ def _without_versions(document: dict[str, Any]) -> dict[str, Any]:
                                   fail_if="count>0")),
         ("cast-verify --from bf16 --to e4m3fn --examples 1 --fail-on any",
          lambda: fpx.cast_verify("bf16", "e4m3fn", examples=1, fail_on="any")),
+        ("op-verify silu --dtype bf16 --size 9 --seed 2 --examples 2 --layout strided --fail-if "
+         "max_steps>9",
+         lambda: fpx.op_verify("silu", "bf16", size=9, seed=2, examples=2, layout="strided",
+                               fail_if="max_steps>9")),
+        ("op-verify", lambda: fpx.op_verify()),
         ("diff old.npz new.npz --tolerance-ulp 2 --allow-renamed --strip-prefix m. --exclude z",
          lambda: fpx.diff("old.npz", "new.npz", tolerance_ulp=2, allow_renamed=True,
                           strip_prefix="m.", exclude="z")),

@@ -61,6 +61,8 @@ JSON = {
     "step-compare": "step-compare adamw.pt --weights-to bf16 --state-to fp16,e4m3fn:tensor",
     "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --to bf16,fp4 --fail-if unmoved_rate>0.9",
     "step-compare-change": "step-compare adamw.pt later.pt --to bf16",
+    "op-verify": "op-verify softsign maximum --dtype bf16 --dtype e4m3fn --size 9",
+    "op-verify-list": "op-verify",
     "devices": "devices --device cpu --size 1000",
     "reveal": "reveal index_add --n 4 --dtype bf16 --rows 50 --fail-if kept_bits<23",
 }
@@ -119,6 +121,9 @@ SCREENS = {
     "cast-compare-stochastic": "cast-compare large.npy --to e4m3fn --rounding stochastic:4",
     "cast-verify-stochastic": "cast-verify --with golden_rounding:sr --rounding stochastic "
     "--random-bits 8 --examples 1",
+    "op-verify": "op-verify erf relu hardswish softsign maximum --dtype bf16 --size 100",
+    "op-verify-few": "op-verify reciprocal erf --dtype bf16",
+    "op-verify-list": "op-verify",
     "diff": "diff model.safetensors changed.npz",
     "diff-equal": "diff x.npy x.npy",
     "step-compare": "step-compare adamw.pt --weights-to bf16,fp16 --state-to bf16,e4m3fn",
@@ -190,8 +195,9 @@ def _write_trainings(folder: Path) -> None:
 
 MACHINES_OWN = frozenset(
     ("label", "capability", "memory_bytes", "storage", "cast", "product", "subnormals",
-     "cache_bytes", *(f"{what}_{kind}" for what in ("cast", "copy")
-                      for kind in ("gb_per_s", "gb_per_s_min", "gb_per_s_max", "in_cache")))
+     "subnormals_cast", "subnormals_product_small", "subnormals_product_large", "cache_bytes",
+     *(f"{what}_{kind}" for what in ("cast", "copy")
+       for kind in ("gb_per_s", "gb_per_s_min", "gb_per_s_max", "in_cache")))
 )  # fmt: skip
 """What `fpx devices` finds, which is another thing on every machine."""
 

@@ -52,7 +52,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "casts": _NUMBERS,
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
-    "arithmetic": _NUMBERS,
+    "arithmetic": _NUMBERS | {"mpmath"},
     "training": _NUMBERS,
     "render": {"rich"},
     "cli": {"rich", "typer"},
@@ -236,7 +236,7 @@ def loaded(command: str) -> set[str]:
     "args",
     [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
-        ["cast-verify", "--help"], ["step-compare", "--help"],
+        ["cast-verify", "--help"], ["step-compare", "--help"], ["op-verify", "--help"],
         ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
         ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],

@@ -15,15 +15,17 @@ from torch import Tensor
 
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
+from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 from fpx.report.devices import DevicesReport, DeviceSupport, FormatSupport
-from fpx.tensors.dtypes import container, torch_dtype
+from fpx.tensors.dtypes import container, spec_of, torch_dtype
 
 _REFUSALS = (RuntimeError, TypeError, ValueError)  # how torch says that it cannot
 _MEASUREMENTS = 3  # of each rate
 _SIDE = 32  # of matrices: a multiple of what float8 products ask for
+_SMALL, _LARGE = 16, 64  # of those that torch multiplies itself, and by a library
 
 
 def survey_devices(
@@ -101,7 +103,10 @@ def _try(spec: FormatSpec, x: Tensor, cache: int | None, seconds: float) -> Form
         found,
         cast=True,
         product=_works(lambda: _square(dtype, x.device) @ _square(dtype, x.device))
-        or _works(lambda: _scaled_product(dtype, x.device)),
+        or _works(lambda: _scaled_product(_square(dtype, x.device), _square(dtype, x.device))),
+        subnormals_cast=_cast_keeps_subnormals(spec, x.device),
+        subnormals_product_small=_product_keeps_subnormals(spec, x.device, _SMALL),
+        subnormals_product_large=_product_keeps_subnormals(spec, x.device, _LARGE),
         cast_gb_per_s=cast.median,
         cast_gb_per_s_min=cast.low,
         cast_gb_per_s_max=cast.high,
@@ -124,10 +129,9 @@ def _square(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.ones(_SIDE, _SIDE, device=device).to(dtype)
 
 
-def _scaled_product(dtype: torch.dtype, device: torch.device) -> Tensor:
+def _scaled_product(a: Tensor, b: Tensor) -> Tensor:
     """The product that torch has for float8: with a scale for each side."""
-    one = torch.ones((), device=device)
-    a, b = _square(dtype, device), _square(dtype, device)
+    one = torch.ones((), device=a.device)
     result: Tensor = torch._scaled_mm(a, b.t(), one, one, out_dtype=torch.bfloat16)
     return result
 
@@ -143,6 +147,41 @@ def _subnormals(spec: FormatSpec, device: torch.device) -> bool | None:
     except _REFUSALS:
         return None
     return bool((product.view(smallest.dtype) == smallest).all())
+
+
+# Results are compared as bits: where subnormals are taken as zero, they equal zero.
+
+
+def _cast_keeps_subnormals(spec: FormatSpec, device: torch.device) -> bool | None:
+    """Whether the smallest subnormal survives a cast from a wider format, and the way back."""
+    smallest = spec.smallest_subnormal
+    wider = FORMATS["float64" if spec == FORMATS["float32"] else "float32"]
+    if smallest is None or not wider.holds(spec) or spec == wider:
+        return None
+    code = codec.round_exact(*smallest.fraction.as_integer_ratio(), wider).code
+    codes = torch.full((64,), code, dtype=container(wider), device=device)
+    there = codes.view(torch_dtype(wider)).to(torch_dtype(spec))
+    back = there.to(torch_dtype(wider)).view(codes.dtype)
+    return bool((there.view(container(spec)) == 1).all() and (back == codes).all())
+
+
+def _product_keeps_subnormals(spec: FormatSpec, device: torch.device, side: int) -> bool | None:
+    """Whether a matrix of the smallest subnormal times the identity is itself."""
+    smallest = spec.smallest_subnormal
+    if smallest is None:
+        return None
+    codes = torch.ones(side, side, dtype=container(spec), device=device)
+    a, b = codes.view(torch_dtype(spec)), torch.eye(side, device=device).to(torch_dtype(spec))
+    for multiply in (torch.matmul, _scaled_product):
+        try:
+            product = multiply(a, b)
+        except _REFUSALS:
+            continue
+        result = spec_of(product.dtype)
+        assert result is not None
+        wanted = codec.round_exact(*smallest.fraction.as_integer_ratio(), result).code
+        return bool((product.view(container(result)) == wanted).all())
+    return None
 
 
 @dataclass(frozen=True)

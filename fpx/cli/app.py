@@ -111,6 +111,11 @@ COMMANDS = {
         "fpx.cli.cast_verify:cast_verify",
         "Prove what casts do: compare them with correct rounding, bit for bit.",
     ),
+    "op-verify": Command(
+        MACHINE,
+        "fpx.cli.op_verify:op_verify",
+        "Prove what functions do: compare exp, gelu and others with correct rounding, bit for bit.",
+    ),
     "reveal": Command(
         MACHINE,
         "fpx.cli.reveal:reveal",

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fpx.render.tables import plain_table
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.devices import DevicesReport, DeviceSupport
+from fpx.report.devices import DevicesReport, DeviceSupport, FormatSupport
 from fpx.words import escape
 
 
@@ -42,7 +42,8 @@ def _table(device: DeviceSupport) -> Table:
     for row in device.formats:
         table.add_row(
             row.format,
-            *(_said(tried) for tried in (row.storage, row.cast, row.product, row.subnormals)),
+            *(_said(tried) for tried in (row.storage, row.cast, row.product)),
+            _kept(row),
             "-" if row.bytes_per_element is None else f"{row.bytes_per_element:.3g}",
             _rate(
                 row.cast_gb_per_s, row.cast_gb_per_s_min, row.cast_gb_per_s_max, row.cast_in_cache
@@ -63,6 +64,21 @@ def _note(device: DeviceSupport, size: int) -> list[RenderableType]:
             "not that of memory."
         )
     return [Text(line, LABEL_STYLE) for line in lines]
+
+
+def _kept(row: FormatSupport) -> Text:
+    """What keeps subnormals: yes, no, or where not."""
+    tried = {
+        "cast": row.subnormals_cast,
+        "elementwise": row.subnormals,
+        "small matmul": row.subnormals_product_small,
+        "large matmul": row.subnormals_product_large,
+    }
+    known = {name: kept for name, kept in tried.items() if kept is not None}
+    if not known or len(set(known.values())) == 1:
+        return _said(next(iter(known.values()), None))
+    lost = [name.replace(" ", "\n") for name, kept in known.items() if not kept]
+    return Text("\n".join(("not in", *lost)), BAD_STYLE)
 
 
 def _said(answer: bool | None) -> Text:

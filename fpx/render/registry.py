@@ -46,6 +46,8 @@ _DRAWN_BY = {
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
     "stochastic_verify.RoundingReport": "stochastic_verify:rounding_tables",
+    "op_verify.OpVerifyReport": "op_verify:op_verify_tables",
+    "op_verify.FunctionsReport": "op_verify:functions_table",
     "diff.DiffReport": "diff:diff_tables",
     "step_compare.StepReport": "step_compare:step_tables",
     "reveal.RevealReport": "reveal:reveal_tables",

@@ -22,12 +22,17 @@ class FormatSupport:
         storage: whether a tensor of it can be made.
         cast: whether float32 can be cast to it and back.
         product: whether matrices of it can be multiplied.
-        subnormals: whether a subnormal times one is itself; None where nothing multiplies.
+        subnormals: whether a subnormal times one is itself, element by element; None where nothing
+            multiplies.
         bytes_per_element: of a tensor of it; None without storage.
         cast_gb_per_s, cast_gb_per_s_min, cast_gb_per_s_max: of casts from float32.
         cast_in_cache: whether what a cast reads and writes fits the cache; None if it is not known.
         copy_gb_per_s, copy_gb_per_s_min, copy_gb_per_s_max: of copies of such a tensor.
         copy_in_cache: as `cast_in_cache`.
+        subnormals_cast: whether one survives a cast from float32 (to float32: from float64) and
+            back; None where there is no such cast.
+        subnormals_product_small, subnormals_product_large: whether a matrix of them times the
+            identity is itself, of 16 rows and of 64; None where nothing multiplies.
     """
 
     format: str
@@ -44,6 +49,9 @@ class FormatSupport:
     copy_gb_per_s_min: float | None = None
     copy_gb_per_s_max: float | None = None
     copy_in_cache: bool | None = None
+    subnormals_cast: bool | None = None
+    subnormals_product_small: bool | None = None
+    subnormals_product_large: bool | None = None
 
 
 @dataclass(frozen=True)

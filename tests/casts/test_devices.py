@@ -24,6 +24,8 @@ def test_the_cpu() -> None:
         assert row.cast
         assert row.product
         assert row.subnormals is True
+        assert row.subnormals_product_small is True
+        assert row.subnormals_cast is (None if name == "float64" else True)
         assert row.bytes_per_element == FORMATS[name].bits / 8
         assert row.cast_gb_per_s is not None
         assert row.cast_gb_per_s > 0
@@ -41,6 +43,40 @@ def test_flushed_subnormals_are_seen() -> None:
         assert devices._subnormals(FORMATS["float32"], torch.device("cpu")) is False
     finally:
         torch.set_flush_denormal(False)
+
+
+def test_where_subnormals_are_flushed() -> None:
+    """Each probe alone: what is wrong there is seen there."""
+    cpu = torch.device("cpu")
+
+    def probes(name: str) -> list[bool | None]:
+        spec = FORMATS[name]
+        cast = devices._cast_keeps_subnormals(spec, cpu)
+        return [cast, devices._product_keeps_subnormals(spec, cpu, 4)]
+
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor has no flush-to-zero mode")
+    try:
+        assert probes("float32") == [False, False]
+    finally:
+        torch.set_flush_denormal(False)
+    assert probes("float32") == [True, True]
+    assert probes("float8_e8m0fnu") == [None, None]
+
+
+def test_products_are_compared_as_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One element that is lost, and a float8 whose only product has another dtype."""
+
+    def lossy(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.mul(a, 1).index_fill(0, torch.tensor([3]), 0.0)
+
+    monkeypatch.setattr(torch, "matmul", lossy)
+    assert not devices._product_keeps_subnormals(FORMATS["bfloat16"], torch.device("cpu"), 4)
+    monkeypatch.setattr(torch, "matmul", lambda a, b: a.bfloat16())
+    e5m2 = FORMATS["float8_e5m2"]
+    assert devices._product_keeps_subnormals(e5m2, torch.device("cpu"), 4)
+    monkeypatch.setattr(torch, "matmul", lambda a, b: 2 * a.bfloat16())
+    assert not devices._product_keeps_subnormals(e5m2, torch.device("cpu"), 4)
 
 
 def test_rates_have_a_spread_and_tell_the_cache() -> None:

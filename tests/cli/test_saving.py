@@ -80,6 +80,7 @@ def test_every_command_saves(command: str, model: str) -> None:
         "bits": [model, "--dtype", "bf16"],
         "inspect": [model], "cast-compare": [model], "diff": [model, model],
         "cast-verify": ["--from", "uint8", "--to", "fp16"],
+        "op-verify": ["relu", "--dtype", "fp16"],
         "devices": ["--device", "cpu", "--size", "1000"],
     }[command]  # fmt: skip
     files = [f"report{suffix}" for suffix in SUFFIXES]

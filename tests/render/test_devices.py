@@ -47,3 +47,22 @@ def test_rates_stay_on_a_narrow_screen() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "105* ±99%" in text
     assert "0.5 ×100" in text
+
+
+def test_where_subnormals_are_lost() -> None:
+    kept = replace(
+        SUPPORT, subnormals=True, subnormals_cast=True, subnormals_product_small=True,
+        subnormals_product_large=True,
+    )  # fmt: skip
+    for found, said in (
+        (kept, ["yes"]),
+        (replace(kept, subnormals_cast=None, subnormals_product_large=None), ["yes"]),
+        (replace(SUPPORT, subnormals=False, subnormals_cast=False), ["no"]),
+        (replace(kept, subnormals_product_large=False), ["not in", "large", "matmul"]),
+        (replace(kept, subnormals=False, subnormals_cast=False), ["not in", "cast", "elementwise"]),
+        (replace(kept, subnormals_product_small=False), ["not in", "small", "matmul"]),
+    ):
+        lines = cells(drawn(report_of(found), 100))
+        (first,) = (at for at, row in enumerate(lines) if row[0] == "bfloat16")
+        assert lines[first][4] == said[0]
+        assert [row[0] for row in lines[first + 1 : first + len(said)]] == said[1:]

@@ -1,0 +1,1 @@
+"""Functions of torch and numpy, held to their correctly rounded results."""
