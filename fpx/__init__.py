@@ -9,9 +9,9 @@
     True
 
 Every command is a function here, with its options as parameters, and gives the report that the
-command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff` and `devices` load
-torch when they are first called; nothing else does. The functions are in `fpx.api`, which loads
-when one of them is first asked for: a command of the shell needs none.
+command shows. `libraries`, `inspect`, `cast_compare`, `cast_verify`, `diff`, `watch` and
+`devices` load torch when they are first called; nothing else does. The functions are in `fpx.api`,
+which loads when one of them is first asked for: a command of the shell needs none.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         ranges,
         survey,
         table,
+        watch,
     )
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "ranges",
     "survey",
     "table",
+    "watch",
 ]
 
 

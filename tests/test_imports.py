@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "fpx"
 
 _LEAVES = {"errors", "words", "version", "drawing", "patterns"}
 _BULK = _LEAVES | {"core", "report", "tensors", "casts"}
-STUDIES = {"measure", "conformance", "arithmetic"}
+STUDIES = {"measure", "conformance", "arithmetic", "training"}
 
 # room -> rooms of fpx it may import (itself always)
 MAY_USE: Mapping[str, set[str]] = {
@@ -36,6 +36,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "measure": _BULK | {"ranks"},
     "conformance": _BULK | {"measure"},
     "arithmetic": _BULK | {"measure"},
+    "training": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
     "cli": _BULK | STUDIES | {"ranks", "render"},
     "api": _BULK | STUDIES,
@@ -51,6 +52,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "measure": _NUMBERS | {"numba"},
     "conformance": _NUMBERS,
     "arithmetic": _NUMBERS,
+    "training": {"torch"},
     "render": {"rich"},
     "cli": {"rich", "typer"},
 }
@@ -159,6 +161,7 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("measure", "from fpx.render import renderable"),
         ("measure", "from fpx.conformance.causes import CAUSES"),
         ("arithmetic", "from fpx.conformance.causes import CAUSES"),
+        ("training", "from fpx.arithmetic.parser import parse"),
         ("conformance", "from fpx.arithmetic.parser import parse"),
         ("render", "import torch"),
         ("cli", "import torch"),

@@ -101,6 +101,11 @@ COMMANDS = {
         "fpx.cli.diff:diff",
         "Compare two checkpoints, or one before and after a conversion, tensor by tensor.",
     ),
+    "watch": Command(
+        TENSORS,
+        "fpx.cli.watch:watch",
+        "Run a training script, and say what formats would do to the models in it.",
+    ),
     "cast-verify": Command(
         MACHINE,
         "fpx.cli.cast_verify:cast_verify",
@@ -116,6 +121,8 @@ COMMANDS = {
 
 
 _TAKES_LITERALS = ("decode", "encode", "distance", "calc")  # -3.14 and -inf are no options there
+
+_TAKES_COMMANDS = ("watch",)  # what follows the first word is another program's
 
 
 class FpxGroup(TyperGroup):
@@ -151,7 +158,10 @@ class FpxGroup(TyperGroup):
         single = typer.Typer(
             add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
         )
-        settings = {"ignore_unknown_options": cmd_name in _TAKES_LITERALS}
+        settings = {
+            "ignore_unknown_options": cmd_name in _TAKES_LITERALS,
+            "allow_interspersed_args": cmd_name not in _TAKES_COMMANDS,
+        }
         single.command(
             cmd_name,
             context_settings=settings,

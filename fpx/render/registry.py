@@ -44,6 +44,7 @@ _DRAWN_BY = {
     "cast_compare.CastReport": "cast_compare:cast_tables",
     "cast_verify.VerifyReport": "cast_verify:verify_tables",
     "diff.DiffReport": "diff:diff_tables",
+    "watch.WatchReport": "watch:watch_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
 

@@ -1,0 +1,1 @@
+"""What a step of training does to numbers, and what formats would make of them."""
