@@ -107,14 +107,15 @@ def _values(to: str, rows: Sequence[ValueRow]) -> RenderableType:
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
     table.add_column("largest", justify="right", no_wrap=True)
-    if any(row.loss_scale for row in rows):
+    scaled = any(row.loss_scale for row in rows)
+    if scaled:
         table.add_column("best loss\nscale", justify="right", no_wrap=True)
     for row, name in zip(rows, names, strict=True):
+        called = escape(_CALLED.get(row.kind, row.kind))
         shares = [_share(column.part(row), column.whole(row), column.style) for column in columns]
         largest = "-" if row.amax is None else brief(row.amax)
-        called = escape(_CALLED.get(row.kind, row.kind))
-        # rich leaves out cells for which there is no column
-        table.add_row(name, called, f"{row.count:,}", *shares, largest, _scale(row))
+        scale = [_scale(row)] if scaled else []
+        table.add_row(name, called, f"{row.count:,}", *shares, largest, *scale)
     return table
 
 

@@ -103,8 +103,10 @@ def _destroyed(what: str, rows: Sequence[ValueRow]) -> Iterable[str]:
         yield f"{count:,} of {whole:,} {what} overflow, worst in {_worst(over)}."
     broken = [row for row in rows if row.inf_count or row.nan_count]
     if broken:
-        count = sum(row.inf_count + row.nan_count for row in broken)
-        yield f"{count:,} {what} are infinite or NaN already, worst in {_worst(broken)}."
+        count, whole = sum(r.inf_count + r.nan_count for r in broken), sum(r.count for r in rows)
+        yield (
+            f"{count:,} of {whole:,} {what} are infinite or NaN already, worst in {_worst(broken)}."
+        )
 
 
 def _vanished(what: str, rows: Sequence[ValueRow]) -> Iterable[str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
+from fpx.training.watch.hooks import Quiet, uncompiled
 from fpx.training.watch.seen import Seen
 from fpx.training.watch.tensors import tensors_in
 
@@ -54,19 +55,17 @@ class Flow:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             name = self._names.get(module)
             if name is not None and self._wanted():
-                self._returned(name, output)
+                self._returned(name, output, bool(module._modules))
 
-        # torch.compile leaves its graph for this, as if torch.compiler.disable were around it,
-        # which would import the compiler
-        hook._torchdynamo_disable = True  # type: ignore[attr-defined]
-        self._hook = register_module_forward_hook(hook)
+        self._quiet = Quiet()
+        self._hook = register_module_forward_hook(uncompiled(hook))
 
-    def _returned(self, name: str, output: object) -> None:
+    def _returned(self, name: str, output: object, container: bool) -> None:
         # inside a backward pass, what checkpoints left out is computed again
         again = torch._C._current_graph_task_id() != -1
         self.fired.add(name)
         for tensor in tensors_in(output):
-            if self._seen.again(tensor):
+            if self._seen.again(tensor, container):
                 continue
             if again:
                 self.recomputed += 1
@@ -102,6 +101,7 @@ class Flow:
     def remove(self) -> None:
         """Takes every hook away, those of graphs that are still there too."""
         self._hook.remove()
+        self._quiet.end()
         for handle in self._handles:
             handle.remove()
         self._handles.clear()

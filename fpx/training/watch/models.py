@@ -13,6 +13,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from fpx.report.watch import WatchReport
+from fpx.training.watch.hooks import Quiet, uncompiled
 from fpx.training.watch.watch import Watch
 
 _MOST = 16
@@ -47,8 +48,8 @@ class Models:
             if module not in self._met:
                 self._meet(module)
 
-        called._torchdynamo_disable = True  # type: ignore[attr-defined]
-        self._hook = register_module_forward_pre_hook(called)
+        self._quiet = Quiet()
+        self._hook = register_module_forward_pre_hook(uncompiled(called))
         self._scale = scale = GradScaler.scale
 
         def scaled(scaler: GradScaler, outputs: Any) -> Any:
@@ -65,6 +66,7 @@ class Models:
     ) -> None:
         GradScaler.scale = self._scale  # type: ignore[method-assign]
         self._hook.remove()
+        self._quiet.end()
         for each in self._watches:
             each.stop()
 

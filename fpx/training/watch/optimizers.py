@@ -26,22 +26,21 @@ class Optimizers:
         self._turn: set[Optimizer] = set()
         self._eps: set[float] = set()
 
-    def begin(self, optimizer: Optimizer) -> None:
-        """One is about to step."""
-        if optimizer in self._turn:
-            self._turn.clear()
-            self.done += 1
+    def begin(self, optimizer: Optimizer) -> bool:
+        """One is about to step; whether a step of the model ended before that."""
+        return optimizer in self._turn and self._ended()
 
     def end(self, optimizer: Optimizer) -> bool:
         """One has stepped; whether a step of the model ends with that."""
         self._known.setdefault(optimizer, _said(optimizer))
         self._eps.update(group["eps"] for group in optimizer.param_groups if _has_eps(group))
         self._turn.add(optimizer)
-        if self._turn >= self._known.keys():
-            self._turn.clear()
-            self.done += 1
-            return True
-        return False
+        return self._turn >= self._known.keys() and self._ended()
+
+    def _ended(self) -> bool:
+        self._turn.clear()
+        self.done += 1
+        return True
 
     def said(self) -> tuple[str, ...]:
         """Each by its class and the learning rate that it had at first."""

@@ -99,7 +99,18 @@ def _loss_scale(every: Sequence[_Tensors], target: FormatSpec) -> LossScale | No
 def update_rows(totals: Totals, targets: Sequence[FormatSpec]) -> tuple[UpdateRow, ...]:
     """The rows of parameters, in their own format and in others, the worst first."""
     found = [
-        UpdateRow(key.name, UPDATE, key.format.name, to, total.calls, *astuple(moved), total.stride)
+        UpdateRow(
+            name=key.name,
+            kind=UPDATE,
+            from_=key.format.name,
+            to=to,
+            calls=total.calls,
+            count=moved.count,
+            moved_count=moved.moved_count,
+            lost_update_count=moved.lost_update_count,
+            nonfinite_count=moved.nonfinite_count,
+            followed_every=total.stride,
+        )
         for key, total in totals.items()
         if key.edges is None
         for to, moved in _moves(key, total, targets)

@@ -13,6 +13,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
+from fpx.training.watch.hooks import uncompiled
 from fpx.training.watch.tensors import plain
 
 
@@ -72,11 +73,9 @@ class Steps:
             if self._meant(optimizer):
                 after(optimizer, _has_closure(args, kwargs))
 
-        for hook in (pre, post):
-            hook._torchdynamo_disable = True  # type: ignore[attr-defined]
         self._handles = [
-            register_optimizer_step_pre_hook(pre),
-            register_optimizer_step_post_hook(post),
+            register_optimizer_step_pre_hook(uncompiled(pre)),
+            register_optimizer_step_post_hook(uncompiled(post)),
         ]
 
     def _meant(self, optimizer: Optimizer) -> bool:

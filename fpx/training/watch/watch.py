@@ -193,8 +193,9 @@ class Watch:
             self._tally.count(name, kind, x, held, found.format)
 
     def _pre(self, optimizer: Optimizer, closure: bool) -> None:
-        self._rounds.begin(optimizer)
-        self._tally.step = self._rounds.done
+        watched = self._wanted()
+        if self._rounds.begin(optimizer):
+            self._step_ended(watched)
         if not self._wanted():
             return
         with _apart():
@@ -229,14 +230,17 @@ class Watch:
                             self._count(parameter.name, key, value)
                 self._before.clear()
         if self._rounds.end(optimizer):
-            if watched:
-                self._watched_steps += 1
-                self._tally.step_done()
-            self._tally.step = self._rounds.done
-            if self._most is not None and self._rounds.done >= self._most:
-                self._remove()
-                if self._done is not None:
-                    self._done()
+            self._step_ended(watched)
+
+    def _step_ended(self, watched: bool) -> None:
+        if watched:
+            self._watched_steps += 1
+            self._tally.step_done()
+        self._tally.step = self._rounds.done
+        if self._active and self._most is not None and self._rounds.done >= self._most:
+            self._remove()
+            if self._done is not None:
+                self._done()
 
     def _moved(self, parameter: Parameter) -> None:
         before = self._before.pop(parameter.name, None)
@@ -298,7 +302,7 @@ def _device(device: torch.device) -> Device:
 
 
 def _kind(thing: object) -> str:
-    return f"{type(thing).__name__} ({quoted(repr(thing))})"
+    return f"{type(thing).__name__} ({quoted(str(thing))})"
 
 
 def _known(kinds: Sequence[str]) -> tuple[str, ...]:
