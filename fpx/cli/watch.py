@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Annotated
 
@@ -160,12 +161,18 @@ def _stdout_kept(away: bool) -> Iterator[None]:
     if not away:
         yield
         return
+    try:
+        out, err = sys.stdout.fileno(), sys.stderr.fileno()
+    except UnsupportedOperation:  # somebody put others in their place
+        with redirect_stdout(sys.stderr):
+            yield
+        return
     sys.stdout.flush()
-    kept = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    kept = os.dup(out)
+    os.dup2(err, out)
     try:
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, sys.stdout.fileno())
+        os.dup2(kept, out)
         os.close(kept)

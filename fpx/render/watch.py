@@ -62,7 +62,7 @@ def watch_tables(report: WatchReport, limit: int | None = ROWS) -> RenderableTyp
     for model in report.models:
         parts += [*([""] if parts else []), *_model(model, limit)]
     if not report.models:
-        parts.append(Text("Nothing was watched.", "bold"))
+        parts.append(Text("Nothing was watched: no model with anything to train ran.", "bold"))
     return Group(*parts)
 
 
