@@ -73,14 +73,14 @@ def _model(model: WatchedModel, limit: int | None) -> Iterable[RenderableType]:
         style = GOOD_STYLE if answer.good else BAD_STYLE
         rest = "".join(f" {sentence}" for sentence in answer.rest)
         yield Text.assemble((f"{answer.to}: ", "bold"), (f"{answer.verdict}.", style), escape(rest))
-    for to in dict.fromkeys(row.to for row in model.values):
+    for to in model.to:
         losing = [row for row in model.values if row.to == to and row.loses]
         if losing:
             yield Text()
             yield _values(to, losing[:limit])
             yield from _more(len(losing) - len(losing[:limit]))
-    yield from _updates(model.updates, limit)
-    yield from _history(model.history)
+    yield from _updates(model, limit)
+    yield from _history(model)
     for note in model.notes:
         yield Text(f"note: {escape(note)}", WARNING_STYLE)
 
@@ -107,7 +107,7 @@ def _values(to: str, rows: Sequence[ValueRow]) -> RenderableType:
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True)
     table.add_column("largest", justify="right", no_wrap=True)
-    scaled = any(row.loss_scale for row in rows)
+    scaled = any(_scale(row) != "-" for row in rows)
     if scaled:
         table.add_column("best loss\nscale", justify="right", no_wrap=True)
     for row, name in zip(rows, names, strict=True):
@@ -137,10 +137,12 @@ def _more(count: int) -> Iterable[Text]:
         yield Text(f"{count:,} more in --json or with --all.", LABEL_STYLE)
 
 
-def _updates(rows: Sequence[UpdateRow], limit: int | None) -> Iterable[RenderableType]:
+def _updates(model: WatchedModel, limit: int | None) -> Iterable[RenderableType]:
     """Each parameter with the share of it that stays what it is, format by format."""
-    formats = list(dict.fromkeys(row.to for row in rows))
-    names = list(dict.fromkeys(row.name for row in rows if row.unmoved_count))
+    rows = model.updates
+    formats = [to for to in model.formats if any(row.to == to for row in rows)]
+    stuck = (row for row in rows if row.unmoved_count or row.nonfinite_count)
+    names = list(dict.fromkeys(row.name for row in stuck))
     if not names:
         return
     found = {(row.name, row.to): row for row in rows}
@@ -165,8 +167,9 @@ def _stayed(row: UpdateRow | None) -> Text:
     return _share(row.unmoved_count, row.count, WARNING_STYLE)
 
 
-def _history(rows: Sequence[StepRow]) -> Iterable[RenderableType]:
+def _history(model: WatchedModel) -> Iterable[RenderableType]:
     """What is lost over steps: a line for each stretch, a column for each loss that there is."""
+    rows = model.history
     stretches = list(dict.fromkeys((row.first_step, row.last_step) for row in rows))
     if len(stretches) < 2:
         return
@@ -174,7 +177,7 @@ def _history(rows: Sequence[StepRow]) -> Iterable[RenderableType]:
     groups = [stretches[at : at + size] for at in range(0, len(stretches), size)]
     columns = [
         (f"{to}\n{heading}", to, share)
-        for to in dict.fromkeys(row.to for row in rows)
+        for to in model.formats
         for heading, share in _LOSSES
         if any(share([row]) for row in rows if row.to == to)
     ]

@@ -24,6 +24,7 @@ class WatchedModel:
         steps: steps of optimizers that were made while it was watched.
         watched_steps: those that were counted: one in `every`.
         every: see there.
+        to: the target formats, in the order in which they were asked for.
         values: a row per name, kind and target, the worst first.
         updates: a row per parameter and format, the worst first.
         history: by steps.
@@ -41,6 +42,7 @@ class WatchedModel:
     steps: int
     watched_steps: int
     every: int
+    to: tuple[str, ...]
     values: tuple[ValueRow, ...]
     updates: tuple[UpdateRow, ...]
     history: tuple[StepRow, ...]
@@ -49,10 +51,15 @@ class WatchedModel:
     vanished_eps: Mapping[str, float]
     notes: tuple[str, ...]
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that weights have, if they were updated, and the targets."""
+        return tuple(dict.fromkeys((*(row.from_ for row in self.updates), *self.to)))
+
     @once
     def answers(self) -> tuple[Answer, ...]:
         """What there is to say about each format, in words: its own first."""
-        return answers(self.values, self.updates, self.loss_scales, self.vanished_eps)
+        return answers(self.formats, self.values, self.updates, self.loss_scales, self.vanished_eps)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its entry of the JSON document, without what stands elsewhere there."""

@@ -35,17 +35,13 @@ class Answer:
 
 
 def answers(
+    formats: Iterable[str],
     values: Sequence[ValueRow],
     updates: Sequence[UpdateRow],
     loss_scales: Sequence[LossScale],
     vanished_eps: Mapping[str, float],
 ) -> tuple[Answer, ...]:
-    """One for the format that weights have, if they were updated, and one for each target.
-
-    The arguments are those of `fpx.report.watch.WatchedModel`.
-    """
-    own = dict.fromkeys(row.from_ for row in updates)
-    targets = dict.fromkeys([row.to for row in values] + [row.to for row in updates])
+    """One for each format; the other arguments are those of `fpx.report.watch.WatchedModel`."""
     return tuple(
         _answer(
             to,
@@ -54,7 +50,7 @@ def answers(
             next((scale for scale in loss_scales if scale.to == to), None),
             vanished_eps.get(to),
         )
-        for to in dict.fromkeys((*own, *targets))
+        for to in formats
     )
 
 

@@ -146,6 +146,7 @@ class Watch:
             steps=self._rounds.done,
             watched_steps=self._watched_steps,
             every=self._every,
+            to=tuple(target.name for target in self._targets),
             values=rows.value_rows(found.totals, self._targets),
             updates=rows.update_rows(found.totals, self._targets),
             history=rows.step_rows(found.windows, self._targets),
