@@ -88,10 +88,16 @@ def test_a_document_is_alone_on_stdout(script: Path) -> None:
 
 
 def test_it_is_saved_too(script: Path, tmp_path: Path) -> None:
-    file = tmp_path / "report.json"
-    ran = watch("--save", file, script, 1)
+    files = [tmp_path / f"report.{form}" for form in ("json", "csv", "html", "md", "xml")]
+    ran = watch(*(part for file in files for part in ("--save", file)), script, 1)
     assert "done\nNet: " in ran.stdout
-    assert json.loads(file.read_text())["schema"] == "fpx.watch/1"
+    found, table, page, markdown, junit = (file.read_text() for file in files)
+    document = json.loads(found)
+    assert document["schema"] == "fpx.watch/1"
+    assert len(table.splitlines()) == 1 + len(document["results"])
+    assert document["answers"][1]["to"] == "float16"
+    for text in (page, markdown, junit):
+        assert "eight" in text
 
 
 @pytest.mark.parametrize(
