@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         survey,
         table,
         verify_function,
+        watch,
     )
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "survey",
     "table",
     "verify_function",
+    "watch",
 ]
 
 

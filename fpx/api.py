@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from fpx.report.stochastic_verify import RoundingReport
     from fpx.report.survey import Survey
     from fpx.report.table import TableReport
+    from fpx.training.watch.watch import Watch
 
 __all__ = [
     "FORMATS",
@@ -94,6 +95,7 @@ __all__ = [
     "survey",
     "table",
     "verify_function",
+    "watch",
 ]
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -1109,6 +1111,55 @@ def step_compare(
 def _formats(names: _Formats) -> list[str | FormatSpec]:
     """One format, or several, as a list."""
     return [names] if isinstance(names, (str, FormatSpec)) else list(names)
+
+
+def watch(
+    model: Any,
+    optimizer: Any = None,
+    *,
+    to: _Targets | None = None,
+    every: int = 1,
+    steps: int | None = None,
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    scaler: Any = None,
+    tensors: str | Iterable[str] = (),
+) -> Watch:
+    """Counts what formats would do to a model while it trains: see docs/training.md.
+
+    Args:
+        model: an `nn.Module`, also as torch.compile or DistributedDataParallel wrap it.
+        optimizer: a `torch.optim.Optimizer`; None means every one that steps parameters of it.
+        to: target formats of up to 20 bits, `all16` or `all8`; None means float16 and bfloat16.
+        every: one step in so many is counted.
+        steps: after so many it stops by itself.
+        include, exclude: patterns of names of modules and parameters.
+        scaler: a `torch.amp.GradScaler`, whose scale is divided out of gradients on their way back.
+        tensors: what to look at: `activation`, `grad_output`, `weight_grad`, `update`, `state`;
+            none means all.
+
+    Returns:
+        A context manager, which watches from now on: until its block ends, or `stop()`. Its
+        `report()` has a row per name, kind and format.
+
+    Raises:
+        FpxError: an argument is off, or no module is left.
+    """
+    from fpx.report.watch_rows import KINDS, TARGETS
+    from fpx.training.watch.targets import watched_formats
+    from fpx.training.watch.watch import Watch
+
+    return Watch(
+        model,
+        optimizer,
+        watched_formats(TARGETS if to is None else to),
+        every=every,
+        steps=steps,
+        include=_each(include),
+        exclude=_each(exclude),
+        scaler=scaler,
+        kinds=_each(tensors) or KINDS,
+    )
 
 
 def devices(device: str | Iterable[str] = (), *, size: int = 1 << 22) -> DevicesReport:

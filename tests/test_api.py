@@ -177,7 +177,9 @@ def test_a_function_gives_what_its_command_shows(
 
 # the options that only say how to print, or where options come from
 _SHOWN = {"config", "no_config", "save", "github", "json", "jsonl", "csv", "markdown"}
-_SHOWN |= {"every", "output", "as_list", "dot"}
+_SHOWN |= {"every", "output", "as_list", "dot", "whole"}
+# how somebody's script is started, which in Python is around what is watched
+_SHOWN |= {"script", "arguments", "module", "stop"}
 # option -> where else Python has it
 _ELSEWHERE = {
     "decode": {"libraries": "libraries"}

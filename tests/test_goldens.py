@@ -65,6 +65,7 @@ JSON = {
     "op-verify-list": "op-verify",
     "devices": "devices --device cpu --size 1000",
     "reveal": "reveal index_add --n 4 --dtype bf16 --rows 50 --fail-if kept_bits<23",
+    "watch": "watch --to fp16,e4m3fn train.py",
 }
 """Name -> the command whose JSON it is."""
 
@@ -129,8 +130,34 @@ SCREENS = {
     "step-compare": "step-compare adamw.pt --weights-to bf16,fp16 --state-to bf16,e4m3fn",
     "step-compare-lr": "step-compare adamw.pt --lr 1e-4 --rounding stochastic:4:a",
     "step-compare-change": "step-compare adamw.pt later.pt",
+    "watch": "watch --to fp16,e4m3fn train.py",
+    "watch-nothing": "watch idle.py",
 }
 """Name -> the command whose screen it is, at each of WIDTHS and in a pipe."""
+
+TRAIN = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+        self.head = nn.Linear(2, 1)
+    def forward(self, x):
+        return self.head(self.body(x))
+
+net = Net()
+with torch.no_grad():  # powers of two alone, so that all machines compute the same
+    for at, parameter in enumerate(net.parameters()):
+        parameter.copy_(torch.arange(1.0, 1 + parameter.numel()).view_as(parameter).exp2() / 2**at)
+optimizer = torch.optim.SGD(net.parameters(), lr=2.0**-14, momentum=0.5)
+for step in range(3):
+    optimizer.zero_grad()
+    (net(torch.tensor([[1.0, 65536.0], [2.0**-20, 0.0]])) * 2.0**-13).sum().backward()
+    optimizer.step()
+"""
+"""A script that trains; numbers in it overflow in float16, and become zero."""
 
 WIDTHS = (60, 80, 120)
 PIPED = "piped"
@@ -166,6 +193,8 @@ def write_files(folder: Path) -> None:
     _write_trainings(folder)
     nvfp4(folder / "nvfp4")
     (folder / "golden_rounding.py").write_text(ROUNDING)
+    (folder / "train.py").write_text(TRAIN)
+    (folder / "idle.py").write_text("")
     (folder / "bytes").write_bytes(bytes.fromhex("4940803fc07f"))
 
 
@@ -219,7 +248,8 @@ def normalised(value: Any, key: str = "", *, devices: bool = False) -> Any:
 
 def json_of(name: str) -> str:
     """The document of a command, normalised."""
-    code, out, err = call(*JSON[name].split(), "--json")
+    command, *args = JSON[name].split()
+    code, out, err = call(command, "--json", *args)
     assert code in (0, 1, 3), err  # 3: a cast that was named is not offered, as the golden says
     document = json.loads(out, parse_constant=lambda token: pytest.fail(f"{token} is not JSON"))
     assert document.pop("fpx") == fpx.__version__

@@ -106,6 +106,11 @@ COMMANDS = {
         "fpx.cli.step_compare:step_compare",
         "Say which weights an update moves in a format, and which state survives in one.",
     ),
+    "watch": Command(
+        TENSORS,
+        "fpx.cli.watch:watch",
+        "Run a training script, and say what formats would do to the models in it.",
+    ),
     "cast-verify": Command(
         MACHINE,
         "fpx.cli.cast_verify:cast_verify",
@@ -131,6 +136,8 @@ COMMANDS = {
 
 
 _TAKES_LITERALS = ("decode", "encode", "distance", "calc")  # -3.14 and -inf are no options there
+
+_TAKES_COMMANDS = ("watch",)  # what follows the first word is another program's
 
 
 class FpxGroup(TyperGroup):
@@ -166,7 +173,10 @@ class FpxGroup(TyperGroup):
         single = typer.Typer(
             add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
         )
-        settings = {"ignore_unknown_options": cmd_name in _TAKES_LITERALS}
+        settings = {
+            "ignore_unknown_options": cmd_name in _TAKES_LITERALS,
+            "allow_interspersed_args": cmd_name not in _TAKES_COMMANDS,
+        }
         single.command(
             cmd_name,
             context_settings=settings,

@@ -51,6 +51,7 @@ _DRAWN_BY = {
     "diff.DiffReport": "diff:diff_tables",
     "step_compare.StepReport": "step_compare:step_tables",
     "reveal.RevealReport": "reveal:reveal_tables",
+    "watch.WatchReport": "watch:watch_tables",
     "devices.DevicesReport": "devices:devices_tables",
 }
 

@@ -1,1 +1,1 @@
-"""What training does in a format: updates that move weights, optimizers' state."""
+"""What training does to numbers: updates that move weights or not, states, watched models."""

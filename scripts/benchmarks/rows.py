@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from scripts.benchmarks import casts, commands, files, sweeps
+from scripts.benchmarks import casts, commands, files, sweeps, training
 from scripts.benchmarks.casts import FLOAT8, PLAIN, TO, TRIP
 from scripts.benchmarks.commands import STREAMED
 from scripts.benchmarks.results import Row, Target
@@ -81,6 +81,12 @@ ROWS: tuple[Row, ...] = (
     Row("diff", "fpx diff of two equal files", (Target("× reading", 0.5),), files.equal_files),
     Row(
         "cuda", "float32 -> bfloat16 on CUDA", (Target("× a copy on the device", 0.5),), casts.cuda
+    ),
+    Row(
+        "watch", "a training step, watched",
+        (Target("× the step alone", 6, at_most=True),
+         Target(f"× {training.EVERY} steps alone, one counted", 1.6, at_most=True)),
+        training.watched,
     ),
     Row(
         "decode", "fpx decode 3.14 --dtype bf16", (Target(f"× {_IMPORTS}", 1.15, at_most=True),),
