@@ -1,0 +1,21 @@
+"""What a click means: it stands in the style of what is clicked on."""
+
+from __future__ import annotations
+
+from rich.style import Style
+
+BIT, LEAD, CODE, PLACE = "bit", "lead", "code", "place"
+"""A bit's position; a format's place among those shown; a code; the scale or element of a block."""
+
+_CURSOR = Style(reverse=True)
+
+
+def clickable(**what: int) -> Style:
+    """A style that changes nothing but what a click means."""
+    return Style(meta=what)
+
+
+def marked(cursor: bool, **what: int) -> Style:
+    """The same, turned over where the cursor is."""
+    style = clickable(**what)
+    return style + _CURSOR if cursor else style
