@@ -275,7 +275,7 @@ LOADS: Mapping[str, set[str]] = {
 }  # fmt: skip
 # of other libraries: what takes longer to load than such a command takes
 SLOW = {"typer.rich_utils", "rich.markdown", "rich.traceback", "rich.syntax",
-        "markdown_it", "pygments", "json", "tomllib", "asyncio", "shlex"}  # fmt: skip
+        "markdown_it", "pygments", "json", "tomllib", "asyncio", "shlex", "textual"}  # fmt: skip
 
 
 def all_loaded(*args: str) -> set[str]:

@@ -13,7 +13,9 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import note
 from fpx.cli.values import read_numbers
+from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
+from fpx.core.numbers import Code, Literal
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
@@ -27,6 +29,7 @@ DTYPES = ("bfloat16", "float16", "float32")
 NEEDS = ("textual>=8.2.8", "textual-serve>=1.1.3")
 """What the extra `explore` installs."""
 
+_WIDER = ("float64", "float128")  # for codes that fit none of those
 _VALUE = "3.14"
 _WEB_DRIVER = "TEXTUAL_DRIVER"  # set by textual-serve for the processes behind its pages
 
@@ -80,7 +83,7 @@ def explore(
     if host is not None and not web:
         raise InputError("--host is of --web: leave it out, or add that")
     given = values or [_VALUE]
-    state = _state(given, dtype or DTYPES, rounding, overflow, read_as)
+    state = _state(given, dtype, rounding, overflow, read_as)
     if find_spec("textual") is None or (web and find_spec("textual_serve") is None):
         needed = " ".join(f"'{each}'" for each in NEEDS)
         raise UnavailableError(
@@ -95,7 +98,7 @@ def explore(
         serve(_command(given, dtype, rounding, overflow, read_as), host or LOOPBACK)
         return
     served = _WEB_DRIVER in os.environ
-    if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not served and not _here():
         raise InputError(
             "fpx explore draws on a terminal, and here is none: fpx decode prints the same"
         )
@@ -108,27 +111,34 @@ def explore(
         print(command_line(app.state))
 
 
+def _here() -> bool:
+    """Whether there is a terminal to draw on."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _state(
-    values: Sequence[str], dtype: Sequence[str], rounding: Rounding, overflow: Overflow,
+    values: Sequence[str], dtype: Sequence[str] | None, rounding: Rounding, overflow: Overflow,
     read_as: ReadAs,
 ) -> State:  # fmt: skip
     """What is explored first.
 
     Raises:
-        InputError: no such number or format, or several numbers where one is shown.
+        InputError: no such number or format, several numbers where one is shown, or a format with
+            scales that does not lead.
     """
     from fpx.explore.state import State
 
     literals = tuple(read_numbers(values, read_as))
-    targets = options.find_targets(dtype)
-    formats = [target for target in targets if isinstance(target, FormatSpec)]
-    first = targets[0]
+    first, *others = options.find_targets(dtype or _usual(literals[0]))
+    formats = [target for target in (first, *others) if isinstance(target, FormatSpec)]
+    late = next((target for target in others if not isinstance(target, FormatSpec)), None)
+    if late is not None:
+        raise InputError(f"{late.name} has a scale, and such formats lead: name it first")
     if not isinstance(first, FormatSpec):
         from fpx.explore.block import Block
 
-        others = formats or options.find_targets(DTYPES)
         block = Block.of(literals, first)
-        plain = [spec for spec in others if isinstance(spec, FormatSpec)]
+        plain = formats or [FORMATS[name] for name in DTYPES]
         return State.of(literals[0], plain, rounding, overflow).with_block(block)
     if len(literals) != 1:
         raise InputError(
@@ -136,6 +146,14 @@ def _state(
             "as mxfp4"
         )
     return State.of(literals[0], formats, rounding, overflow)
+
+
+def _usual(literal: Literal) -> Sequence[str]:
+    """The formats where nobody chose, after one that a code fits."""
+    if not isinstance(literal, Code):
+        return DTYPES
+    lead = next((name for name in (*DTYPES, *_WIDER) if literal.fits(FORMATS[name])), _WIDER[-1])
+    return tuple(dict.fromkeys((lead, *DTYPES)))
 
 
 def _command(

@@ -6,7 +6,7 @@ import shlex
 
 from fpx.core.policy import Overflow, Rounding
 from fpx.explore.block import Block
-from fpx.explore.state import State
+from fpx.explore.state import Refused, State
 from fpx.report.decode import DecodeReport
 
 _COMMAND = "fpx decode"
@@ -15,13 +15,15 @@ _COMMAND = "fpx decode"
 def command_line(state: State) -> str:
     """The command that shows a number in the same formats, the same codes in the same order.
 
-    A code that no number becomes (a NaN with a payload) is shown in the format that leads alone.
+    Formats that cannot hold it are left out. A code that no number becomes (a NaN with a payload)
+    is shown in the format that leads alone.
     """
     if state.block is not None:
         return _of_block(state.block)
     again = DecodeReport.of(state.number, state.lead, state.rounding, state.overflow)
     kept = again.code == state.code
-    names = [spec.name for spec in state.formats] if kept else [state.lead.name]
+    held = [item.spec for item in state.others if not isinstance(item, Refused)] if kept else []
+    names = [spec.name for spec in (state.lead, *held)]
     given = state.number.text if kept else state.literal.text
     words = [_COMMAND, shlex.quote(given), "--dtype", ",".join(names)]
     if state.rounding is not Rounding.TIES_TO_EVEN:
