@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import ClassVar
 
 from rich.text import Text
@@ -11,27 +14,46 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.geometry import Region
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.explore import pictures
 from fpx.explore.bits import title
-from fpx.explore.formats import Choice
+from fpx.explore.entry import Entry
+from fpx.explore.formats import Choice, choice_list, choices, why_none
+from fpx.explore.help import all_keys
 from fpx.explore.history import History
-from fpx.explore.keys import CHANGES, KEYS, pressed
-from fpx.explore.marks import BIT, CODE, LEAD, PLACE
+from fpx.explore.keys import ACTIONS, CHANGES, pressed
+from fpx.explore.marks import BIT, CHOICE, CODE, LEAD, PLACE
 from fpx.explore.pasted import command_line
 from fpx.explore.state import State, View
 from fpx.explore.typed import reason, typed
-from fpx.render.text import BAD_STYLE, GOOD_STYLE
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE
 from fpx.report.base import hex_code
 
+_CHECKED = 5  # seconds between looks whether the server is still there
+_TAKES, _LEAVES_HELP = "Enter takes it, Escape leaves it", "Escape leaves the keys, ↑ ↓ scroll"
+_ENDS_HELP = ("q", "question_mark", "enter")
 _ROOMY = 30  # rows of a screen with blank lines between its parts
 
 
 class Middle(VerticalScroll, can_focus=False):
     """What scrolls where it is longer than the screen; keys go past it."""
+
+
+def _nothing(_: Middle) -> None:
+    """What most keys do to the help."""
+
+
+_SCROLLS: Mapping[str, Callable[[Middle], None]] = {
+    "up": lambda middle: middle.scroll_up(animate=False),
+    "down": lambda middle: middle.scroll_down(animate=False),
+    "pageup": lambda middle: middle.scroll_page_up(animate=False),
+    "pagedown": lambda middle: middle.scroll_page_down(animate=False),
+    "home": lambda middle: middle.scroll_home(animate=False),
+    "end": lambda middle: middle.scroll_end(animate=False),
+}
 
 
 class Picture(Static, can_focus=False):
@@ -55,28 +77,40 @@ class Picture(Static, can_focus=False):
         screen = self.screen
         if self.id == pictures.LINE and isinstance(screen, ExploreScreen):
             event.stop()
-            screen.action_press(action)
+            screen.act(action)
+
+
+class Mode(Enum):
+    """What keys are for."""
+
+    PLAY = "play"
+    TYPE = "type"
+    SECOND = "second"
+    """As TYPE, of the other operand."""
+    PICK = "pick"
+    HELP = "help"
 
 
 class ExploreScreen(Screen[None]):
     """The one screen: parts of a picture, and at the bottom what there is to say and to type.
 
+    Keys are taken one after the other as they come, not by bindings, which lag behind: who types
+    fast would lose what follows the key that begins to type.
+
     Args:
         state: what it begins with.
     """
 
-    BINDINGS: ClassVar = [
-        Binding(name, f"press('{key.action}')", key.says, show=False)
-        for key in KEYS
-        for name in key.names.split(",")
-    ]
     ALLOW_SELECT = False
+    AUTO_FOCUS = ""
 
     def __init__(self, state: State) -> None:
         super().__init__()
         self.history = History(state)
-        self._entry: Input | None = None
-        self._second = False  # whether it is the other operand that is typed
+        self._mode = Mode.PLAY
+        self._entry = Entry()
+        self._found: list[Choice] = []
+        self._cursor = 0  # in those
 
     @property
     def state(self) -> State:
@@ -91,10 +125,6 @@ class ExploreScreen(Screen[None]):
         for name in ("command", "message", "modes"):
             yield Static(id=name, classes="bottom")
 
-    def on_mount(self) -> None:
-        """The first picture."""
-        self._show()
-
     def on_resize(self, event: events.Resize) -> None:
         """Blank lines where there is room for them, and the bottom lines as wide as that."""
         self.set_class(event.size.height >= _ROOMY, "roomy")
@@ -102,10 +132,33 @@ class ExploreScreen(Screen[None]):
 
     # -- keys and clicks ---------------------------------------------------------------------------
 
-    def action_press(self, action: str) -> None:
+    def on_key(self, event: events.Key) -> None:
+        """What a key does, which depends on what keys are for."""
+        event.stop()
+        event.prevent_default()
+        if self._mode is Mode.PLAY:
+            action = ACTIONS.get(event.key)
+            if action is not None:
+                self.act(action)
+        elif event.key == "escape" or (self._mode is Mode.HELP and event.key in _ENDS_HELP):
+            self._begin(Mode.PLAY)
+        elif self._mode is Mode.HELP:
+            _SCROLLS.get(event.key, _nothing)(self.query_one(Middle))
+        elif event.key == "enter":
+            self._take()
+        elif self._mode is Mode.PICK and event.key in ("up", "down"):
+            self._cursor += 1 if event.key == "down" else -1
+            self._show()
+        else:
+            self._edit(self._entry.edited(event.key, event.character))
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A text from the clipboard, where one types."""
+        if self._mode not in (Mode.PLAY, Mode.HELP):
+            self._edit(self._entry.inserted(event.text))
+
+    def act(self, action: str) -> None:
         """What a key of the table does."""
-        if self._entry is not None:  # its own keys are the ones that count
-            return
         if action not in CHANGES:
             getattr(self, f"_{action}")()
             return
@@ -118,7 +171,9 @@ class ExploreScreen(Screen[None]):
         """What a click means: see `fpx.explore.marks`."""
         state = self.state
         try:
-            if PLACE in what and state.block is not None:
+            if CHOICE in what:
+                self._picked(self._found[what[CHOICE]])
+            elif PLACE in what and state.block is not None:
                 block = state.block.pointed(what[PLACE], what[BIT])
                 self._to(state.with_block(block).flipped())
             elif BIT in what:
@@ -165,85 +220,80 @@ class ExploreScreen(Screen[None]):
     def _bottom(self) -> None:
         self.query_one(Middle).scroll_end(animate=False)
 
-    def _help(self) -> None:
-        from fpx.explore.help import HelpScreen  # here and below: not before it is asked for
-
-        self.app.push_screen(HelpScreen())
-
     def _leave(self) -> None:
         self.app.exit()
 
-    # -- formats -----------------------------------------------------------------------------------
+    # -- typing, choosing, reading -----------------------------------------------------------------
+
+    def _type(self) -> None:
+        self._begin(Mode.TYPE, "a number such as 3.14, 1/3, 2^-24, inf, or a code 0x4049")
+
+    def _type_second(self) -> None:
+        self._begin(Mode.SECOND, "the second number")
 
     def _pick(self) -> None:
-        from fpx.explore.picker import PickerScreen
+        self._begin(Mode.PICK, "a format: bf16, e5m7, binary8p4se, mxfp4")
 
-        self.app.push_screen(PickerScreen(), self._picked)
+    def _help(self) -> None:
+        self._begin(Mode.HELP)
 
-    def _picked(self, choice: Choice | None) -> None:
-        if choice is None:
+    def _begin(self, mode: Mode, asks: str = "") -> None:
+        self._mode, self._entry = mode, Entry(asks=asks)
+        if mode is Mode.PICK:
+            self._found, self._cursor = choices(""), 0
+        self._show()
+        self.query_one(Middle).scroll_home(animate=False)
+
+    def _edit(self, entry: Entry) -> None:
+        """Another text, and what it means, or why it is nothing yet."""
+        changed = entry.text != self._entry.text
+        self._entry = entry
+        if self._mode is Mode.PICK and changed:
+            self._found, self._cursor = choices(entry.text), 0
+        self._show()
+
+    def _meaning(self) -> Text:
+        """What the text that is typed means."""
+        text = self._entry.text
+        if self._mode is Mode.PICK and not self._found:
+            return Text(why_none(text), BAD_STYLE)
+        if self._mode is Mode.PICK or not text:
+            return Text(_TAKES, LABEL_STYLE)
+        try:
+            found = typed(text, self.state, second=self._mode is Mode.SECOND)
+        except InputError as error:
+            return Text(reason(error), BAD_STYLE)
+        if found.block is not None or self._mode is Mode.SECOND:
+            return Text(_TAKES, GOOD_STYLE)
+        return title(found)
+
+    def _take(self) -> None:
+        """What was typed or chosen, if it is something."""
+        if self._mode is Mode.PICK:
+            if self._found:
+                self._picked(self._found[self._cursor])
             return
+        try:
+            found = typed(self._entry.text, self.state, second=self._mode is Mode.SECOND)
+        except InputError as error:
+            self._say(reason(error), BAD_STYLE)
+            return
+        self._mode = Mode.PLAY
+        self._to(found)
+
+    def _picked(self, choice: Choice) -> None:
+        self._begin(Mode.PLAY)
         state, target = self.state, choice.target
         try:
             if isinstance(target, FormatSpec):
                 self._to(state.led_by(target))
             else:
-                from fpx.explore.block import Block
+                from fpx.explore.block import Block  # most formats have no scale
 
                 literals = state.block.literals if state.block is not None else ()
                 self._to(state.with_block(Block.of(literals or (state.number,), target)))
         except InputError as error:
             self._say(reason(error), BAD_STYLE)
-
-    # -- typing ------------------------------------------------------------------------------------
-
-    def _type(self) -> None:
-        self._open("a number such as 3.14, 1/3, 2^-24, inf, or a code 0x4049", second=False)
-
-    def _type_second(self) -> None:
-        self._open("the second number", second=True)
-
-    def _open(self, placeholder: str, *, second: bool) -> None:
-        self._second = second
-        self._entry = Input(placeholder=placeholder, id="entry", compact=True)
-        self.query_one("#command").display = False
-        self.mount(self._entry, before="#message")
-        self._entry.focus()
-        self._say("Enter takes it, Escape leaves it")
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """Says what the text means, or why it is no number yet."""
-        if not event.value:
-            return
-        try:
-            found = typed(event.value, self.state, second=self._second)
-        except InputError as error:
-            self._say(reason(error), BAD_STYLE)
-        else:
-            self._say("a number: Enter takes it" if found.block or self._second else
-                      title(found), GOOD_STYLE)  # fmt: skip
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Takes the text, if it is a number."""
-        try:
-            found = typed(event.value, self.state, second=self._second)
-        except InputError as error:
-            self._say(reason(error), BAD_STYLE)
-            return
-        self._close()
-        self._to(found)
-
-    def on_key(self, event: events.Key) -> None:
-        """Escape leaves what is being typed."""
-        if event.key == "escape" and self._entry is not None:
-            self._close()
-            self._show()
-
-    def _close(self) -> None:
-        if self._entry is not None:
-            self._entry.remove()
-            self._entry = None
-            self.query_one("#command").display = True
 
     # -- showing -----------------------------------------------------------------------------------
 
@@ -252,19 +302,29 @@ class ExploreScreen(Screen[None]):
         self._show()
 
     def _show(self) -> None:
-        """Draws the state."""
+        """Draws what there is to see."""
         state, width = self.state, self.size.width
-        found = pictures.pictures(state)
+        self._cursor = min(max(self._cursor, 0), max(len(self._found) - 1, 0))
+        playing = self._mode is Mode.PLAY
+        if self._mode is Mode.HELP:
+            found = {pictures.FACTS: all_keys()}
+        elif self._mode is Mode.PICK:
+            found = {pictures.FACTS: choice_list(self._found, self._cursor)}
+        else:
+            found = pictures.pictures(state)
         self.set_class(state.view is View.TABLE, "whole")  # its columns need all of the width
         for name in pictures.PARTS:
             part = self.query_one(f"#{name}", Picture)
             part.display = name in found
             if name in found:
                 part.update(found[name])
-        self.query_one("#modes", Static).update(pictures.modes(state, width))
-        self.query_one("#command", Static).update(pictures.pasted(state, width))
-        if self._entry is None:
-            self.query_one("#message", Static).update(pictures.hints(width))
+        self._line("modes", pictures.modes(state, width))
+        if self._mode is Mode.HELP:
+            self._line("command", Text())
+            self._line("message", Text(_LEAVES_HELP, LABEL_STYLE))
+        else:
+            self._line("command", pictures.pasted(state, width) if playing else self._entry.drawn())
+            self._line("message", pictures.hints(width) if playing else self._meaning())
         self.call_after_refresh(self._follow)
 
     def _follow(self) -> None:
@@ -278,10 +338,12 @@ class ExploreScreen(Screen[None]):
                     middle.scroll_to_region(region, animate=False)
                     return
 
-    def _say(self, text: str | Text, style: str = "") -> None:
+    def _say(self, text: str, style: str) -> None:
         """A line at the bottom, until the next key."""
-        line = text if isinstance(text, Text) else Text(text, style)
-        self.query_one("#message", Static).update(line)
+        self._line("message", Text(text, style))
+
+    def _line(self, name: str, text: Text) -> None:
+        self.query_one(f"#{name}", Static).update(text)
 
 
 class ExploreApp(App[None]):
@@ -298,7 +360,6 @@ class ExploreApp(App[None]):
     Picture { height: auto; }
     .roomy Picture { margin-bottom: 1; }
     .bottom { height: auto; max-height: 4; }
-    #entry { height: 1; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = [Binding("ctrl+c", "exit", show=False, priority=True)]
@@ -308,6 +369,7 @@ class ExploreApp(App[None]):
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self._first = ExploreScreen(state)
+        self._server = 0  # its process
 
     def get_default_screen(self) -> ExploreScreen:
         """The one screen."""
@@ -317,6 +379,16 @@ class ExploreApp(App[None]):
     def state(self) -> State:
         """What is shown."""
         return self._first.state
+
+    def on_mount(self) -> None:
+        """Behind a page, ends with its server, however that ends."""
+        if self.is_web:
+            self._server = os.getppid()
+            self.set_interval(_CHECKED, self._look_for_server)
+
+    def _look_for_server(self) -> None:
+        if os.getppid() != self._server:
+            self.exit()
 
     def action_exit(self) -> None:
         """Leaves."""

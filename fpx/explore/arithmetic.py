@@ -10,7 +10,7 @@ from fpx.explore.bits import one_line
 from fpx.explore.state import State
 from fpx.render.calc import calc_panel
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, Legible
-from fpx.report.calc import CalcReport, CalcReports
+from fpx.report.calc import OVERFLOW, CalcReport, CalcReports
 from fpx.report.decode import DecodeReport
 
 _DIGITS = 6
@@ -49,12 +49,12 @@ def arithmetic(state: State) -> RenderableType:
 def dropped(report: CalcReport) -> Text:
     """What rounding left out of the exact result, and which way it went."""
     error, result = report.error, report.result.shortest
+    if OVERFLOW in report.flags:
+        return Text(f"The exact result is beyond the range: it became {result}.", BAD_STYLE)
     if error is None or report.exact is None:
         return Text("The result is no number: nothing was rounded.", LABEL_STYLE)
     if error == "0":
         return Text("Nothing was dropped: the result is exact.", GOOD_STYLE)
-    if "inf" in error:
-        return Text(f"The exact result is beyond the range: it became {result}.", BAD_STYLE)
     down = error.startswith("-")
     size = Legible()(error.removeprefix("-"), _DIGITS)
     verb = "dropped" if down else "added"

@@ -89,8 +89,8 @@ def _told(item: DecodeReport | Refused) -> Text:
     if isinstance(item, Refused):
         return Text(item.reason, BAD_STYLE)
     legible = Legible()
-    text = Text(value_of(item, item.value_text, legible), "bold")
-    text.append("  ").append_text(happened(item))
+    value = value_of(item, item.value_text, legible)
+    text = Text.assemble((value, "bold"), "  ", happened(item))
     ulps = item.error_ulp
     if ulps is not None and ulps.lstrip("-") not in ("0", "inf"):
         text.append(f"  {legible.ulps(ulps, 4)} ulp", WARNING_STYLE)

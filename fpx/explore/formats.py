@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from fpx.core.blocks import BLOCK_FORMATS, Target, find_target
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.explore.marks import CHOICE, marked
 
 
 class Choice(NamedTuple):
@@ -42,6 +46,17 @@ def choices(text: str) -> list[Choice]:
     if named is not None:
         found = [named, *(target for target in found if target != named)]
     return [Choice(target, says(target)) for target in found]
+
+
+def choice_list(found: list[Choice], cursor: int) -> RenderableType:
+    """The formats in lines, of which the cursor is on one; each may be clicked on."""
+    width = max((len(choice.target.name) for choice in found), default=0)
+    lines = []
+    for at, choice in enumerate(found):
+        line = Text.assemble((f"{choice.target.name:{width}}  ", "bold"), choice.says)
+        line.stylize(marked(at == cursor, **{CHOICE: at}))
+        lines.append(line)
+    return Group(*lines)
 
 
 def why_none(text: str) -> str:

@@ -24,7 +24,7 @@ class Key(NamedTuple):
         shown: how the help writes it.
         group: the heading that it stands under.
         says: what it does.
-        action: its name; of keys without a `change`, a method `action_…` of the application.
+        action: its name; of keys without a `change`, a method of the screen with a `_` before it.
         change: what becomes of the state.
     """
 
@@ -135,6 +135,9 @@ KEYS: Sequence[Key] = (
     Key("q,ctrl+q", "q", REST, "leave, and print that line", "leave"),
 )  # fmt: skip
 """Every key; the help, the bindings and the tests are made of it."""
+
+ACTIONS = {name: key.action for key in KEYS for name in key.names.split(",")}
+"""Textual's name of a key -> what it does."""
 
 CHANGES = {key.action: key.change for key in KEYS if key.change is not None}
 """Action -> what it makes of the state, for those that are nothing more."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.style import Style
 
-BIT, LEAD, CODE, PLACE = "bit", "lead", "code", "place"
-"""A bit's position; a format's place among those shown; a code; the scale or element of a block."""
+BIT, LEAD, CODE, PLACE, CHOICE = "bit", "lead", "code", "place", "choice"
+"""A bit's position; a format's place among those shown; a code; the scale or element of a block; a
+format's place in the list of those to choose from."""
 
 _CURSOR = Style(reverse=True)
 

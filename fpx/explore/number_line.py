@@ -23,6 +23,7 @@ from fpx.report.table import CodeRow, TableReport
 _NEAR = 6  # levels with neighbours; those after show binades
 _LEAST = 2  # values of a line
 _SHOWN = 12  # characters of a value
+_FINER = 16  # binades that the unit of a line is below the spacing of values
 _GAP = 2  # columns between two
 
 
@@ -75,7 +76,7 @@ class _Scale(NamedTuple):
     def around(cls, value: Dyadic, others: Iterable[Dyadic], width: int) -> _Scale:
         """The line with a value in its middle, a margin beyond the furthest of some others."""
         others = tuple(others)
-        unit = min(value.exponent, *(other.exponent for other in others)) - 2
+        unit = min(value.exponent, *(other.exponent for other in others)) - _FINER
         middle = _units(value, unit)
         reach = max(abs(_units(other, unit) - middle) for other in others) * 5 // 4
         return cls(unit, middle - reach, middle + reach, width)
@@ -168,7 +169,7 @@ def _interval(report: DecodeReport, scale: _Scale) -> Text:
     if 0 <= at < scale.width:
         cells[at] = "▲"
         says += f", ▲ {report.input if len(report.input) <= _SHOWN else 'the number'}"
-    text = Text("".join(cells), GOOD_STYLE)
+    text = Text.assemble(("".join(cells), GOOD_STYLE))
     if 0 <= at < scale.width:
         text.stylize(WARNING_STYLE, at, at + 1)
     return _beside(text, says)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 from textual_serve.server import Server
@@ -17,6 +18,8 @@ from fpx.words import reason
 
 LOOPBACK = "127.0.0.1"
 """The address that no other machine reaches."""
+
+_GRACE = 2  # seconds in which programs behind pages may end
 
 
 class ExploreServer(Server):
@@ -30,7 +33,7 @@ class ExploreServer(Server):
     def __init__(self, command: Sequence[str], listening: socket.socket) -> None:
         host, port = listening.getsockname()[:2]
         super().__init__(
-            shlex.join(command),
+            f"exec {shlex.join(command)}",
             host=host,
             port=port,
             title="fpx explore",
@@ -58,15 +61,19 @@ class ExploreServer(Server):
             raise web.HTTPForbidden(text="only the page of fpx explore may connect here")
         return await super().handle_websocket(request)
 
-    async def run(self) -> None:
-        """Serves until it is cancelled."""
-        runner = web.AppRunner(await self._make_app(), shutdown_timeout=1)
+    async def run(self) -> NoReturn:
+        """Serves until Ctrl-C, which ends the process.
+
+        A page that is just being opened or closed would keep it for long otherwise.
+        """
+        runner = web.AppRunner(await self._make_app(), shutdown_timeout=_GRACE)
         await runner.setup()
+        await web.SockSite(runner, self._socket).start()
         try:
-            await web.SockSite(runner, self._socket).start()
             await asyncio.Event().wait()
         finally:
-            await runner.cleanup()
+            await asyncio.wait([asyncio.create_task(runner.cleanup())], timeout=_GRACE)
+            os._exit(0)
 
 
 def serve(command: Sequence[str], host: str) -> None:
@@ -84,7 +91,7 @@ def serve(command: Sequence[str], host: str) -> None:
         listening = socket.create_server((host, 0), family=family)
     except OSError as error:
         raise InputError(f"--host {host}: nothing can listen there: {reason(error)}") from None
-    with listening, suppress(KeyboardInterrupt):
+    with listening:
         asyncio.run(ExploreServer(command, listening).run())
 
 

@@ -8,7 +8,7 @@ from fpx.core.literals import parse_literal
 from fpx.errors import InputError
 from fpx.explore.state import State
 
-_QUOTED_PARAMETER = re.compile(r"`[a-z_]+(?:=[^`]*)?`")
+_PARAMETER = re.compile(r"`[a-z_]+(?:=[^`]*)?`")
 
 
 def typed(text: str, state: State, *, second: bool = False) -> State:
@@ -35,9 +35,7 @@ def typed(text: str, state: State, *, second: bool = False) -> State:
 def reason(error: InputError) -> str:
     """What an error says, without what only programs and command lines have."""
     said, _, remedy = str(error).partition(": ")
-    if _QUOTED_PARAMETER.search(said) or not remedy:
-        return str(error)
-    kept = [
-        part for part in re.split(r"[,;] (?:or )?", remedy) if not _QUOTED_PARAMETER.search(part)
-    ]
-    return f"{said}: {', '.join(kept)}" if kept else said
+    first, *rest = re.split(r"([,;] (?:or )?)", remedy)
+    parts = [("", first), *zip(rest[::2], rest[1::2], strict=True)]
+    kept = [sign + part for sign, part in parts if not _PARAMETER.search(part)]
+    return f"{said}: {''.join(kept)}" if "".join(kept) else said

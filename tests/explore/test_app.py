@@ -189,7 +189,7 @@ def test_a_constant_is_that_of_the_format_that_leads() -> None:
 
 
 def test_a_format_that_there_is_not_is_explained() -> None:
-    assert screen(["f", *"xyz"], size=(900, 24))[-1].startswith("unknown format 'xyz'")
+    assert screen(["f", *"xyz"], size=(900, 24))[-2].startswith("unknown format 'xyz'")
     assert after(["f", *"xyz", "enter", "escape"]).lead.name == "bfloat16"
 
 
