@@ -20,6 +20,9 @@ _COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _METRICS_HEAD = "| metric | unit | what it says |\n|---|---|---|\n"
 _METRICS_ROWS = re.compile(rf"(?<={re.escape(_METRICS_HEAD)})(?:\|.*\n)*")
+_SCREEN = re.compile(r"(?<=\n)<!-- explore ([\w-]+) -->\n```text\n(?:[^`]*\n)?```\n")
+_KEYS_HEAD = "<!-- keys -->\n| key | does |\n|---|---|\n"
+_KEY_ROWS = re.compile(rf"(?<={re.escape(_KEYS_HEAD)})(?:\|.*\n)*")
 _PATIENCE = 120  # seconds for one example, on a busy machine
 
 
@@ -80,11 +83,25 @@ def with_metrics(text: str) -> str:
     return _METRICS_ROWS.sub(lambda _: rows, text)
 
 
+def with_screens(text: str) -> str:
+    """A page with the screens of `fpx explore` that it names, and its table of keys."""
+    if not _SCREEN.search(text):
+        return text
+    from tests.explore.screens import key_rows, picture  # Textual is loaded for them
+
+    shown = _SCREEN.sub(lambda found: picture(found[1]), text)
+    return _KEY_ROWS.sub(lambda _: key_rows(), shown)
+
+
 def rewritten(text: str, folder: Path) -> str:
-    """A page with what its console examples print now, and its metrics; they run in `folder`."""
+    """A page as it should be now: what its console examples print, its metrics, its screens.
+
+    The examples run in `folder`.
+    """
+    text = with_screens(with_metrics(text))
 
     def example(found: re.Match[str]) -> str:
         output = output_of(found[1], folder)
         return f"$ {found[1]}\n{output}\n" if output else f"$ {found[1]}\n"
 
-    return _CONSOLE.sub(lambda block: _COMMAND.sub(example, block[0]), with_metrics(text))
+    return _CONSOLE.sub(lambda block: _COMMAND.sub(example, block[0]), text)

@@ -18,13 +18,16 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fpx.cli.app import app
+from fpx.cli.app import COMMANDS, app
 from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.literals import to_literal
 from fpx.core.spec import FormatSpec
 from fpx.measure.measurers import COMPILING
 from tests.forks import with_torch
+
+REPORTING = tuple(name for name in COMMANDS if name != "explore")
+"""The commands that print a report; the other one is a program on the terminal."""
 
 FPX = [sys.executable, "-P", "-m", "fpx"]
 PATIENCE = 120

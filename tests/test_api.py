@@ -15,11 +15,11 @@ import torch
 import typer.main
 
 import fpx
-from fpx.cli.app import COMMANDS, app
+from fpx.cli.app import app
 from fpx.errors import InputError
 from fpx.report.cast_compare import CastReport
 from fpx.report.inspect import ExtremesReport, InspectReport
-from tests.helpers import call
+from tests.helpers import REPORTING, call
 
 
 def test_python_api_takes_tensors_and_arrays() -> None:
@@ -200,7 +200,7 @@ _ELSEWHERE = {
 _ONE = {"values": "value", "sources": "source", "files": "source", "formats": "dtype"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", REPORTING)
 def test_every_option_is_a_parameter(command: str) -> None:
     group = typer.main.get_group(app)
     found = group.get_command(typer.Context(group), command)

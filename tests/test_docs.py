@@ -25,7 +25,9 @@ from tests.examples import (
     python_examples,
     rewritten,
     with_metrics,
+    with_screens,
 )
+from tests.helpers import REPORTING
 
 PACKAGE = ROOT / "fpx"
 GROUP = typer.main.get_group(app)
@@ -116,6 +118,15 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     assert with_metrics(page.replace("| `count` |", "| `old` |")) == page
 
 
+def test_the_screens_of_explore_are_those_of_the_program() -> None:
+    page = TEXTS["docs/explore.md"]
+    assert page.count("<!-- explore") > 3
+    assert with_screens(page) == page
+    stale = page.replace("1 ulp = 2^-6", "1 ulp = 2^-7").replace("| `space` |", "| `enter` |")
+    assert stale != page
+    assert with_screens(stale) == page
+
+
 def test_python_names_are_documented() -> None:
     """Every public name is told of, and no other."""
     code = "".join(re.findall(r"```python\n.*?```|`[^`\n]+`", TEXTS["docs/python.md"], re.DOTALL))
@@ -125,7 +136,7 @@ def test_python_names_are_documented() -> None:
 
 
 def test_every_command_is_a_function() -> None:
-    functions = {"ranges" if name == "range" else name.replace("-", "_") for name in COMMANDS}
+    functions = {"ranges" if name == "range" else name.replace("-", "_") for name in REPORTING}
     assert {*functions, "compare_ranges", "survey", "libraries"} <= set(fpx.__all__)
 
 

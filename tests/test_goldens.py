@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import save_file
 
 import fpx
-from fpx.cli.app import COMMANDS
-from tests.helpers import call
+from tests.explore.screens import SCREENS as EXPLORED
+from tests.explore.screens import golden
+from tests.helpers import REPORTING, call
 from tests.writers import nvfp4
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -285,6 +286,7 @@ MADE: Mapping[str, Callable[[], str]] = {
         for name in SCREENS
         for width in (*WIDTHS, None)
     },
+    **{f"explore-{name}.txt": partial(golden, name) for name in EXPLORED},
 }
 """Every golden's path in GOLDENS, and what tells what it should hold, where the files are."""
 
@@ -316,7 +318,7 @@ def test_what_is_printed_is_golden(name: str, folder: Path) -> None:
 
 
 def test_every_command_and_every_golden_is_held_to() -> None:
-    assert {command.split()[0] for command in JSON.values()} == set(COMMANDS)
+    assert {command.split()[0] for command in JSON.values()} == set(REPORTING)
     assert {path.name for path in GOLDENS.iterdir()} == set(MADE)
 
 

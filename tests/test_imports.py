@@ -39,7 +39,8 @@ MAY_USE: Mapping[str, set[str]] = {
     "arithmetic": _BULK | {"measure", "callables"},
     "training": _BULK | {"measure"},
     "render": _LEAVES | {"core", "report"},
-    "cli": _BULK | STUDIES | {"ranks", "render"},
+    "explore": _LEAVES | {"core", "report", "render", "arithmetic"},
+    "cli": _BULK | STUDIES | {"ranks", "render", "explore"},
     "api": _BULK | STUDIES,
     "testing": _LEAVES | {"core", "report", "fpx"},
     "__init__": {"version", "drawing", "api", "render"},
@@ -55,10 +56,11 @@ OUTSIDE: Mapping[str, set[str]] = {
     "arithmetic": _NUMBERS | {"mpmath"},
     "training": _NUMBERS,
     "render": {"rich"},
+    "explore": {"rich", "textual", "textual_serve", "aiohttp"},
     "cli": {"rich", "typer"},
 }
 # cli, api and __init__ import these inside functions
-LATE = {"api", "tensors", "casts", "ranks", "render", "rich", "torch", *STUDIES}
+LATE = {"api", "tensors", "casts", "ranks", "render", "explore", "rich", "torch", *STUDIES}
 # but for tables that load no library themselves: options and help are made of them
 LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.kinds"}
 
@@ -168,6 +170,11 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("cli", "import torch"),
         ("cli", "from fpx.casts.device import find_device"),
         ("cli", "from fpx.measure.cast_compare import cast_compare"),
+        ("cli", "from fpx.explore.state import State"),
+        ("cli", "import textual"),
+        ("render", "from textual.app import App"),
+        ("explore", "from fpx.casts.backends import BACKENDS"),
+        ("render", "from fpx.explore.state import State"),
         ("api", "from fpx.tensors import entry"),
         ("__init__", "from fpx.api import decode"),
         ("__init__", "from fpx.core.formats import FORMATS"),
@@ -273,7 +280,7 @@ LOADS: Mapping[str, set[str]] = {
 }  # fmt: skip
 # of other libraries: what takes longer to load than such a command takes
 SLOW = {"typer.rich_utils", "rich.markdown", "rich.traceback", "rich.syntax",
-        "markdown_it", "pygments", "json", "tomllib", "asyncio", "shlex"}  # fmt: skip
+        "markdown_it", "pygments", "json", "tomllib", "asyncio", "shlex", "textual"}  # fmt: skip
 
 
 def all_loaded(*args: str) -> set[str]:

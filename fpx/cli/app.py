@@ -66,6 +66,11 @@ COMMANDS = {
         "fpx.cli.calc:calc",
         "Compute in a format, exactly: every operation rounded once, beside the exact value.",
     ),
+    "explore": Command(
+        NUMBERS,
+        "fpx.cli.explore:explore",
+        "Play with a number's bits: flip them, step by one value, and see what becomes of it.",
+    ),
     "bits": Command(
         NUMBERS,
         "fpx.cli.bits:bits",
@@ -135,7 +140,8 @@ COMMANDS = {
 """Every command by its name; a module is imported when its command is asked for."""
 
 
-_TAKES_LITERALS = ("decode", "encode", "distance", "calc")  # -3.14 and -inf are no options there
+# -3.14 and -inf are no options there
+_TAKES_LITERALS = ("decode", "encode", "distance", "calc", "explore")
 
 _TAKES_COMMANDS = ("watch",)  # what follows the first word is another program's
 

@@ -38,12 +38,16 @@ _LONGEST_INPUT = 24  # characters that a column begins with
 
 def decode_panel(report: DecodeReport) -> RenderableType:
     """Everything about one number in one format."""
-    rows = Labelled(_details(report))
-    title = Text.assemble(_named(report), " as ", (report.format, "bold"))
-    return Titled(title, Group(BitStrip(report.bit_fields), Text(), rows))
+    title = Text.assemble(named(report), " as ", (report.format, "bold"))
+    return Titled(title, Group(BitStrip(report.bit_fields), Text(), details(report)))
 
 
-def _named(report: DecodeReport) -> str:
+def details(report: DecodeReport) -> Labelled:
+    """What there is to say of a number in a format beside its bits, a line for each."""
+    return Labelled(_details(report))
+
+
+def named(report: DecodeReport) -> str:
     """The number as it was given."""
     return quoted(report.input).strip("'")
 
@@ -53,7 +57,7 @@ def comparison(report: Comparison) -> RenderableType:
     from fpx.render.side_by_side import SideBySide  # a panel has no need of it
 
     first = report.items[0]
-    title = Text(_named(first), "bold")
+    title = Text(named(first), "bold")
     for name, value in unusual_modes(first):
         title.append(f"  {name} {value}", LABEL_STYLE)
     legible = Legible()
@@ -107,17 +111,17 @@ def _rows_of(items: Sequence[DecodeReport], longest: int) -> Lines:
 def _cells_of(item: DecodeReport) -> dict[str, Text | str]:
     legible = Legible()
     return {
-        "input": _named(item),
+        "input": named(item),
         "format": item.format,
         "code": hex_code(item.code, item.spec),
-        "value": _value(item, item.value_text, legible),
+        "value": value_of(item, item.value_text, legible),
         "error": legible.signed(item.rounding_error, 5, 8),
         "in ulps": legible.ulps(item.error_ulp, 4),
         "result": happened(item),
     }
 
 
-def _value(report: DecodeReport, exact: str, legible: Legible, longest: int = 12) -> str:
+def value_of(report: DecodeReport, exact: str, legible: Legible, longest: int = 12) -> str:
     """A value of the report's format: short, or with digits that tell it from its neighbours."""
     return legible(exact, max(report.spec.max_digits10, 4), longest)
 
@@ -180,12 +184,12 @@ def unusual_modes(report: DecodeReport) -> list[tuple[str, str]]:
 def _details(report: DecodeReport) -> list[tuple[str, Text | str]]:
     legible = Legible()
     rows: list[tuple[str, Text | str]] = [
-        ("code", f"{hex_code(report.code, report.spec)}  ({_words(report)})"),
+        ("code", f"{hex_code(report.code, report.spec)}  ({words_of(report)})"),
         ("formula", _formula(report)),
     ]
     if report.dyadic is not None:
         significand = exact_text(report.significand_dyadic) or ""
-        shown = _value(report, significand, legible, _PANEL_SHOWN)
+        shown = value_of(report, significand, legible, _PANEL_SHOWN)
         rows.append(
             (
                 "",
@@ -224,7 +228,7 @@ def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, Re
 
     bits = {field.name: field.bits for field in report.bit_fields}
     lower, upper = (
-        "-" if exact is None else _value(report, exact, legible)
+        "-" if exact is None else value_of(report, exact, legible)
         for exact in (report.lower, report.upper)
     )
     return [
@@ -233,8 +237,8 @@ def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, Re
             (name, Pieces(bits.get(name, "-"), 4, 12, style=style))
             for name, (style, _) in FIELDS.items()
         ),
-        ("class", Text(_words(report).replace(", ", "\n"))),
-        ("value", _value(report, report.value_text, legible)),
+        ("class", Text(words_of(report).replace(", ", "\n"))),
+        ("value", value_of(report, report.value_text, legible)),
         ("shortest", report.shortest),
         ("rounding error", legible.signed(report.rounding_error, _ERROR_DIGITS)),
         ("... in ulps", legible.ulps(report.error_ulp, _ERROR_DIGITS, 12)),
@@ -244,7 +248,7 @@ def _short_details(report: DecodeReport, legible: Legible) -> list[tuple[str, Re
     ]
 
 
-def _words(report: DecodeReport) -> str:
+def words_of(report: DecodeReport) -> str:
     words = [report.classification.value.replace("_", " ")]
     words += [flag for flag in report.flags if flag != words[0]]
     return ", ".join(words)
@@ -270,7 +274,7 @@ def _neighbours(report: DecodeReport, legible: Legible) -> str:
         if code is None or value is None:
             texts.append("none")
         else:
-            shown = _value(report, value, legible, _PANEL_SHOWN)
+            shown = value_of(report, value, legible, _PANEL_SHOWN)
             texts.append(f"{shown} ({hex_code(code, report.spec)})")
     return f"{texts[0]} below, {texts[1]} above"
 

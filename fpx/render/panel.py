@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.panel import Panel
+from rich.style import StyleType
 from rich.text import Text
 
 from fpx.render.text import EXPONENT_STYLE, FRACTION_STYLE, LABEL_STYLE, SIGN_STYLE
@@ -70,10 +71,17 @@ FIELDS = {
 
 
 class BitStrip:
-    """Bit positions, the bits, and a ruler that names the fields; more than one where needed."""
+    """Bit positions, the bits, and a ruler that names the fields; more than one where needed.
 
-    def __init__(self, fields: Sequence[BitField]) -> None:
-        self._fields = fields
+    Args:
+        fields: of the code.
+        mark: gives the style of a bit beside that of its field, by its position.
+    """
+
+    def __init__(
+        self, fields: Sequence[BitField], mark: Callable[[int], StyleType] | None = None
+    ) -> None:
+        self._fields, self._mark = fields, mark
         bits = fields[0].top + 1
         self._choices = [bits, *(size for size in (64, 32, 16, 8) if size < bits)]
 
@@ -89,7 +97,7 @@ class BitStrip:
         for number, row in enumerate(rows):
             if number:
                 yield Text()
-            yield _strip(row)
+            yield _strip(row, self._mark)
 
     def _rows(self, size: int) -> list[list[BitField]]:
         """The fields cut below every bit whose position is a multiple of `size`."""
@@ -113,7 +121,16 @@ def _strip_width(fields: Sequence[BitField]) -> int:
     return sum(max(len(field.bits), len(_place(field))) + 1 for field in fields) - 1
 
 
-def _strip(fields: Sequence[BitField]) -> Text:
+def marked_bits(field: BitField, mark: Callable[[int], StyleType] | None) -> Text:
+    """The bits of a field in its style, each with its mark."""
+    text = Text(field.bits, FIELDS[field.name][0])
+    if mark is not None:
+        for at in range(len(field.bits)):
+            text.stylize(mark(field.top - at), at, at + 1)
+    return text
+
+
+def _strip(fields: Sequence[BitField], mark: Callable[[int], StyleType] | None) -> Text:
     positions, strip, brackets, names = Text(), Text(), Text(), Text()
     for field in fields:
         style, labels = FIELDS[field.name]
@@ -123,7 +140,7 @@ def _strip(fields: Sequence[BitField]) -> Text:
         rule = "│" if width == 1 else f"└{'─' * (width - 2)}┘"
         label = next((name for name in labels if len(name) <= cell), labels[-1])
         positions.append(f"{place:>{cell}} ", LABEL_STYLE)
-        strip.append(f"{field.bits:>{cell}} ", style)
+        strip.append(" " * (cell - width)).append_text(marked_bits(field, mark)).append(" ")
         brackets.append(f"{rule:>{cell}} ", style)
         names.append(f"{label:^{cell}} " if cell > 2 else f"{label:>{cell}} ", style)
     lines = (positions, strip, brackets, names)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
@@ -49,7 +50,7 @@ def table_report(report: TableReport) -> RenderableType:
     """The list of codes around a value, or the whole format as a grid."""
     if report.too_many is not None:
         return Text(report.too_many)
-    return table_list(report) if report.centre is not None else _Grid(report.spec, report.grid)
+    return table_list(report) if report.centre is not None else CodeGrid(report.spec, report.grid)
 
 
 def table_list(report: TableReport) -> RenderableType:
@@ -98,17 +99,24 @@ def element_list(report: ElementTable) -> RenderableType:
     return table
 
 
-class _Grid:
-    """All values of a format by exponent and fraction, in as many blocks as the width asks for."""
+class CodeGrid:
+    """All values of a format by exponent and fraction, in as many blocks as the width asks for.
 
-    def __init__(self, spec: FormatSpec, grid: Grid) -> None:
-        self._spec, self._grid = spec, grid
+    Args:
+        spec, grid: the format, and its codes.
+        mark: gives the style of a code beside that of its class.
+    """
+
+    def __init__(
+        self, spec: FormatSpec, grid: Grid, mark: Callable[[CodeRow], StyleType] | None = None
+    ) -> None:
+        self._spec, self._grid, self._mark = spec, grid, mark
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         grid = self._grid
-        columns = [[_cell(row) for row in column] for column in zip(*grid.rows, strict=True)]
+        columns = [[self._cell(row) for row in column] for column in zip(*grid.rows, strict=True)]
         label = max(grid.down_bits + 1, 4)
         widths = [max(len(cell.plain) for cell in column) for column in columns]
         room = options.max_width - label - 3
@@ -133,6 +141,13 @@ class _Grid:
             )
         return table
 
+    def _cell(self, row: CodeRow) -> Text:
+        kind = row.classification
+        text = Text(_NAMES.get(kind) or readable(row), _STYLES.get(kind, ""))
+        if self._mark is not None:
+            text.stylize(self._mark(row))
+        return text
+
     def _footnote(self) -> str:
         spec = self._spec
         notes = []
@@ -146,11 +161,6 @@ class _Grid:
                 assert spec.nan_code is not None
                 notes[-1] += f", but for {hex_code(spec.nan_code, spec)}, which is NaN."
         return " ".join(notes)
-
-
-def _cell(row: CodeRow) -> Text:
-    kind = row.classification
-    return Text(_NAMES.get(kind) or readable(row), _STYLES.get(kind, ""))
 
 
 def readable(row: CodeRow) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from fpx.core import codec
 from fpx.core.codec import Classification, Fields
+from fpx.core.dyadic import Dyadic
 from fpx.core.shortest import shortest_decimal, value_text
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -62,6 +63,11 @@ class CodeRow:
     def classification(self) -> Classification:
         """What the code stands for."""
         return codec.classify(self.code, self.spec)
+
+    @once
+    def dyadic(self) -> Dyadic | None:
+        """The exact value; None for infinities and NaNs."""
+        return codec.decode(self.code, self.spec)
 
     @once
     def value(self) -> str:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 import fpx
-from fpx.cli.app import COMMANDS
 from fpx.render.writers import OPTIONS
-from tests.helpers import FPX, PATIENCE, call
+from tests.helpers import FPX, PATIENCE, REPORTING, call
 from tests.markdown import table
 
 FORMS = [form.name for form in OPTIONS]
@@ -38,7 +37,7 @@ def shown(command: str, *more: str) -> str:
     return out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", REPORTING)
 def test_help_tells_of_every_form_and_has_examples(command: str) -> None:
     code, out, err = call(command, "--help", columns=200)
     assert (code, err) == (0, "")

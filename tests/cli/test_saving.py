@@ -28,7 +28,7 @@ from fpx.cli.saving import replacing
 from fpx.errors import InputError
 from fpx.render.writers import WRITERS
 from fpx.report.base import Report
-from tests.helpers import FPX, PATIENCE, call, running
+from tests.helpers import FPX, PATIENCE, REPORTING, call, running
 
 SUFFIXES = [row.suffix for row in WRITERS.values() if row.suffix and not row.command]
 PRINTED = {row.suffix: f"--{row.name}" for row in WRITERS.values() if row.option}
@@ -72,7 +72,7 @@ def test_every_suffix_is_saved_beside_what_is_printed(model: str) -> None:
     assert all(Path(file).read_text().endswith("\n") for file in files)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", REPORTING)
 def test_every_command_saves(command: str, model: str) -> None:
     args = {
         "decode": ["3.14"], "encode": ["1", "--dtype", "bf16"], "range": [], "formats": [],

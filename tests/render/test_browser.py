@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,41 +18,18 @@ import fpx
 from fpx.core.formats import FORMATS
 from fpx.report.cast_compare import CastReport
 from fpx.words import escape
+from tests.browser import logged, started
 from tests.helpers import call
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-NAMES = {
-    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
-    "chromedriver": ("chromedriver",),
-}
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e\x1b[31m'\"&lt;"
-WIDTH, HEIGHT = 1280, 1000
 
 
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    paths = {what: next(filter(None, map(shutil.which, of)), None) for what, of in NAMES.items()}
-    for what, path in paths.items():
-        if path is None:
-            pytest.skip(f"there is no {what} here (apt-get install chromium chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    os.environ["SE_OFFLINE"] = "true"  # it must not look for a driver of its own
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(paths["chromium"])
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    folder = tmp_path_factory.mktemp("profile")
-    for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                     f"--window-size={WIDTH},{HEIGHT}", f"--user-data-dir={folder}"):  # fmt: skip
-        options.add_argument(argument)
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # which root has none of
-    driver = webdriver.Chrome(options=options, service=Service(str(paths["chromedriver"])))
-    driver.set_page_load_timeout(60)
+    driver = started(tmp_path_factory.mktemp("profile"))
     yield driver
     driver.quit()
 
@@ -80,12 +55,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CastReport]:
     gate = "overflow_count>0"
     assert call("cast-compare", path, "--to", to, "--fail-if", gate, "--save", page)[0] == 1
     return page, fpx.cast_compare([path], to=to.split(","), fail_if=[gate])
-
-
-def logged(chrome: Chrome, what: str) -> list[dict[str, Any]]:
-    """What has been logged since this was last asked for."""
-    found: list[dict[str, Any]] = chrome.get_log(what)  # type: ignore[no-untyped-call]
-    return found
 
 
 class Page:
