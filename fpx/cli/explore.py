@@ -16,7 +16,7 @@ from fpx.cli.values import read_numbers
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
 from fpx.core.numbers import Code, Literal
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
 
@@ -45,7 +45,7 @@ def explore(
         ),
     ] = None,
     dtype: options.Targets = None,
-    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN,
+    rounding: options.RoundingMode = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
     read_as: options.Meaning = ReadAs.AUTO,
     web: Annotated[
@@ -82,8 +82,14 @@ def explore(
     """
     if host is not None and not web:
         raise InputError("--host is of --web: leave it out, or add that")
+    mode = find_rounding(rounding)
+    if isinstance(mode, Stochastic):
+        raise InputError(
+            "stochastic rounding has no one result to play with: `fpx decode` shows all that a "
+            "number may become"
+        )
     given = values or [_VALUE]
-    state = _state(given, dtype, rounding, overflow, read_as)
+    state = _state(given, dtype, mode, overflow, read_as)
     if find_spec("textual") is None or (web and find_spec("textual_serve") is None):
         needed = " ".join(f"'{each}'" for each in NEEDS)
         raise UnavailableError(
@@ -95,7 +101,7 @@ def explore(
 
         if host not in (None, LOOPBACK):
             note(f"whoever reaches {host} can open fpx explore there, unencrypted")
-        serve(_command(given, dtype, rounding, overflow, read_as), host or LOOPBACK)
+        serve(_command(given, dtype, mode, overflow, read_as), host or LOOPBACK)
         return
     served = _WEB_DRIVER in os.environ
     if not served and not _here():
