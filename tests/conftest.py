@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, settings
 # the tests run side by side already: threads of each would only wait for each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# tests leave nothing in the user's cache directory
+os.environ["FPX_CACHE_DIR"] = ""
+
 # many containers forbid it, but without byte code every process of its own compiles fpx anew
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -64,6 +64,17 @@ def test_where_subnormals_are_flushed() -> None:
     assert probes("float8_e8m0fnu") == [None, None]
 
 
+@pytest.mark.parametrize("lost", [torch.bfloat16, torch.float32])
+def test_a_cast_or_the_way_back_may_lose_them(
+    lost: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = torch.Tensor.to
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda x, dtype: to(x, dtype) * (0 if dtype is lost else 1)
+    )
+    assert devices._cast_keeps_subnormals(FORMATS["bfloat16"], torch.device("cpu")) is False
+
+
 def test_products_are_compared_as_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     """One element that is lost, and a float8 whose only product has another dtype."""
 

@@ -59,7 +59,8 @@ def test_many_are_a_table_with_the_worst_causes() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "checked", "share"),
-    [(0, 100, "0 %"), (1, 100_000, "<0.1 %"), (1, 1000, "0.1 %"), (99_999, 100_000, ">99.9 %"),
+    [(0, 100, "0 %"), (1, 100_000, "<0.1 %"), (5, 10_000, "<0.1 %"), (1, 1000, "0.1 %"),
+     (99_999, 100_000, ">99.9 %"),
      (100, 100, "100 %"), (28_690, 65_536, "43.8 %")],
 )  # fmt: skip
 def test_shares(wrong: int, checked: int, share: str) -> None:

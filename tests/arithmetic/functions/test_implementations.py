@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fpx.arithmetic.functions.catalogue import FUNCTIONS
+from fpx.arithmetic.functions.codes import taken
 from fpx.arithmetic.functions.function import Function
 from fpx.arithmetic.functions.implementations import Implementation, Numpy, Torch
 from fpx.casts.backends import LAYOUTS
@@ -36,6 +37,17 @@ def test_torch_has_every_function(name: str) -> None:
 def test_numpy_has_every_function(name: str) -> None:
     columns = [CODES] * FUNCTIONS[name].arity
     assert Numpy().compute(FUNCTIONS[name], columns, F32).shape == CODES.shape
+
+
+def test_what_else_a_function_is_called_with() -> None:
+    x = torch.linspace(-3, 3, 64).bfloat16()
+    codes = taken(x.view(torch.int16), BF16)
+    plain, tanh = (
+        Torch(CPU).compute(FUNCTIONS[name], [codes], BF16) for name in ("gelu", "gelu_tanh")
+    )
+    wanted = torch.nn.functional.gelu(x, approximate="tanh")
+    assert (tanh == taken(wanted.view(torch.int16), BF16)).all()
+    assert (tanh != plain).any()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

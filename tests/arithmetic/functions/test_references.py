@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fpx.arithmetic.functions.catalogue import FUNCTIONS
-from fpx.arithmetic.functions.codes import Codes
+from fpx.arithmetic.functions.codes import Codes, Floats
 from fpx.arithmetic.functions.function import Function
 from fpx.arithmetic.functions.references import MARGIN, UNDEFINED, references
 from fpx.core.formats import FORMATS
@@ -24,7 +24,8 @@ def one_by_one(function: Function, columns: list[Codes], spec: FormatSpec) -> Co
 def some(spec: FormatSpec, count: int, arity: int, seed: int) -> list[Codes]:
     """Random codes, and those of small sizes, near 1 and near the end."""
     draw = np.random.default_rng(seed)
-    near = [0, 1, 2, encode(1, spec), encode(1, spec) - 1, encode(0.5, spec) + 1,
+    assert spec.nan_code is not None
+    near = [0, 1, 2, *(encode(n, spec) + k for n in (0.5, 1, 2) for k in range(-5, 6)),
             spec.max_finite_magnitude, spec.max_finite_magnitude + 1, spec.nan_code]  # fmt: skip
     codes = np.array([*near, *(code | spec.sign_mask for code in near)], np.int64)
     every = np.concatenate([codes, draw.integers(0, 1 << spec.bits, count)])
@@ -52,9 +53,10 @@ def test_every_estimate_of_16_bits(name: str, spec: FormatSpec) -> None:
 
 def test_most_results_are_told_by_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
     from fpx.arithmetic.functions import references as module
+    from fpx.arithmetic.functions import ziv
 
     looked: list[int] = []
-    refer = module.refer
+    refer = ziv.refer
 
     def counting(*arguments: object) -> object:
         looked.append(1)
@@ -76,6 +78,28 @@ def test_an_estimate_off_by_less_than_the_margin_changes_nothing() -> None:
         assert (references(off, codes, BF16) == right).all()
     wrong = replace(FUNCTIONS["exp"], estimate=lambda x: np.exp(x) * (1 + 2**-9))
     assert (references(wrong, codes, BF16) != right).any()
+
+
+def test_an_absolute_margin_is_absolute() -> None:
+    """lgamma is 0 at 1 and 2, and near them an absolute error is all that is promised."""
+    lgamma = FUNCTIONS["lgamma"]
+    assert lgamma.absolute
+    codes = np.concatenate([encode(n, F32) + np.arange(-40, 40) for n in (1, 2)])
+    right = one_by_one(lgamma, [codes], F32)
+
+    def off(x: Floats) -> Floats:
+        assert lgamma.estimate is not None
+        found: Floats = lgamma.estimate(x) + 0.9 * MARGIN
+        return found
+
+    assert (references(replace(lgamma, estimate=off), [codes], F32) == right).all()
+
+
+@pytest.mark.parametrize("nothing", [0.0, -0.0, np.nan, 1e-306])
+def test_an_estimate_of_nothing_tells_nothing(nothing: float) -> None:
+    codes = [np.arange(0, 1 << 16, 97)]
+    exp = replace(FUNCTIONS["exp"], estimate=lambda x: np.full_like(x, nothing))
+    assert (references(exp, codes, BF16) == one_by_one(exp, codes, BF16)).all()
 
 
 def test_wide_formats_and_such_without_nan() -> None:
