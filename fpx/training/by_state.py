@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
 from math import prod
 from pathlib import Path
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
 from fpx.core.blocks import Target
-from fpx.core.codec import round_exact
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.patterns import matcher
 from fpx.report.limits import Limit
-from fpx.report.step_compare import Decay, OptimizerFound, StepReport, Unpaired
-from fpx.report.step_rows import MIXED, STILL_RATE, TOTAL, StateRow, StepRow, UpdateRow
-from fpx.tensors.entry import Scalar, Source, TensorEntry
+from fpx.report.step_compare import StepReport
+from fpx.report.step_rows import STILL_RATE
+from fpx.tensors.entry import Source
 from fpx.tensors.opening import Opened, open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.tensors.types import IntegerType
-from fpx.training.decay import stuck_normals
-from fpx.training.next_update import followed
-from fpx.training.optimizers import Adam, Optimizer
 from fpx.training.pairing import Pair, Weight, paired
-from fpx.training.settings import optimizer_of
-from fpx.training.state_loss import Lost
-from fpx.training.states import OptimizerState, ParameterState, number_in, optimizers_in
+from fpx.training.state_work import StateWork
+from fpx.training.states import OptimizerState, optimizers_in
 from fpx.training.steps import check_steps
-from fpx.training.updates import Largest, Moved
 from fpx.words import quoted
 
 _OPTIMIZER_FILES = ("optimizer.pt", "optimizer.bin")
@@ -86,7 +78,7 @@ def by_state(
             f"{quoted(opened.sources[0].name)} has no optimizer's state (state.KEY.exp_avg or "
             "momentum_buffer): name a checkpoint with one, or give `lr`"
         )
-    work = _Work(weights, states, chosen, still_rate, rounding)
+    work = StateWork(weights, states, chosen, still_rate, rounding)
     held = _weights((opened if beside is None else beside).sources, optimizers)
     pairs = _chosen([p for o in optimizers for p in _pairs(o, held)], include, exclude)
     progress = progress or Silent()
@@ -177,213 +169,3 @@ def _chosen(
             f"none of the {len(pairs):,} parameters is left: check `include` and `exclude`"
         )
     return left
-
-
-@dataclass
-class _Work:
-    """Parameters, one after the other, and what was found of them."""
-
-    weights: Sequence[FormatSpec]
-    states: Sequence[Target]
-    chosen: str | None
-    still_rate: float
-    rounding: Stochastic | None
-    rows: list[StepRow] = field(default_factory=list)
-    unpaired: list[Unpaired] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._moved = {spec: Moved(spec) for spec in self.weights}
-        self._lost = {target: Lost() for target in self.states}
-        self._largest: dict[Target | None, Largest] = {}
-        self._types: dict[str, set[str]] = {"update": set(), "state": set()}
-        self._met: dict[tuple[str, Optimizer], list[int]] = {}
-        self._zero_eps: dict[Target, bool | None] = {}
-
-    def take(self, optimizer: OptimizerState, pair: Pair, progress: Progress) -> None:
-        """One parameter."""
-        source, state = optimizer.source.name, pair.state
-        try:
-            its = optimizer_of(state.tensors, state.settings, _step(state), self.chosen)
-            moments = [_moment(state, slot) for slot in its.slots]
-        except InputError as error:
-            self.unpaired.append(Unpaired(source, pair.name, "update", str(error)))
-            return
-        if pair.weight is None and self.weights:
-            self.unpaired.append(Unpaired(source, pair.name, "weight", pair.why))
-            if not self.states:
-                return
-        weight = None if pair.weight is None or not self.weights else pair.weight.entry
-        try:
-            found = followed(
-                its, weight, moments, self.weights, self.states, progress, self.rounding
-            )
-        except InputError as error:
-            self.errors.append(str(error))
-            return
-        count = self._met.setdefault((source, its), [0, 0])
-        count[0] += 1
-        count[1] += moments[0].count
-        self._total(None).add(found.largest)
-        for move in found.moving:
-            assert pair.weight is not None
-            assert weight is not None
-            self._moved[move.moved.spec].add(move.moved)
-            self._types["update"].add(weight.type.name)
-            self.rows.append(
-                self._update(
-                    pair.weight.source.name, pair.name, its.name, weight.type.name, move.moved,
-                    found.largest,
-                )
-            )  # fmt: skip
-        from_ = _common({entry.type.name for entry in moments})
-        self._types["state"].add(from_)
-        for keep in found.keeping:
-            self._lost[keep.target].add(keep.lost)
-            self._total(keep.target).add(keep.largest)
-            zero = _eps_is_zero(its, keep.target)
-            if zero is not None:
-                self._zero_eps[keep.target] = zero or bool(self._zero_eps.get(keep.target))
-            self.rows.append(
-                self._state(
-                    source, pair.name, its.name, from_, keep.target, keep.lost, keep.largest, zero,
-                    its.decays,
-                )
-            )  # fmt: skip
-
-    def _total(self, target: Target | None) -> Largest:
-        return self._largest.setdefault(target, Largest())
-
-    def _update(
-        self, source: str, tensor: str, optimizer: str, from_: str, moved: Moved, largest: Largest
-    ) -> UpdateRow:
-        return UpdateRow(
-            source, tensor, from_, moved.spec.name, optimizer=optimizer,
-            count=moved.count, undefined_count=moved.undefined,
-            unmoved_count=moved.zero + moved.lost, lost_count=moved.lost,
-            max_update=largest.value, still_rate=self.still_rate,
-            expected_moved_count=None if self.rounding is None else moved.expected,
-        )  # fmt: skip
-
-    def _state(
-        self,
-        source: str,
-        tensor: str,
-        optimizer: str,
-        from_: str,
-        target: Target,
-        lost: Lost,
-        largest: Largest,
-        eps_is_zero: bool | None,
-        decays: Sequence[Fraction | None],
-    ) -> StateRow:
-        plain = isinstance(target, FormatSpec)
-        has_second = len(decays) > 1
-        first, second = (plain and at < len(decays) and decays[at] is not None for at in (0, 1))
-        return StateRow(
-            source, tensor, from_, target.name, optimizer=optimizer,
-            count=lost.count, not_finite_count=lost.not_finite,
-            first_zero_count=lost.first_zero,
-            second_zero_count=lost.second_zero if has_second else None,
-            second_lost_count=lost.second_lost if has_second else None,
-            first_stuck_count=lost.first_stuck if first else None,
-            second_stuck_count=lost.second_stuck if second else None,
-            first_left_count=lost.first_left,
-            second_left_count=lost.second_left if has_second else None,
-            max_update=largest.value, eps_is_zero=eps_is_zero, still_rate=self.still_rate,
-        )  # fmt: skip
-
-    def totals(self) -> Iterable[StepRow]:
-        """A row for each format over all parameters."""
-        name = _common({its.name for _, its in self._met})
-        decays = max((its.decays for _, its in self._met), key=len)
-        for moved in self._moved.values():
-            if self._types["update"]:
-                from_ = _common(self._types["update"])
-                yield self._update(TOTAL, TOTAL, name, from_, moved, self._total(None))
-        for target, lost in self._lost.items():
-            yield self._state(
-                TOTAL, TOTAL, name, _common(self._types["state"]), target, lost,
-                self._total(target), self._zero_eps.get(target), decays,
-            )  # fmt: skip
-
-    def found(self) -> Iterable[OptimizerFound]:
-        """The optimizers, by their settings."""
-        for (source, its), (parameters, elements) in self._met.items():
-            yield OptimizerFound(source, its.name, _shown(its), parameters, elements)
-
-    def decays(self) -> Iterable[Decay]:
-        """What cannot decay in plain formats, of each factor."""
-        pairs = {
-            (slot, beta): None
-            for _, its in self._met
-            for slot, beta in zip(its.slots, its.decays, strict=True)
-            if beta is not None
-        }
-        for target in self.states:
-            for slot, beta in pairs:
-                if isinstance(target, FormatSpec):
-                    counts = stuck_normals(target, beta)
-                    yield Decay(target.name, slot, float(beta), *counts)
-
-    def notes(self) -> tuple[str, ...]:
-        """What could not be paired: a line for each reason."""
-        found: dict[tuple[str, str, str], list[str]] = {}
-        for each in self.unpaired:
-            found.setdefault((each.source, each.missing, each.why), []).append(each.tensor)
-        return tuple(
-            f"{source}: no {missing} of {names[0]}"
-            + (f" and {len(names) - 1:,} more" if len(names) > 1 else "")
-            + f": {why}"
-            for (source, missing, why), names in found.items()
-        )
-
-
-def _step(state: ParameterState) -> Scalar:
-    """How many steps were made: a number, or a tensor of one element.
-
-    Raises:
-        InputError: damage that shows only in its data.
-    """
-    entry = state.tensors.get("step")
-    if entry is None:
-        return state.numbers.get("step", state.settings.get("step"))
-    if entry.count != 1:
-        raise InputError(f"its step has {entry.count:,} elements")
-    return number_in(entry)
-
-
-def _moment(state: ParameterState, slot: str) -> TensorEntry:
-    """A moment, of the shape that the first one has.
-
-    Raises:
-        InputError: it is of another one, or no floating-point numbers.
-    """
-    entry = state.tensors[slot]
-    if isinstance(entry.type, IntegerType):
-        raise InputError(f"its {slot} is of {entry.type.name}")
-    if entry.shape != state.shape:
-        raise InputError(f"its {slot} has shape {list(entry.shape)}, not {list(state.shape or ())}")
-    return entry
-
-
-def _eps_is_zero(its: Optimizer, target: Target) -> bool | None:
-    if its.eps is None or not isinstance(target, FormatSpec) or not its.eps:
-        return None
-    rounded = round_exact(its.eps.numerator, its.eps.denominator, target)
-    return rounded.code == 0
-
-
-def _shown(its: Optimizer) -> dict[str, float | int | bool | None]:
-    """The settings of an optimizer, as they are shown."""
-    if not isinstance(its, Adam):
-        return {"lr": float(its.lr), "momentum": float(its.momentum), "step": None}
-    first, second = map(float, its.betas)
-    return {
-        "lr": float(its.lr), "beta1": first, "beta2": second, "eps": float(its.eps),
-        "weight_decay": float(its.weight_decay), "amsgrad": its.amsgrad, "step": its.step,
-    }  # fmt: skip
-
-
-def _common(names: set[str]) -> str:
-    return next(iter(names)) if len(names) == 1 else MIXED

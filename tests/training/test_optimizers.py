@@ -139,7 +139,7 @@ def test_what_divides_by_zero_is_nan_and_what_float64_has_no_room_for_is_not_sur
     assert update.sure.tolist()[2:4] == [False, False]
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999, 1 - 2.0**-53])
+@pytest.mark.parametrize("beta", [0.0, 1e-90, 0.5, 0.9, 0.999, 1 - 2.0**-53])
 @pytest.mark.parametrize("step", [1, 2, 3, 1000])
 def test_bounds_hold_the_power_and_end_with_it(beta: float, step: int) -> None:
     exact = 1 - Fraction(beta) ** step

@@ -101,9 +101,12 @@ def test_a_file_without_any(tmp_path: Path) -> None:
     assert scalars(path) == {}
 
 
-def test_texts_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("key", "value"), [("k" * 1000, "v"), ("k", "v" * 1000)])
+def test_texts_without_end_are_refused(
+    key: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.pt"
-    torch.save({"w": torch.ones(1), "k" * 1000: ["v" * 100] * 50}, path)
+    torch.save({"w": torch.ones(1), key: [value] * 50}, path)
     assert len(scalars(path)) == 50
     monkeypatch.setattr(torch_objects, "_MOST_TEXT", 50_000)
     with pytest.raises(InputError, match=r"over 50,000 characters of text beside tensors"):
