@@ -175,10 +175,17 @@ def test_a_module_by_its_name(script: Path) -> None:
     assert watch("-m", "pakkage.train").stderr == "fpx: there is no module 'pakkage.train' here\n"
 
 
-def test_all_rows(script: Path) -> None:
-    one, every = (watch(*options, script, 1).stdout for options in ((), ("--all",)))
-    assert len(every.splitlines()) >= len(one.splitlines())
+def test_all_rows(tmp_path: Path) -> None:
+    path = tmp_path / "deep.py"
+    path.write_text(
+        "import torch\nnet = torch.nn.Sequential(*(torch.nn.Linear(2, 2) for _ in range(12)))\n"
+        "optimizer = torch.optim.SGD(net.parameters(), lr=1e-9)\n"
+        "(net(torch.ones(1, 2)) * 1e-30).sum().backward()\noptimizer.step()\n"
+    )
+    some, every = (watch("--to", "fp16", *more, path).stdout for more in ((), ("--all",)))
+    assert "26 more in --json or with --all." in some  # of 12 gradients, 24 of weights
     assert "with --all" not in every
+    assert len(every.splitlines()) > len(some.splitlines())
 
 
 _MODELS = """

@@ -75,26 +75,16 @@ class Flow:
                 self._follow(name, tensor, self._gradient)
 
     def _follow(self, name: str, tensor: Tensor, take: Take) -> None:
-        """Has the gradient of a tensor taken when it is there."""
-        node, index = tensor.grad_fn, tensor.output_nr
-        if node is None:  # a parameter, or an input as it came
+        """Has the gradient of a tensor taken when it is there.
 
-            def arrived(gradient: Tensor) -> None:
-                if self._wanted():
-                    take(name, gradient)
+        A module that works on the tensor in place afterwards does not change which one that is.
+        """
 
-            self._keep(tensor.register_hook(arrived))  # type: ignore[no-untyped-call]
-            return
+        def arrived(gradient: Tensor) -> None:
+            if self._wanted():
+                take(name, gradient)
 
-        # at the node and not at the tensor: one that is worked on in place has another by then
-        def passed(gradients: Any) -> None:
-            if gradients[index] is not None and self._wanted():
-                take(name, gradients[index])
-
-        self._keep(node.register_prehook(passed))
-
-    def _keep(self, handle: RemovableHandle) -> None:
-        self._handles.append(handle)
+        self._handles.append(tensor.register_hook(arrived))  # type: ignore[no-untyped-call]
         if len(self._handles) >= _MANY:
             self._handles = [each for each in self._handles if each.hooks_dict_ref() is not None]
 

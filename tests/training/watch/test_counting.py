@@ -79,7 +79,8 @@ def test_wide_numbers_are_counted_for_what_they_become(dtype: torch.dtype, name:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float8_e4m3fnuz], ids=str)
 def test_the_largest_magnitude_is_that_of_finite_numbers(dtype: torch.dtype) -> None:
-    x = spread(dtype, 500, seed=1)
+    ends = torch.tensor([torch.inf, -torch.inf, torch.nan], dtype=torch.float64).to(dtype)
+    x = torch.cat([spread(dtype, 500, seed=1), ends])
     source = spec_of(dtype)
     assert source is not None
     decoded = (decode(code(each, source), source) for each in codes_of(x).tolist())
