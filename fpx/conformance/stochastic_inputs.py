@@ -65,7 +65,6 @@ def _numbers(origin: FormatSpec, target: FormatSpec) -> Iterator[Fraction]:
     top = target.max_finite.fraction
     beyond = Dyadic(1, target.max_finite.exponent).fraction
     yield from (top + beyond * Fraction(n, 4) for n in range(5))
-    yield 3 * top
     if target.zero:  # far below the smallest value
         yield target.smallest_positive.fraction / (1 << 40)
 

@@ -8,7 +8,7 @@ see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from fpx.core.dyadic import Dyadic
 from fpx.core.numbers import Code, DecimalNumber, Infinity, Literal, Nan, as_number
@@ -61,15 +61,11 @@ class Rounded(NamedTuple):
     invalid: bool = False
 
 
-class RoundedMagnitude(NamedTuple):
-    """A magnitude, past the largest finite one too, and how it came about.
+RoundedMagnitude: TypeAlias = tuple[int, bool, int]
+"""A magnitude, past the largest finite one too; whether it is inexact; log2 of the spacing there.
 
-    `quantum` is log2 of the spacing at the number before it was rounded.
-    """
-
-    magnitude: int
-    inexact: bool
-    quantum: int
+A plain tuple, of which every number makes one.
+"""
 
 
 _EVEN = Direction.EVEN  # to ask an Enum for a member takes a while
@@ -139,6 +135,9 @@ def round_exact(
         numerator, negative = -numerator, not negative
     direction = direction_of(rounding, negative)
     found = round_magnitude(numerator, denominator, spec, direction)
+    magnitude, inexact, quantum = found
+    if magnitude <= spec.max_finite_magnitude and (spec.signed or not negative):
+        return Rounded(with_sign(magnitude, negative, spec), inexact, False, quantum)
     return finished(found, spec, overflow, direction, negative)
 
 
@@ -213,10 +212,10 @@ def round_magnitude(
     if not spec.zero:
         # E8M0-like: magnitude 0 is 2^emin, and nothing lies between it and zero
         if magnitude < 1 << spec.fraction_bits:
-            return RoundedMagnitude(0, True, lowest)
+            return 0, True, lowest
         magnitude -= 1 << spec.fraction_bits
     if remainder == 0:
-        return RoundedMagnitude(magnitude, False, quantum)
+        return magnitude, False, quantum
     # A carry out of the fraction runs into the exponent, which is just the next binade. "Even" is
     # the parity of the code: where the fraction has no bits, the exponent's last bit decides.
     twice = 2 * remainder
@@ -228,7 +227,7 @@ def round_magnitude(
         up = not magnitude & 1
     else:
         up = direction is Direction.UP
-    return RoundedMagnitude(magnitude + bool(up), True, quantum)
+    return magnitude + bool(up), True, quantum
 
 
 def _log2_floor(numerator: int, denominator: int) -> int:

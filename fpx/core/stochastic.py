@@ -134,12 +134,13 @@ def distribute(
         return Distribution(spec, number, Fraction(0), (_certain(zero),))
     negative, magnitude = number < 0, abs(number)
     lower = round_magnitude(*magnitude.as_integer_ratio(), spec, Direction.DOWN)
-    below = spec.finite(lower.magnitude).fraction
+    nearer, _, quantum = lower
+    below = spec.finite(nearer).fraction
     # a format without zero has no neighbour below its smallest value
-    distance = max((magnitude - below) / Dyadic(1, lower.quantum).fraction, Fraction(0))
+    distance = max((magnitude - below) / Dyadic(1, quantum).fraction, Fraction(0))
     choices = [lower]
     if distance:
-        choices.append(lower._replace(magnitude=lower.magnitude + 1))
+        choices.append((nearer + 1, True, quantum))
     # overflow is as of rounding to nearest: no direction points at the largest finite value
     toward, *away = (
         finished(choice, spec, overflow, Direction.EVEN, negative) for choice in choices

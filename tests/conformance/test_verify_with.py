@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 import fpx
+from fpx.conformance.stochastic_inputs import number_of, stochastic_inputs
+from fpx.core.policy import Stochastic
+from fpx.core.spec import FormatSpec
+from fpx.core.stochastic import distribute
 from fpx.errors import FpxError
 from fpx.report.cast_verify import VerifyReport
 from fpx.report.stochastic_verify import RoundingReport, RoundingRow
 from tests.conformance import functions
-from tests.helpers import call
+from tests.helpers import BF16, E4M3, F16, F32, F64, call
 
 HERE = "tests.conformance.functions"
 
@@ -30,6 +34,26 @@ def found(
 
 def names(row: RoundingRow) -> list[str]:
     return [cause.cause for cause in row.causes]
+
+
+@pytest.mark.parametrize(("origin", "target"), [(F16, E4M3), (F32, BF16), (F32, F16), (F64, F32)])
+def test_the_numbers_that_are_tried(origin: FormatSpec, target: FormatSpec) -> None:
+    codes = stochastic_inputs(origin, target)
+    assert codes == sorted(set(codes))
+    assert {code ^ origin.sign_mask for code in codes} == {*codes}
+    assert {0, 1, origin.magnitude_mask, origin.infinity_magnitude} < {*codes}
+    found = [
+        distribute(number, target, Stochastic())
+        for code in codes
+        if (number := number_of(code, origin)) is not None
+    ]
+    far = [item for item in found if len(item.outcomes) == 1 and item.overflow_probability == 1]
+    near = [item for item in found if 0 < item.overflow_probability < 1]
+    distances = {item.distance for item in found}
+    least = Fraction(1, 1 << (origin.fraction_bits - target.fraction_bits))
+    assert bool(far) == (origin.emax > target.emax)  # bfloat16 reaches as far as float32
+    assert near
+    assert {0, Fraction(1, 2), least, 1 - least} < distances
 
 
 def test_a_right_function_is_right() -> None:
@@ -116,6 +140,7 @@ def test_overflow_is_held_to_the_policy() -> None:
 def test_draws_are_not_rejected_or_are() -> None:
     row = found(functions.draws, "stochastic", None, size=2000)
     assert (row.verdict, row.how, row.random_bits) == ("not rejected", "drawn", None)
+    assert row.trials_per_input == 2000
     assert row.p_value_min is not None
     assert row.significance == 1e-6 / row.chance_count
     assert row.p_value_min > row.significance
@@ -158,6 +183,26 @@ def test_it_is_held_to_the_rounding_that_is_named() -> None:
     (row,) = verified(functions.nearest, overflow="saturate", size=1000)
     assert {cause.cause for cause in row.causes} == {"overflows_to_infinity", "nan_bits"}
     assert row.against == "exact (saturate)"
+
+
+def test_what_a_function_does_to_its_argument_does_not_matter() -> None:
+    (plain,), (row,) = (
+        verified(function, "float16", rounding="to_odd")
+        for function in (functions.nearest, functions.in_place)
+    )
+    assert row.causes == plain.causes
+    assert row.causes
+
+
+def test_the_command_holds_to_rounding_and_overflow() -> None:
+    args = ("cast-verify", "--size", "500", "--json", "--fail-on", "policy")
+    for options in ("--rounding toward_zero", "--overflow saturate --rounding toward_zero"):
+        code, out, _ = call(*args, "--with", f"{HERE}:truncates", *options.split())
+        (entry,) = json.loads(out)["results"]
+        saturated = "saturate" in options
+        assert code == int(saturated)  # infinity stays one
+        names = [cause["cause"] for cause in entry["causes"]]
+        assert ("overflows_to_infinity" in names) == saturated
 
 
 def test_results_may_come_in_a_wider_type_or_as_codes() -> None:

@@ -130,7 +130,7 @@ def test_tensors_of_other_names_draw_differently() -> None:
 def file(tmp_path: Path) -> str:
     generator = torch.Generator().manual_seed(0)
     tensors = {
-        "layer.weight": torch.randn(211, 97, generator=generator) * 100,
+        "layer.weight": torch.randn(211, 97, generator=generator) * 160,  # some overflow
         "half": torch.randn(999, generator=generator).half(),
         "bf16": torch.randn(300_000, generator=generator).bfloat16(),  # that codes are counted of
     }
@@ -148,6 +148,9 @@ def document(report: CastReport) -> Any:
 
 def test_draws_do_not_depend_on_blocks_and_threads(file: str) -> None:
     usual = document(compared(file))
+    overflows = [entry["drawn_overflow_count"] for entry in usual["results"]]
+    assert overflows == [entry["destroyed_count"] for entry in usual["results"]]
+    assert max(overflows) > 20
     for block in (1000, 777, 1 << 20):
         device = Device(torch.device("cpu"), "cpu", block)
         for chosen in (Chosen(measure, ""), Chosen(measure, "", threaded=True)):
@@ -172,6 +175,13 @@ def test_verdicts_know_how_much_noise_draws_make() -> None:
     assert lost == pytest.approx(10 * math.log10(2), abs=0.1)
     assert row.number("small_value_loss_db") < 0.1
     assert row.fits
+
+
+def test_small_values_lose_as_much_as_they_do_to_nearest() -> None:
+    """Two binades below the normal numbers an ulp is four times what it would be: 12 dB."""
+    x = (1 + torch.rand(50_000, generator=torch.Generator().manual_seed(0))) * 2.0**-8
+    for row in (rows_of(x), fpx.cast_compare(x, "e4m3fn").rows[0]):
+        assert row.number("small_value_loss_db") == pytest.approx(20 * math.log10(4), abs=0.1)
 
 
 def test_other_casts_have_none_of_these() -> None:
