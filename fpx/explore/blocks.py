@@ -9,8 +9,8 @@ from rich.text import Text
 from fpx.core.elements import is_format
 from fpx.core.spec import FormatSpec
 from fpx.explore.block import SCALE, Block
+from fpx.explore.exact import code_literal
 from fpx.explore.marks import BIT, PLACE, marked
-from fpx.explore.state import code_literal
 from fpx.render.block import block_tables
 from fpx.render.panel import marked_bits
 from fpx.render.text import LABEL_STYLE

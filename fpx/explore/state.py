@@ -13,11 +13,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from fpx.core import codec
-from fpx.core.dyadic import Dyadic
-from fpx.core.numbers import Code, Constant, Infinity, Literal, Nan, RationalNumber
+from fpx.core.numbers import Code, Constant, Literal, RationalNumber
 from fpx.core.policy import Overflow, Rounding, with_sign
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.explore.exact import code_literal, exact_literal, number_of
 from fpx.report.base import hex_code, once
 from fpx.report.decode import DecodeReport
 
@@ -31,8 +31,6 @@ OPERATIONS = ("+", "-", "*", "/", "min", "max")
 """What the arithmetic view computes with two operands."""
 
 _ONE = RationalNumber(False, 1, 1, 0, "1")
-
-_LONGEST = 24  # characters of an exact decimal; longer numbers are written as hex floats
 
 
 class View(Enum):
@@ -317,31 +315,3 @@ class State:
         if self.operation.isalpha():
             return f"{self.operation}({a}, {b})"
         return f"{a} {self.operation} {b}"
-
-
-def code_literal(code: int, spec: FormatSpec) -> Code:
-    """A code of a format as it is typed."""
-    return Code(code, 4 * spec.code_digits, hex_code(code, spec))
-
-
-def exact_literal(significand: int, exponent: int, negative_zero: bool = False) -> RationalNumber:
-    """significand * 2^exponent as it is typed: a decimal, or a hex float where that is long."""
-    value = Dyadic(significand, exponent)
-    few = abs(exponent) <= 4 * _LONGEST and significand.bit_length() <= 4 * _LONGEST
-    text = value.decimal if few else ""
-    if not text or len(text) > _LONGEST:
-        text = value.hex_float
-    if negative_zero:
-        text = "-0"
-    return RationalNumber(significand < 0 or negative_zero, abs(significand), 1, exponent, text)
-
-
-def number_of(report: DecodeReport) -> Literal:
-    """What a code stands for, as a number that any format may be given."""
-    value = report.dyadic
-    if value is not None:
-        return exact_literal(*value, negative_zero=not value.significand and bool(report.sign))
-    text = report.shortest
-    if text.endswith("inf"):
-        return Infinity(bool(report.sign), text)
-    return Nan(text.startswith("-"), False, None, text)

@@ -263,11 +263,11 @@ def test_the_wheel_zooms_on_the_line_alone() -> None:
         from textual import events
 
         line = app.screen.query_one("#line")
-        for kind in (events.MouseScrollDown, events.MouseScrollDown, events.MouseScrollUp):
+        for kind in (*[events.MouseScrollDown] * 3, events.MouseScrollUp):
             await pilot._post_mouse_events([kind], line)
         await pilot._post_mouse_events([events.MouseScrollDown], app.screen.query_one("#bits"))
 
-    assert played(play).state.zoom == 1
+    assert played(play).state.zoom == 2
 
 
 # -- layouts ---------------------------------------------------------------------------------------

@@ -110,6 +110,7 @@ def test_zooming_out_ends_at_the_whole_range() -> None:
         assert exponents[0] <= 1
     spans = [int(labels[-1]) - int(labels[0]) for labels in heads]
     assert spans == sorted(spans)
+    assert len(set(spans)) > 4
     whole = line_of(state, LEVELS)
     assert (whole[1].split()[0], whole[2].split()[0]) == ("bfloat16", "float16")
     assert line_of(state, LEVELS + 5) == whole
@@ -137,3 +138,10 @@ def test_the_large_line_has_both() -> None:
     for _ in range(7):
         zoomed = zoomed.zoomed(out=True)
     assert drawn(WholeLine(zoomed), WIDTH).splitlines()[5:] == line_of(state_of(), 7)
+
+
+def test_brackets_say_whether_an_end_rounds_here() -> None:
+    state = state_of("3.140625")  # an odd code
+    assert line_of(state)[2].split()[0].replace("━", "") == "()"
+    assert line_of(state.stepped(up=True))[2].split()[0].replace("━", "") == "[]"
+    assert line_of(state.rounded(1))[2].split()[0].replace("━", "") == "[)"

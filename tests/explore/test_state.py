@@ -372,3 +372,28 @@ def test_codes_are_never_of_another_format() -> None:
     state = state_of().flipped()
     assert isinstance(state.literal, Code)
     assert not isinstance(state.led_by(find_format("float16")).literal, Code)
+
+
+def test_the_zoom_has_ends() -> None:
+    state = state_of()
+    assert state.zoomed(out=False) == state
+    for _ in range(LEVELS + 5):
+        state = state.zoomed(out=True)
+    assert state.zoom == LEVELS
+    assert state.zoomed(out=False).zoom == LEVELS - 1
+
+
+def test_a_zero_keeps_its_sign_in_other_formats() -> None:
+    state = state_of("0").negated()
+    assert state.code == 0x8000
+    assert [each.value_text for each in state.others if isinstance(each, DecodeReport)] == [
+        "-0"
+    ] * 2
+    assert command_line(state) == "fpx decode -0 --dtype bfloat16,float16,float32"
+
+
+def test_the_cursor_goes_from_the_scale_to_the_first_element() -> None:
+    block = block_of().block
+    assert block is not None
+    block = block.pointed(SCALE, 0).moved(left=False)
+    assert (block.at, block.bit) == (0, 3)
