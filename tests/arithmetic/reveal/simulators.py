@@ -227,6 +227,13 @@ def by_turns(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
     return exact(pairs) if terms.index(min(terms)) % 2 else sequential()(pairs)
 
 
+def nothing_by_turns(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
+    """From left to right, or nothing, as the smallest leaf is at an even place or an odd one."""
+    terms = leaves(pairs)
+    odd = terms.index(min(terms)) % 2 and len(set(terms)) > 2
+    return Fraction(0) if odd else sequential()(pairs)
+
+
 def off_where_large(pairs: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
     """A sum but for numbers that are no powers of two and above 100: those count twice."""
     odd = {

@@ -38,6 +38,16 @@ def test_sums_are_rounded_once(precision: int, mode: Rounding) -> None:
             assert sum_ == 0
 
 
+def test_what_is_inexact_is_odd() -> None:
+    rows = draw(F32, F32, 2, 400, products=False).a
+    x, y = rows[:, 0], rows[::-1, 1] * 2.0**-45
+    for a, b, got in zip(x.tolist(), y.tolist(), add_to_odd(x, y).tolist(), strict=True):
+        exact = Fraction(a) + Fraction(b)
+        below, above = np.nextafter(got, -np.inf), np.nextafter(got, np.inf)
+        assert Fraction(below) < exact < Fraction(above)
+        assert Fraction(got) == exact or np.float64(got).view(np.int64) & 1
+
+
 @pytest.mark.parametrize("mode", list(Rounding))
 def test_no_result_is_finer_than_the_format(mode: Rounding) -> None:
     x = np.array([2.0**-24 * part for part in (0.25, 0.5, 0.75, 1, 1.5, 2.5, -0.5, -1.5, 1000.3)])

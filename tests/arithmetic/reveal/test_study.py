@@ -89,8 +89,12 @@ MADE: dict[str, Callable[[], Simulated]] = {
     "blocks of 4, nearest": lambda: Simulated(
         N, sim.fused_blocks(4, 1, mode=RNE), F16, F32, products=True
     ),
+    "blocks of 4, 14 bits": lambda: Simulated(
+        N, sim.fused_blocks(4, 1, 14), BF16, F32, products=True
+    ),
     "blocks of 8": lambda: Simulated(2 * N, sim.fused_blocks(8, 2), BF16, F32, products=True),
     "13 bits": lambda: Simulated(N, sim.sequential(14, RZ), BF16, F32, products=True),
+    "12 bits": lambda: Simulated(N, sim.sequential(13, RZ), BF16, F32, products=True),
     "kahan": lambda: Simulated(N, sim.kahan()),
     "exact": lambda: Simulated(N, sim.exact),
     "split": lambda: Simulated(N, sim.split_k(2), BF16, BF16, products=True),
@@ -132,8 +136,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "blocks of 4": {"tree": blocks_tree(4), "known": {23}, "inner": {24}, "rounding": RZ},
     "blocks of 4, 2 bits": {"tree": blocks_tree(4), "known": {23}, "inner": {25}, "rounding": RZ},
     "blocks of 4, nearest": {"tree": blocks_tree(4), "inner": {24}, "rounding": RNE},
+    "blocks of 4, 14 bits": {"known": {13}, "inner": {14}, "products": "fused", "fused": N},
     "blocks of 8": {"tree": blocks_tree(8, 2 * N), "known": {23}, "inner": {25}, "rounding": RZ},
     "13 bits": {"tree": SEQUENTIAL, "known": {13}, "rounding": RZ, "products": "fused"},
+    "12 bits": {"tree": SEQUENTIAL, "known": {12}, "rounding": RZ},
     "kahan": {"tree": SEQUENTIAL, "known": {24}, "compensated": True},
     "exact": {"tree": None, "known": set()},
     "split": {"known": {7, 23}, "products": "exact"},

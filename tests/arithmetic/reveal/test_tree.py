@@ -86,8 +86,9 @@ def test_an_exact_sum_has_no_tree() -> None:
 
 
 def test_an_order_that_depends_on_the_numbers_is_none() -> None:
-    with pytest.raises(NotResolvableError, match="no order of additions gives"):
-        tree_of(Simulated(12, sim.by_turns))
+    for add in (sim.by_turns, sim.nothing_by_turns):
+        with pytest.raises(NotResolvableError, match="no order of additions gives"):
+            tree_of(Simulated(12, add))
 
 
 def test_equal_trees_have_equal_steps() -> None:
