@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,11 @@ _TELL = "import atexit, sys, time; atexit.register(lambda: print({}, file=sys.st
 def told(what: str, script: str, *args: str) -> str:
     """What a process says in the end of what it has done."""
     command = [sys.executable, "-c", _TELL.format(what) + script, *args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    env = dict(os.environ)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # as scripts/fpx: or every start compiles fpx anew
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, check=True, env=env
+    )
     return done.stderr.splitlines()[-1]
 
 
