@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from scripts.benchmarks import casts, commands, files, sweeps, training
+from scripts.benchmarks import casts, commands, explore, files, sweeps, training
 from scripts.benchmarks.casts import FLOAT8, PLAIN, TO, TRIP
 from scripts.benchmarks.commands import STREAMED
 from scripts.benchmarks.results import Row, Target
@@ -102,6 +102,16 @@ ROWS: tuple[Row, ...] = (
     Row(
         "decode-stream", "fpx decode - --jsonl", _streams(60_000),
         partial(commands.stream, ("decode", "--jsonl")),
+    ),
+    Row(
+        "explore", "fpx explore 3.14, to its first picture",
+        (Target('× python -c "import textual"', 1.5, at_most=True),), explore.start,
+    ),
+    Row(
+        "explore-keys", "a key of fpx explore",
+        tuple(Target(f"ms, {names[0]}", most, at_most=True)
+              for names, most in zip(explore.FORMATS, (50, 100), strict=True)),
+        explore.keys,
     ),
 )  # fmt: skip
 """Every row; what each measures is told by the function that does."""
