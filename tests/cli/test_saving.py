@@ -81,6 +81,8 @@ def test_every_command_saves(command: str, model: str) -> None:
         "inspect": [model], "cast-compare": [model], "diff": [model, model],
         "cast-verify": ["--from", "uint8", "--to", "fp16"],
         "op-verify": ["relu", "--dtype", "fp16"],
+        "step-compare": [model, "--lr", "1"],
+        "reveal": ["index_add", "--n", "4", "--dtype", "bf16", "--rows", "50"],
         "devices": ["--device", "cpu", "--size", "1000"],
         "watch": ["-m", "keyword"],  # of the standard library; as a script it does nothing
     }[command]  # fmt: skip

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 import torch
 
 from fpx.report.step_compare import StepReport
-from tests.helpers import call, document, results, running
+from tests.helpers import PATIENCE, call, document, results, running
 from tests.training.checkpoints import train, trained
 
 
@@ -158,15 +161,19 @@ def test_saved_forms(checkpoint: Path, tmp_path: Path) -> None:
 def test_ctrl_c_shows_what_was_done(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones(4))
     np.lib.format.open_memmap(
-        str(tmp_path / "b.npy"), mode="w+", dtype=np.float32, shape=(1 << 31,)
+        str(tmp_path / "b.npy"), mode="w+", dtype=np.float32, shape=(1 << 33,)
     ).flush()
-    args = ("step-compare", tmp_path / "a.npy", tmp_path / "b.npy", "--lr", "1", "--json")
-    with running(*args) as process:
-        try:
-            process.wait(timeout=15)
-        except Exception:  # noqa: BLE001 - it still works: that is when it is interrupted
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+    large = (tmp_path / "b.npy").resolve()
+    args = ("step-compare", tmp_path / "a.npy", large, "--lr", "1", "--json")
+    with running(*args, stdin=subprocess.DEVNULL) as process:
+        fds = Path(f"/proc/{process.pid}/fd")
+        deadline = time.monotonic() + PATIENCE
+        while not any(os.path.realpath(fd) == str(large) for fd in fds.iterdir()):
+            assert time.monotonic() < deadline  # it has not begun to read
+            time.sleep(0.05)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err == "fpx: interrupted: the tensors that follow are not in it\n"
     found = json.loads(out)

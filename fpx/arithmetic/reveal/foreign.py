@@ -5,22 +5,20 @@ from __future__ import annotations
 import inspect
 import os
 import signal
-import sys
 from array import array
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from fpx.arithmetic.reveal.runner import NotOfferedError
 from fpx.arithmetic.reveal.subjects import FunctionSubject
+from fpx.callables import load_function
 from fpx.casts.device import Device
 from fpx.core.spec import FormatSpec
 from fpx.errors import FpxError, InputError
 from fpx.report.reveal_case import Case, Size
-from fpx.words import quoted, reason
+from fpx.words import reason
 
 PATIENCE = 60.0
 """Seconds that a function may take for 64 calls."""
@@ -50,28 +48,6 @@ def count_operands(function: Callable[..., Any], name: str) -> int:
             f"{name} takes {len(needed)} operands: it is to take one vector, or two matrices"
         )
     return len(needed)
-
-
-def find_function(name: str) -> Callable[..., Any]:
-    """The function that `module:function` names.
-
-    Raises:
-        InputError: no such module or function, or the module fails.
-    """
-    module, colon, attribute = name.partition(":")
-    if not (colon and module and attribute):
-        raise InputError(f"{quoted(name)} is no function: write MODULE:FUNCTION")
-    try:
-        found: Any = import_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever somebody's module raises
-        why = f"{type(error).__name__}: {reason(error)}"
-        raise InputError(f"{quoted(module)} cannot be imported: {why}") from None
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise InputError(f"module {quoted(module)} has no {quoted(attribute)}")
-        found = getattr(found, part)
-    function: Callable[..., Any] = found
-    return function
 
 
 class ForeignReduction:
@@ -193,7 +169,6 @@ def _serve(end: Connection, name: str) -> None:
     """The other process: answers questions until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks decides
     os.dup2(2, 1)  # stdout is for results
-    sys.path.insert(0, str(Path.cwd()))
     state: dict[str, Any] = {}
     while True:
         try:
@@ -214,7 +189,7 @@ def _serve(end: Connection, name: str) -> None:
 
 
 def _loaded(state: dict[str, Any], name: str) -> int:
-    function = find_function(name)
+    function = load_function(name, "with_").function
     operands = count_operands(function, name)
     state["subject"] = FunctionSubject(function, name, operands == 2)
     return operands

@@ -64,7 +64,7 @@ def test_what_a_function_prints_is_no_result(folder: Path) -> None:
          "faster, or --timeout longer"),
         ("dies", [], "hostile:dies ended its process (exit code 3)"),
         ("exits", [], "hostile:exits raised SystemExit: enough"),
-        ("absent", [], "module 'hostile' has no 'absent'"),
+        ("absent", [], "'hostile:absent': 'hostile' has no 'absent'"),
     ],
 )  # fmt: skip
 def test_one_line(folder: Path, name: str, more: list[str], says: str) -> None:
