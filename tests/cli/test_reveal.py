@@ -88,8 +88,8 @@ def test_dot() -> None:
         (["sum", "--timeout", "0"], "--timeout must be more than 0, not 0"),
         (["sum", "--against", "none.json"], "--against: 'none.json' cannot be read: No such file "
          "or directory"),
-        (["--with", "nothing"], "'nothing' names no function: write --with as module:function, such "
-         "as rounding:to_bfloat16"),
+        (["--with", "nothing"], "'nothing' names no function: write --with as module:function, "
+         "such as rounding:to_bfloat16"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line(args: list[str], says: str) -> None:
