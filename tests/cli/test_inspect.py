@@ -328,6 +328,7 @@ def test_the_channel_that_sticks_out(tmp_path: Path) -> None:
     assert (code, err) == (2, "fpx: none of the 3 tensors has an axis 2\n")
 
 
+@pytest.mark.slow
 def test_hundred_thousand_tensors_are_listed_soon(tmp_path: Path) -> None:
     """The goal is 5 s for any of these; what is held here is what rich's tables would miss."""
     names = [f"{hashlib.md5(str(n).encode()).hexdigest()}" for n in range(100_000)]

@@ -204,6 +204,7 @@ def test_more_numbers_than_are_looked_at() -> None:
     assert row.fingerprint is not None
 
 
+@pytest.mark.slow
 def test_many_numbers_take_seconds() -> None:
     row = row_of("sum", n=4096)
     assert row.verdict is Verdict.CERTIFIED

@@ -10,6 +10,7 @@ import subprocess
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -464,7 +465,12 @@ def test_metadata_that_are_none(name: str, tmp_path: Path) -> None:
     refused(tmp_path / ".metadata", words)
 
 
-@pytest.mark.parametrize("piece", [b"]", b"}", b"X\0\0\0\0", b")\x85", b"(", b"ca\nb\n)R"])
+_slow = partial(pytest.param, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    "piece", [b"]", b")\x85", b"ca\nb\n)R", _slow(b"}"), _slow(b"X\0\0\0\0"), _slow(b"(")]
+)
 def test_metadata_that_would_take_all_memory(piece: bytes, tmp_path: Path) -> None:
     (tmp_path / ".metadata").write_bytes(opcodes(piece * ((60 << 20) // len(piece)) + b"."))
     (tmp_path / "__0_0.distcp").write_bytes(b"")

@@ -93,6 +93,7 @@ def sparse_safetensors(path: Path, tensors: int, count: int) -> None:
             file.write(struct.pack("<f", 1e9))
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_on_many_tensors(tmp_path: Path) -> None:
     """What one tensor took is given back before the next; little is kept of each."""
     sparse_safetensors(tmp_path / "x.safetensors", 400, 1 << 18)  # 1 MB each
