@@ -54,7 +54,7 @@ class Scheme(Enum):
 
 
 _STOCHASTIC = "stochastic"
-_SYNTAX = re.compile(rf"{_STOCHASTIC}(?::(\d{{1,9}})(?::([a-z]+))?)?")
+_SYNTAX = rf"{_STOCHASTIC}(?::(\d{{1,9}})(?::([a-z]+))?)?"
 _MOST_RANDOM_BITS = 32  # as many as instructions and libraries take
 
 
@@ -150,7 +150,7 @@ def find_rounding(name: str, others: Sequence[str] = ()) -> AnyRounding:
             raise InputError(
                 f"unknown rounding {quoted(name)}: use {listed(names)}{did_you_mean(text, names)}"
             ) from None
-    match = _SYNTAX.fullmatch(text)
+    match = re.fullmatch(_SYNTAX, text)
     schemes = [scheme.value for scheme in Scheme]
     bits, scheme = (None, None) if match is None else match.groups()
     if match is None or (scheme is not None and scheme not in schemes):

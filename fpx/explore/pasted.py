@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 from fpx.core.policy import Overflow, Rounding
-from fpx.explore.block import Block
 from fpx.explore.state import Refused, State
 from fpx.report.decode import DecodeReport
+
+if TYPE_CHECKING:
+    from fpx.explore.block import Block
 
 _COMMAND = "fpx decode"
 
