@@ -21,9 +21,11 @@ from fpx.arithmetic.functions.codes import (
 )
 from fpx.arithmetic.functions.function import Function
 from fpx.arithmetic.functions.references import UNDEFINED
+from fpx.core.codec import decode
 from fpx.core.spec import FormatSpec
 from fpx.report.op_verify import BinadeCount
 
+_MOST_PRECISION = 24  # up to which float64 tells more than the expected result does
 _CANDIDATES = 16  # of the worst result: what float64 takes for equally bad
 
 
@@ -99,7 +101,8 @@ class Tally:
             for at in first.tolist()
         ]
         self.examples[cause] = sorted(self.examples.get(cause, []) + found)[: self.keep]
-        self.worst = sorted(self.worst + [one for one in found if one.rank < 0])[:_CANDIDATES]
+        numbers = [one for one in found if decode(one.got, self.spec) is not None]
+        self.worst = sorted(self.worst + numbers)[:_CANDIDATES]
 
     def _by_binade(self, codes: Codes, chosen: Bools) -> Codes:
         """How many of some operands, finite and not zero, have each sign and exponent."""
@@ -134,15 +137,15 @@ class Tally:
 
 
 def _errors(its: Wrong) -> Floats:
-    """Errors in ulps of the expected result, in float64; 0 where there is none."""
-    spec = its.spec
-    if spec.precision > 24 or its.function.estimate is None:
-        return its.steps.astype(np.float64)
-    steps = its.steps
+    """Errors in ulps of the expected result, in float64; of what is no number the steps to it."""
+    spec, expected = its.spec, values(its.expected, its.spec)
     with np.errstate(all="ignore"):
-        exact = its.function.estimate(*(values(column, spec) for column in its.columns))
         field_ = np.maximum(magnitudes(its.expected, spec) >> spec.fraction_bits, int(spec.zero))
         ulp = np.ldexp(1.0, (field_ - spec.bias - spec.fraction_bits).astype(np.int32))
+        exact = expected
+        if spec.precision <= _MOST_PRECISION and its.function.estimate is not None:
+            estimate = its.function.estimate(*(values(column, spec) for column in its.columns))
+            # an estimate may be none at zeros and the like
+            exact = np.where(np.abs(estimate - expected) <= ulp, estimate, expected)
         found: Floats = np.abs(values(its.got, spec) - exact) / ulp
-    # an estimate may be none at zeros and the like: then steps tell
-    return np.where((steps > 0) & (np.abs(found - steps) <= 1), found, steps)
+    return np.where(np.isfinite(found), found, its.steps)

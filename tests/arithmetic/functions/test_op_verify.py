@@ -14,6 +14,8 @@ from fpx.arithmetic.functions.codes import Codes
 from fpx.arithmetic.functions.function import Function
 from fpx.arithmetic.functions.implementations import Implementation
 from fpx.arithmetic.functions.op_verify import list_functions, op_verify
+from fpx.arithmetic.functions.references import references
+from fpx.arithmetic.functions.tally import Tally
 from fpx.arithmetic.functions.wrong_results import error_ulp
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
@@ -53,6 +55,25 @@ def test_the_worst_is_that_of_the_largest_error() -> None:
     assert first == row.worst
     assert (second.error_ulp or 0) == pytest.approx(sorted(errors.values())[-2], rel=1e-12)
     assert row.worst.exact.startswith(str(float(x_exact(worst)))[:12])
+
+
+@pytest.mark.parametrize("spec", [BF16, F16, F32, F64], ids=lambda spec: spec.name)
+def test_ulps_are_of_the_right_result_however_many_values_lie_between(spec: FormatSpec) -> None:
+    """Zero in place of 4 is nearer than 128 in place of 16, though more values lie between."""
+
+    def off(columns: tuple[Codes, ...], right: Codes) -> Codes:
+        found = np.where(columns[0] == encode(16, spec), 0, right)
+        found = np.where(columns[0] == encode(256, spec), encode(128, spec), found)
+        return np.where(columns[0] == encode(64, spec), encode("inf", spec), found)
+
+    codes = np.array([encode(x, spec) for x in (16, 64, 256)])
+    tally = Tally(FUNCTIONS["sqrt"], spec, 1)
+    right = references(FUNCTIONS["sqrt"], [codes], spec)
+    tally.add((codes,), right, off((codes,), right))
+    first, second = tally.worst
+    assert first.codes == (encode(256, spec),)
+    assert -first.rank == 112 / 2.0 ** (4 - spec.fraction_bits)
+    assert -second.rank == 4 / 2.0 ** (2 - spec.fraction_bits)
 
 
 def _factorial(n: int) -> int:
