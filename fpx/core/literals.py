@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from functools import cache
 
 from fpx.core.dyadic import digits_to_int, integer_text
@@ -163,7 +164,7 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     as_integer_ratio = getattr(value, "as_integer_ratio", None)
     if as_integer_ratio is None or isinstance(value, bool):
         raise InputError(f"{quoted(repr(value))} is not a number: pass a string, int or float")
-    text = str(value)
+    text = _fraction_text(value) if isinstance(value, Fraction) else str(value)
     if text.lower().lstrip("+-") in ("inf", "nan"):
         return parse_literal(text, read_as)
     numerator, denominator = as_integer_ratio()
@@ -172,6 +173,12 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     if denominator == 1 << shift:
         return RationalNumber(negative, abs(int(numerator)), 1, -shift, text)
     return RationalNumber(negative, abs(int(numerator)), int(denominator), 0, text)
+
+
+def _fraction_text(value: Fraction) -> str:
+    """As `str`, which refuses integers of many digits."""
+    numerator, denominator = map(integer_text, value.as_integer_ratio())
+    return numerator if denominator == "1" else f"{numerator}/{denominator}"
 
 
 def exponent_value(text: str | None) -> int:

@@ -214,3 +214,17 @@ def test_codes_of_odd_widths(dtype: str, good: list[str], bad: list[str]) -> Non
     for text in bad:
         code, _, err = call("encode", text, "--dtype", dtype)
         assert (code, "wider" in err) == (2, True), text
+
+
+def test_fractions_of_many_digits_are_read() -> None:
+    """More than Python writes by itself (sys.get_int_max_str_digits)."""
+    for value in (Fraction(1, 10**5000), Fraction(1 - 10**5000, 7)):
+        literal = to_literal(value)
+        assert isinstance(literal, RationalNumber)
+        sign = -1 if literal.negative else 1
+        assert Fraction(sign * literal.numerator, literal.denominator) == value
+        assert literal.exponent == 0
+        numerator, _, denominator = literal.text.partition("/")
+        assert len(numerator) + len(denominator) == 5002
+    assert to_literal(Fraction(6, 2)).text == "3"
+    assert to_literal(Fraction(-3, 7)).text == "-3/7"
