@@ -76,8 +76,7 @@ class Distribution(NamedTuple):
     @property
     def variance(self) -> Fraction | None:
         """The mean of their squares less the square of the mean; None where that is none."""
-        mean, squares = self.expectation, moment(self.codes, self.spec, 2)
-        return None if mean is None or squares is None else squares - mean * mean
+        return variance(self.codes, self.spec)
 
     @property
     def bias(self) -> Fraction | None:
@@ -107,6 +106,12 @@ def moment(codes: Mapping[int, Fraction], spec: FormatSpec, power: int) -> Fract
             return None
         total += probability * value.fraction**power
     return total
+
+
+def variance(codes: Mapping[int, Fraction], spec: FormatSpec) -> Fraction | None:
+    """The mean of squares less the square of the mean, as `moment`; None where that is none."""
+    mean, squares = moment(codes, spec, 1), moment(codes, spec, 2)
+    return None if mean is None or squares is None else squares - mean * mean
 
 
 def distribute(

@@ -163,6 +163,11 @@ class once(Generic[_Value]):  # noqa: N801 - used as a decorator, like `property
         return value
 
 
+def share(part: int, whole: int) -> float:
+    """A part of a whole, 0 to 1; 0 of nothing."""
+    return part / whole if whole else 0.0
+
+
 def to_json(value: Any) -> JsonValue:
     """Plain JSON data for dataclasses, enums, mappings, sequences and floats (recursively).
 

@@ -11,7 +11,7 @@ from fpx.core.numbers import fraction_text
 from fpx.core.policy import Overflow, Stochastic
 from fpx.core.shortest import value_text
 from fpx.core.spec import FormatSpec
-from fpx.core.stochastic import moment
+from fpx.core.stochastic import moment, variance
 from fpx.report.base import JsonValue, Report, Reports, hex_code
 from fpx.report.calc import Exact, Order
 from fpx.report.columns import Table, table_of
@@ -68,8 +68,7 @@ class StochasticReport(Report):
     @property
     def variance(self) -> Fraction | None:
         """Their variance; None where the mean is."""
-        mean, squares = self.expectation, moment(self.codes, self.spec, 2)
-        return None if mean is None or squares is None else squares - mean * mean
+        return variance(self.codes, self.spec)
 
     @property
     def bias(self) -> Fraction | None:

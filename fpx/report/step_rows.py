@@ -8,7 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import ClassVar
 
-from fpx.report.base import JsonValue, to_json
+from fpx.report.base import JsonValue, share, to_json
 from fpx.words import escape
 
 TOTAL = "(total)"
@@ -40,11 +40,6 @@ class Survival(Enum):
     """So many first moments become 0 that there is hardly an update."""
     BREAKS = "breaks"
     """A moment is infinite or NaN, or a second moment became 0 under a first one that did not."""
-
-
-def share(part: int, whole: int) -> float:
-    """A part of a whole, 0 to 1; 0 of nothing."""
-    return part / whole if whole else 0.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fpx.report.base import share
+
 ACTIVATION, GRAD_OUTPUT, WEIGHT_GRAD, UPDATE, STATE = KINDS = (
     "activation",
     "grad_output",
@@ -100,9 +102,9 @@ class ValueRow:
     def badness(self) -> tuple[float, float, float]:
         """How much is lost: by this, rows are ordered."""
         return (
-            _share(self.destroyed_count, self.count),
-            _share(self.underflow_count, self.nonzero_count),
-            _share(self.subnormal_count, self.nonzero_count),
+            share(self.destroyed_count, self.count),
+            share(self.underflow_count, self.nonzero_count),
+            share(self.subnormal_count, self.nonzero_count),
         )
 
     @property
@@ -149,9 +151,9 @@ class UpdateRow:
     def badness(self) -> tuple[float, float, float]:
         """How much is lost: by this, rows are ordered."""
         return (
-            _share(self.nonfinite_count, self.count),
-            _share(self.lost_update_count, self.count),
-            _share(self.unmoved_count, self.count),
+            share(self.nonfinite_count, self.count),
+            share(self.lost_update_count, self.count),
+            share(self.unmoved_count, self.count),
         )
 
 
@@ -180,7 +182,3 @@ class StepRow:
     moved_count: int | None = None
     lost_update_count: int | None = None
     nonfinite_count: int | None = None
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -9,7 +9,7 @@ from fpx.tensors.entry import TensorEntry
 from fpx.tensors.opening import Opened
 from fpx.tensors.types import IntegerType
 from fpx.training.states import optimizers_in
-from fpx.words import escape, listed
+from fpx.words import counted, escape, listed
 
 
 def weights_in(opened: Opened) -> tuple[Opened, list[str]]:
@@ -30,10 +30,10 @@ def weights_in(opened: Opened) -> tuple[Opened, list[str]]:
                 (integers if isinstance(entry.type, IntegerType) else kept).append(entry)
         told = []
         if of_states:
-            told.append(f"{_counted(len(of_states))} of an optimizer's state")
+            told.append(f"{counted(len(of_states), 'tensor')} of an optimizer's state")
         if integers:
             names = listed(dict.fromkeys(entry.type.name for entry in integers))
-            told.append(f"{_counted(len(integers))} of {names}")
+            told.append(f"{counted(len(integers), 'tensor')} of {names}")
         if told:
             left.append(f"{escape(source.name)}: no weights, passed over: {', '.join(told)}")
         if kept:
@@ -41,7 +41,3 @@ def weights_in(opened: Opened) -> tuple[Opened, list[str]]:
     if opened.sources and not sources:
         raise InputError(f"there are no weights: {left[0]}")
     return replace(opened, sources=tuple(sources)), left
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} tensor{'s' * (count > 1)}"
