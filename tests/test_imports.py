@@ -82,7 +82,7 @@ def violations(room: str, source: str) -> list[str]:
             found.append(f"line {node.lineno}: {room} imports {module}")
         elif module in LIGHT:
             continue
-        elif used in LATE and room in ("cli", "api", "__init__") and id(node) not in late:
+        elif used in LATE - {room} and room in ("cli", "api", "__init__") and id(node) not in late:
             found.append(f"line {node.lineno}: {room} imports {module} at its top")
     return found
 
@@ -176,6 +176,7 @@ def test_imports_point_one_way(room: str, path: Path) -> None:
         ("explore", "from fpx.casts.backends import BACKENDS"),
         ("render", "from fpx.explore.state import State"),
         ("api", "from fpx.tensors import entry"),
+        ("cli", "from fpx.api.scalars import decode"),
         ("__init__", "from fpx.api import decode"),
         ("__init__", "from fpx.core.formats import FORMATS"),
     ],
