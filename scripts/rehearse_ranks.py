@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 import torch
 
-from fpx.core.blocks import find_target
+from fpx.core.targets import find_target
 from fpx.measure import cast_compare as module
 from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fpx.core.blocks import Target, find_plain
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, find_plain
 from fpx.errors import InputError
 from fpx.words import quoted
 

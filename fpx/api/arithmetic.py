@@ -15,9 +15,9 @@ from fpx.api.arguments import (
     _Operations,
     _Several,
 )
-from fpx.core.blocks import find_plain, find_targets, without_scales
 from fpx.core.policy import AnyRounding, Overflow, Rounding, find_rounding
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_plain, find_targets, without_scales
 
 if TYPE_CHECKING:
     from fpx.report.calc import CalcReport, CalcReports, Order

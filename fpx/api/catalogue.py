@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from fpx.api.arguments import _Targets
 from fpx.api.scalars import decode
-from fpx.core.blocks import find_listed, find_plain, find_target, with_scales
 from fpx.core.names import ALL
 from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_listed, find_plain, find_target, with_scales
 
 if TYPE_CHECKING:
     from fpx.report.element_table import ElementTable

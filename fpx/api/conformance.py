@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fpx.api.arguments import _backend, _choice, _each, _Formats
 from fpx.api.scalars import decode
-from fpx.core.blocks import find_targets, without_scales
 from fpx.core.literals import ReadAs
 from fpx.core.policy import AnyRounding, Overflow, Rounding, find_rounding
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_targets, without_scales
 from fpx.errors import InputError
 from fpx.words import quoted
 

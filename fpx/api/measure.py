@@ -7,10 +7,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fpx.api.arguments import _backend, _drawn, _each
-from fpx.core.blocks import Target, asked_targets
 from fpx.core.names import find_format
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, asked_targets
 from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.verdicts import USUAL, Tolerance

@@ -7,9 +7,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, BinaryIO
 
 from fpx.api.arguments import _choice, _Targets
-from fpx.core.blocks import find_plain, find_targets, with_scales
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_plain, find_targets, with_scales
 
 if TYPE_CHECKING:
     from fpx.core.packing import Packing
@@ -36,7 +36,7 @@ def decode_block(
             numbers of a tensor's last axis.
         dtype: formats with scales, or their names (`mxfp4`, `nvfp4:like=torchao`, `e4m3fn:tensor`).
         scale_rule: which scale a block gets, such as `rceil`; `all` compares the rules.
-        like: encode as a library does: a name of `fpx.core.blocks.LIKE`.
+        like: encode as a library does: a name of `fpx.core.choices.LIKE`.
         global_scale: the scale that multiplies all blocks; None is that of the numbers, of codes 1.
         codes: in place of numbers, the bytes of packed elements, or those in hexadecimal.
         scale_code: of `codes`: the code of their scale, of several blocks one each.

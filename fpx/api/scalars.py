@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, overload
 
 from fpx.api.arguments import _arguments, _choice, _Formats, _Several
-from fpx.core.blocks import find_plain, find_targets, without_scales
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL
 from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_plain, find_targets, without_scales
 from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.encode import EncodeReport

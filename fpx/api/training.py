@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from fpx.api.arguments import _each, _Formats, _formats, _Targets
-from fpx.core.blocks import Target, asked_targets
 from fpx.core.policy import Rounding, Stochastic
+from fpx.core.targets import Target, asked_targets
 from fpx.errors import InputError
 from fpx.words import quoted
 

@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import command_path, finish, meant_option
 from fpx.cli.output import SCREEN, Output
-from fpx.core.blocks import find_targets, without_scales
 from fpx.core.policy import Overflow, Rounding, find_rounding
+from fpx.core.targets import find_targets, without_scales
 from fpx.errors import InputError
 from fpx.report.calc import NUMBERS, Order
 from fpx.words import listed, quoted

@@ -17,10 +17,11 @@ from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.cli.ranks import has_ranks, together
-from fpx.core.blocks import BLOCK_FORMATS, asked_targets
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.names import find_format
 from fpx.core.policy import Rounding, Stochastic, find_rounding
+from fpx.core.targets import asked_targets
 from fpx.errors import InputError
 from fpx.report.cast_compare import MEASURABLE, TARGETS, CastReport
 from fpx.report.checks import parse_condition

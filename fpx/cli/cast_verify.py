@@ -13,7 +13,6 @@ from fpx.cli.failures import finish
 from fpx.cli.options import complete_format
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.blocks import find_targets, without_scales
 from fpx.core.policy import (
     ROUNDINGS,
     AnyRounding,
@@ -22,6 +21,7 @@ from fpx.core.policy import (
     Stochastic,
     find_rounding,
 )
+from fpx.core.targets import find_targets, without_scales
 from fpx.errors import InputError
 from fpx.report.cast_verify import ANY, KINDS, WRONG_ROUNDING, NoDifference, VerifyReport
 

@@ -24,7 +24,7 @@ from fpx.report.decode import Comparison, DecodeReport
 from fpx.words import listed
 
 if TYPE_CHECKING:
-    from fpx.core.blocks import Target
+    from fpx.core.targets import Target
 
 _RULES = tuple(rule.value for rule in ScaleRule)
 
@@ -261,7 +261,7 @@ def _refuse_rounding(
     Raises:
         InputError: formats of both kinds, or an option for the other one.
     """
-    from fpx.core.blocks import with_scales
+    from fpx.core.targets import with_scales
 
     scaled = with_scales(targets)[0]
     for given, name, instead in (

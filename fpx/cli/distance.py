@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.output import SCREEN, Output, show
 from fpx.cli.values import read_values
-from fpx.core.blocks import find_targets, without_scales
 from fpx.core.literals import ReadAs
+from fpx.core.targets import find_targets, without_scales
 from fpx.errors import InputError
 from fpx.report.decode import DecodeReport
 from fpx.report.distance import DistanceReport, Distances

@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.options import complete_target
 from fpx.cli.output import SCREEN, Output, show
-from fpx.core.blocks import find_listed
 from fpx.core.names import ALL
+from fpx.core.targets import find_listed
 from fpx.report.formats import FormatsReport
 
 

@@ -11,7 +11,7 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.output import SCREEN, Output, show
 from fpx.cli.progress import ProgressBar
-from fpx.core.blocks import find_targets, without_scales
+from fpx.core.targets import find_targets, without_scales
 from fpx.report.limits import parse_limit
 from fpx.report.op_verify import BACKENDS, NUMBERS
 from fpx.words import listed

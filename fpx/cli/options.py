@@ -20,7 +20,7 @@ from fpx.errors import FpxError, InputError
 from fpx.words import did_you_mean, listed, quoted
 
 if TYPE_CHECKING:
-    from fpx.core.blocks import Target
+    from fpx.core.targets import Target
     from fpx.render.writers import Writer
     from fpx.report.gates.baseline import Baseline as OlderReport
 
@@ -206,7 +206,7 @@ def one_of(names: Iterable[str]) -> Any:
 
 
 def find_targets(names: Sequence[str]) -> Sequence[Target]:
-    """As `fpx.core.blocks.find_targets`, which is loaded where a name may be one of its own.
+    """As `fpx.core.targets.find_targets`, which is loaded where a name may be one of its own.
 
     Raises:
         InputError: no such format.
@@ -214,9 +214,9 @@ def find_targets(names: Sequence[str]) -> Sequence[Target]:
     plain = plain_formats(names)
     if plain is not None:
         return plain
-    from fpx.core import blocks
+    from fpx.core import targets
 
-    return blocks.find_targets(names)
+    return targets.find_targets(names)
 
 
 def find_one_format(names: list[str]) -> FormatSpec:
@@ -230,7 +230,7 @@ def find_one_format(names: list[str]) -> FormatSpec:
     plain = plain_formats(names)
     if plain:
         return plain[0]
-    from fpx.core.blocks import find_plain
+    from fpx.core.targets import find_plain
 
     return find_plain(names[0])
 

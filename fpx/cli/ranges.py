@@ -9,8 +9,8 @@ import typer
 from fpx.cli import options
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output, show
-from fpx.core.blocks import find_listed, find_target, without_scales
 from fpx.core.names import ALL
+from fpx.core.targets import find_listed, find_target, without_scales
 from fpx.errors import InputError
 from fpx.report.base import Report
 from fpx.report.ranges import RangeComparison

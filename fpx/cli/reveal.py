@@ -10,7 +10,7 @@ from fpx.cli import options
 from fpx.cli.failures import finish
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.blocks import find_targets, without_scales
+from fpx.core.targets import find_targets, without_scales
 from fpx.errors import CheckError, InputError
 from fpx.report.reveal import NUMBERS
 from fpx.words import listed

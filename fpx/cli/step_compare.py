@@ -11,9 +11,9 @@ from fpx.cli.failures import finish
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.blocks import asked_targets
 from fpx.core.choices import ScaleRule
 from fpx.core.policy import Rounding
+from fpx.core.targets import asked_targets
 from fpx.errors import InputError
 from fpx.report.limits import parse_limit
 from fpx.report.step_compare import NUMBERS, STEPPABLE, TARGETS, StepReport

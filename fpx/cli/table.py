@@ -9,9 +9,9 @@ import typer
 from fpx.cli import options
 from fpx.cli.options import complete_target
 from fpx.cli.output import SCREEN, Output, show
-from fpx.core.blocks import find_target
 from fpx.core.literals import parse_literal
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.report.blocking import read_scale_codes
 from fpx.report.decode import DecodeReport

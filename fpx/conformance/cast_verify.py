@@ -17,9 +17,9 @@ from fpx.casts.sweep import check_flush_denormal, sweep
 from fpx.conformance.codes import Codes, choose_codes
 from fpx.conformance.scalar import round_one_by_one
 from fpx.conformance.tally import Tally
-from fpx.core.blocks import find_plain
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_plain
 from fpx.errors import InputError
 from fpx.report.cast_verify import CODEC, CastOptions, NoDifference, VerifyReport, VerifyRow
 from fpx.tensors.dtypes import INTEGERS, Origin

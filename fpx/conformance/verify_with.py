@@ -9,9 +9,9 @@ from fpx.callables import load_function, named
 from fpx.conformance.functions import rounding_function
 from fpx.conformance.stochastic_verify import verify_stochastic
 from fpx.conformance.verify_function import verify_function
-from fpx.core.blocks import find_plain
 from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_plain
 from fpx.errors import InputError
 from fpx.report.cast_verify import NoDifference, VerifyReport
 from fpx.report.stochastic_verify import RoundingReport

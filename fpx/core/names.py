@@ -64,7 +64,7 @@ def find_format(name: str | FormatSpec, others: Iterable[str] = ()) -> FormatSpe
 def plain_formats(names: Iterable[str]) -> list[FormatSpec] | None:
     """The formats of names that are all listed ones, each once; None where some may be others.
 
-    For most of what people type, this is `fpx.core.blocks.find_targets` without the time that
+    For most of what people type, this is `fpx.core.targets.find_targets` without the time that
     loading formats with scales takes.
     """
     found = [_BY_ALIAS.get(name.strip().lower()) for name in names]

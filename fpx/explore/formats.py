@@ -7,10 +7,11 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fpx.core.blocks import BLOCK_FORMATS, Target, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, find_target
 from fpx.errors import InputError
 from fpx.explore.marks import CHOICE, marked
 

@@ -8,8 +8,8 @@ from enum import Enum
 from rich.console import RenderableType
 from rich.text import Text
 
-from fpx.core.blocks import Target
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.explore.bits import title
 from fpx.explore.entry import Entry

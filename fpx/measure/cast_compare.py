@@ -13,11 +13,11 @@ import torch
 from fpx.casts.backends import EXACT, Backend
 from fpx.casts.device import Device, find_device
 from fpx.casts.environment import environment
-from fpx.core.blocks import Target, find_target
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Stochastic
 from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, find_target
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.batches import batches, cast_together
 from fpx.measure.cast_shares import Done, grain_of, merged, on_rank, until_partial
@@ -81,7 +81,7 @@ def cast_compare(
 
     Args:
         sources: what `fpx.tensors.opening.open_all` takes; none means every distribution.
-        targets: formats to cast to, plain or scaled (`fpx.core.blocks`); None means those of
+        targets: formats to cast to, plain or scaled (`fpx.core.targets`); None means those of
             `fpx.report.cast_compare.TARGETS`. Only plain ones have `boundaries`.
         from_: dtype in which distributions are drawn; files and tensors keep their own.
         device: `cpu`, `cuda`, `cuda:N` or `auto`, or a device found before; the casts run there.

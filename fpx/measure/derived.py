@@ -8,8 +8,8 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from fpx.core.blocks import Target, largest_of
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import Target, largest_of
 from fpx.measure.metrics import MAXIMA
 from fpx.measure.reference import Reference, reference_of
 from fpx.measure.squares import ScaledSquares

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fpx.casts.device import find_device
-from fpx.core.blocks import rules_for, with_rule
+from fpx.core.scaled_names import with_rule
 from fpx.core.spec import FormatSpec
+from fpx.core.variants import rules_for
 from fpx.measure.derived import metrics_of
 from fpx.measure.scaled_casting import ScaledCasting, scale_entry
 from fpx.report.diff_row import OwnRule

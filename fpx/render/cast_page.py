@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from fpx.core.blocks import find_target
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.render.cast_columns import COLUMNS, Column, Severity, places
 from fpx.render.number_lines import lowest
 from fpx.render.page import Paged

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
-from fpx.core.blocks import find_target
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.render.number_lines import NumberLines, lowest
 from fpx.render.text import GOOD_STYLE, LABEL_STYLE
 

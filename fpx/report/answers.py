@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from statistics import median_low
 
-from fpx.core.blocks import bits_of, find_target, largest_of
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import bits_of, find_target, largest_of
 from fpx.report.base import JsonValue, once, to_json
 from fpx.report.cast_row import CastRow
 from fpx.report.verdicts import USUAL, Tolerance, Verdict

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from fpx.core.blocks import Target, with_scaling
 from fpx.core.choices import ScaleRule, find_rule
 from fpx.core.codec import decode, encode
 from fpx.core.literals import ReadAs, parse_literal
@@ -23,6 +22,7 @@ from fpx.core.quantise import (
 )
 from fpx.core.scaling import ScaledFormat
 from fpx.core.shortest import value_text
+from fpx.core.targets import Target, with_scaling
 from fpx.errors import InputError
 from fpx.report.base import hex_code
 from fpx.report.block import BlockReport, BlocksReport, Given, block_size, packings

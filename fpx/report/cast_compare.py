@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from fpx.core.blocks import find_target
 from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
 from fpx.report.answers import Answer, Recommendation, recommend
 from fpx.report.base import JsonValue, Report, once, to_json
 from fpx.report.cast_row import CastRow
@@ -170,11 +170,11 @@ class CastReport(Report):
         """The rules of targets that were asked for by several: over all sources, if there are
         several, under the name of the totals; then for each.
         """
-        sources = {row.source for row in self.subtotals}
+        sources = dict.fromkeys(row.source for row in self.subtotals)
         found: list[RuleComparison] = []
         if len(sources) > 1:
             found += compare_rules(self.totals[0].source, self.rows, self.totals)
-        for source in dict.fromkeys(row.source for row in self.subtotals):
+        for source in sources:
             own = [row for row in self.rows if row.source == source]
             totals = [total for total in self.subtotals if total.source == source]
             found += compare_rules(source, own, totals)

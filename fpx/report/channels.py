@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fpx.core.blocks import find_target
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
 from fpx.report.base import JsonValue, to_json
 from fpx.report.inspect import Channel
 from fpx.words import escape

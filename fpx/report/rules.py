@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
 
-from fpx.core.blocks import Target, find_target
 from fpx.core.choices import ScaleRule
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import Target, find_target
 from fpx.report.base import JsonValue, to_json
 from fpx.report.cast_row import CastRow
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
-from fpx.core.blocks import Target
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.patterns import matcher
 from fpx.report.limits import Limit

@@ -8,9 +8,9 @@ from math import lcm
 
 import torch
 
-from fpx.core.blocks import Target
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress
 from fpx.training.optimizers import Optimizer

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fpx.casts.device import find_device
 from fpx.casts.values import values
-from fpx.core.blocks import Target
 from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.measure.block import SourceBlock
 from fpx.measure.scaled_casting import ScaledCasting
 from fpx.tensors.dtypes import origin_of

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from fpx.core.blocks import Target
 from fpx.core.codec import round_exact
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.report.step_compare import Decay, OptimizerFound, Unpaired
 from fpx.report.step_rows import MIXED, TOTAL, StateRow, StepRow, UpdateRow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpx.core.blocks import Target, find_targets, without_scales
 from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, find_targets, without_scales
 from fpx.errors import InputError
 from fpx.report.limits import Limit
 from fpx.report.step_compare import STEPPABLE, TARGETS, StepReport

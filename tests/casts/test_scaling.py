@@ -23,11 +23,13 @@ from fpx.casts.scaling import (
     scales_of,
 )
 from fpx.core import quantise as exact
-from fpx.core.blocks import find_target, rules_for, with_rule
 from fpx.core.choices import POWERS_OF_TWO, ScaleRule, Ties
 from fpx.core.elements import CODEBOOKS, element_value, floor_log2, largest, round_element
 from fpx.core.quantise import Datum
+from fpx.core.scaled_names import with_rule
 from fpx.core.scaling import Reach, ScaledFormat
+from fpx.core.targets import find_target
+from fpx.core.variants import rules_for
 from tests import scaled_oracle as oracle
 
 CPU = torch.device("cpu")

@@ -19,11 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from fpx.core.blocks import BLOCK_FORMATS, find_target, like
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.choices import POWERS_OF_TWO
 from fpx.core.elements import CODEBOOKS, element_values
 from fpx.core.quantise import Datum, QuantisedBlock, global_scale, quantise
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
+from fpx.core.variants import like
 from tests import scaled_oracle as oracle
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -11,26 +11,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fpx.core.blocks import (
-    BLOCK_FORMATS,
-    Target,
-    asked_targets,
-    find_target,
-    find_targets,
-    like,
-    named,
-    rules_for,
-    scaled,
-    split_names,
-    with_library,
-    with_rule,
-    with_scale,
-    with_scaling,
-)
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.choices import LIKE, POWERS_OF_TWO, NonFinite, ScaleRule, Ties
 from fpx.core.elements import CODEBOOKS
 from fpx.core.formats import FORMATS
+from fpx.core.scaled_names import named, scaled, split_names, with_library, with_rule
 from fpx.core.scaling import Encoding, Reach, ScaledFormat, Scope
+from fpx.core.targets import Target, asked_targets, find_target, find_targets, with_scaling
+from fpx.core.variants import like, rules_for, with_scale
 from fpx.errors import InputError
 
 BF16, E4M3, E5M2, E8M0, FLOAT32 = (

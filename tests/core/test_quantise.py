@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpx.core.blocks import BLOCK_FORMATS, find_target, with_rule
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.choices import POWERS_OF_TWO, NonFinite, ScaleRule
 from fpx.core.elements import emax, largest
 from fpx.core.packing import Packing, unpack
@@ -31,7 +31,9 @@ from fpx.core.quantise import (
     scale_value,
     wanted_scale,
 )
+from fpx.core.scaled_names import with_rule
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from tests import scaled_oracle as oracle
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.choices import POWERS_OF_TWO, NonFinite, ScaleRule, find_rule
 from fpx.core.scaling import Reach, ScaledFormat, Scope, even_bits
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 
 

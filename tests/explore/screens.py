@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fpx.core.blocks import find_target
 from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
+from fpx.core.targets import find_target
 from fpx.explore.keys import KEYS
 from fpx.explore.state import State
 

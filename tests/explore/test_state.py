@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import fpx
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.codec import round_exact
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal
@@ -20,6 +20,7 @@ from fpx.core.numbers import Code, Nan
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.explore.block import SCALE, Block, block_of_text
 from fpx.explore.history import History

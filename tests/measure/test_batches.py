@@ -18,9 +18,10 @@ from torch import Tensor
 
 from fpx.casts.backends import BACKENDS
 from fpx.casts.values import values
-from fpx.core.blocks import BLOCK_FORMATS, Target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.measure import batches as batching
 from fpx.measure import cast_compare as comparing

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from fpx.core.blocks import find_target
 from fpx.core.elements import element_value
 from fpx.core.formats import FORMATS
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach, ScaledFormat
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.measure.quantised import described, dtype_of, examined, followed, size_of
 from fpx.report.followed import ElementReport

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fpx.core.blocks import find_target
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.cast_shares import grain_of

@@ -15,12 +15,13 @@ import torch
 import fpx
 from fpx.casts import scaling as casts
 from fpx.casts.device import Device
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.codec import classify, decode
 from fpx.core.elements import element_value, largest
 from fpx.core.quantise import Datum, QuantisedBlock, global_scale, quantise
 from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.errors import UnavailableError
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.reference import reference_of

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from fpx.casts.scaling import scales_of
-from fpx.core.blocks import find_target
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
 from fpx.measure import fused, scale_table, scaled_pass
 from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fpx
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.numbers import fraction_text
 from fpx.core.packing import Packing
 from fpx.core.quantise import Datum, quantise
 from fpx.core.scaling import ScaledFormat
+from fpx.core.targets import find_target
 from fpx.report.block import BlockReport, BlocksReport
 from fpx.report.verdicts import Outcome
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.core.names import find_format
+from fpx.core.targets import find_target
 from tests.helpers import call, results
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import fpx
-from fpx.core.blocks import find_target
+from fpx.core.targets import find_target
 from fpx.report.rules import without_rule
 from tests.helpers import call
 from tests.writers import nvfp4

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpx.core.blocks import asked_targets, find_targets, without_scales
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import asked_targets, find_targets, without_scales
 from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
 from fpx.report.limits import parse_limit

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from fpx.core.blocks import find_targets
+from fpx.core.targets import find_targets
 from fpx.patterns import matcher
 from fpx.report.base import JsonValue
 from fpx.report.checks import Condition, MeasuredRow, parse_condition

@@ -12,8 +12,9 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fpx.core.blocks import BLOCK_FORMATS, named
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.formats import FORMATS
+from fpx.core.scaled_names import named
 from fpx.core.scaling import Reach, ScaledFormat, Scope
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import TensorEntry

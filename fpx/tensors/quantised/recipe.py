@@ -11,10 +11,11 @@ from fractions import Fraction
 from functools import cached_property
 from math import prod
 
-from fpx.core.blocks import BLOCK_FORMATS, named, scaled
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.elements import CODEBOOKS, Codebook, Element, element_values
 from fpx.core.formats import FORMATS
 from fpx.core.packing import Packing
+from fpx.core.scaled_names import named, scaled
 from fpx.core.scaling import Reach, ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from fpx.core.blocks import find_target
 from fpx.core.elements import Element
 from fpx.core.names import find_format
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach, ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.tensors.quantised.geometry import swizzled_count
 from fpx.tensors.quantised.layouts import ENDINGS

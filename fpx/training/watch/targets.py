@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fpx.core.blocks import Target, find_targets, without_scales
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import Target, find_targets, without_scales
 from fpx.errors import InputError
 
 _MOST_BITS = 20  # of a target: its magnitudes have a table

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from fpx.core.blocks import BLOCK_FORMATS, find_target
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.formats import FORMATS
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach
+from fpx.core.targets import find_target
 from fpx.errors import InputError
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.files import gguf_blocks
