@@ -221,7 +221,8 @@ LISTING = {
     "fpx.tensors.files.protobuf", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",
     "fpx.tensors.files.plain", "fpx.tensors.files.safetensors_file", "fpx.tensors.files.pickles",
     "fpx.tensors.files.torch_objects", "fpx.tensors.files.torch_archive",
-    "fpx.tensors.files.dcp_file", "fpx.measure.inspect", "fpx.measure.quantised",
+    "fpx.tensors.files.dcp_file", "fpx.tensors.files.dcp_parts", "fpx.tensors.files.dcp_values",
+    "fpx.measure.inspect", "fpx.measure.quantised",
     "fpx.render.inspect",
 }  # fmt: skip
 

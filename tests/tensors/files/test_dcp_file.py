@@ -174,7 +174,7 @@ def test_parts_are_one_tensor(name: str, dtype: torch.dtype, tmp_path: Path) -> 
 def test_slabs_of_every_size(
     name: str, slab: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fpx.tensors.files.dcp_file._SLAB", slab)
+    monkeypatch.setattr("fpx.tensors.files.dcp_values._SLAB", slab)
     shape, chunks = LAYOUTS[name]
     x = torch.arange(float(np.prod(shape))).reshape(shape)
     distributed(tmp_path, {"x": (x, chunks)})
