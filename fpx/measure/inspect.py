@@ -15,14 +15,8 @@ from fpx.measure.quantised import described, dtype_of, examined, followed, size_
 from fpx.report.base import JsonValue
 from fpx.report.decode import DecodeReport
 from fpx.report.followed import ElementReport
-from fpx.report.inspect import (
-    ExtremesReport,
-    InspectReport,
-    LayoutReport,
-    TensorInfo,
-    TensorReport,
-    TensorStats,
-)
+from fpx.report.inspect import ExtremesReport, InspectReport, LayoutReport, TensorReport
+from fpx.report.inspect_row import TensorInfo, TensorStats
 from fpx.tensors.entry import Long, Metadata, Source, TensorEntry, row_major
 from fpx.tensors.opening import list_all
 from fpx.tensors.progress import Progress, Silent

@@ -18,7 +18,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.measure.moments import Moments
 from fpx.report.decode import DecodeReport
-from fpx.report.inspect import Channel, Element, TensorStats
+from fpx.report.inspect_row import Channel, Element, TensorStats
 from fpx.tensors.dtypes import codes_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress

@@ -22,7 +22,8 @@ from fpx.render.text import (
     WARNING_STYLE,
     Legible,
 )
-from fpx.report.block import BlockReport, BlockRow, BlocksReport, Loss, block_size
+from fpx.report.block import BlockReport, BlocksReport, block_size
+from fpx.report.block_row import BlockRow, Loss
 from fpx.report.verdicts import Outcome
 from fpx.words import quoted
 

@@ -11,14 +11,9 @@ from fpx.render.inspect_values import numbers_text, stats_tables
 from fpx.render.listing import Listing
 from fpx.render.quantised import bits_text, suspicions, told
 from fpx.render.text import GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.inspect import (
-    InspectReport,
-    TensorGroup,
-    TensorInfo,
-    dtype_totals,
-    groups,
-    quantised_totals,
-)
+from fpx.report.inspect import InspectReport, dtype_totals, quantised_totals
+from fpx.report.inspect_row import TensorInfo
+from fpx.report.tensor_groups import TensorGroup, groups
 from fpx.words import counted, escape
 
 _BITS = "bits each"  # of an element, with its share of scales

@@ -11,7 +11,8 @@ from fpx.render.inspect_values import exponent_bars, numbers_text, stats_tables
 from fpx.render.listing import Listing
 from fpx.render.quantised import stored_panel
 from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible
-from fpx.report.inspect import LayoutReport, TensorInfo, TensorReport
+from fpx.report.inspect import LayoutReport, TensorReport
+from fpx.report.inspect_row import TensorInfo
 from fpx.words import counted, escape
 
 _DIGITS = 7  # of the values of quantised weights, which have up to 17

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from fpx.render.listing import Cell, Listing
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.inspect import Channel, Element, ExtremesReport, TensorInfo
+from fpx.report.inspect import ExtremesReport
+from fpx.report.inspect_row import Channel, Element, TensorInfo
 from fpx.words import escape
 
 _BAR = 40  # columns of the longest bar

@@ -11,7 +11,7 @@ from rich.text import Text
 from fpx.core.scaling import Reach
 from fpx.render.inspect_values import numbers_text
 from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
-from fpx.report.inspect import TensorGroup, TensorInfo, groups
+from fpx.report.inspect_row import TensorInfo
 from fpx.report.quantised import (
     EVIDENCE,
     QuantisedInfo,
@@ -19,6 +19,7 @@ from fpx.report.quantised import (
     ScaleCounts,
     ScaleInfo,
 )
+from fpx.report.tensor_groups import TensorGroup, groups
 from fpx.words import counted, escape
 
 _SUSPECTS = 20  # lines of what is suspicious, unless all are asked for

@@ -25,7 +25,8 @@ from fpx.core.shortest import value_text
 from fpx.core.targets import Target, with_scaling
 from fpx.errors import InputError
 from fpx.report.base import hex_code
-from fpx.report.block import BlockReport, BlocksReport, Given, block_size, packings
+from fpx.report.block import BlockReport, BlocksReport, block_size, packings
+from fpx.report.block_row import Given
 from fpx.words import listed, quoted
 
 

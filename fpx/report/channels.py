@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fpx.core.scaling import ScaledFormat
 from fpx.core.targets import find_target
 from fpx.report.base import JsonValue, to_json
-from fpx.report.inspect import Channel
+from fpx.report.inspect_row import Channel
 from fpx.words import escape
 
 

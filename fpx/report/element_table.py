@@ -14,7 +14,7 @@ from fpx.core.quantise import scale_value
 from fpx.core.scaling import ScaledFormat
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, hex_code, once
-from fpx.report.block import element_text
+from fpx.report.block_row import element_text
 from fpx.report.table import WHOLE_BITS, CodeRow, TableReport
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, Report, to_json
@@ -13,172 +11,11 @@ from fpx.report.checks import Failure, failures
 from fpx.report.columns import Table, table_of
 from fpx.report.gates.baseline import Baseline, Comparison, NotWorse, StillThere
 from fpx.report.gates.changes import OldRow
-from fpx.report.quantised import QuantisedInfo, QuantisedTotal, together
-from fpx.words import escape
+from fpx.report.inspect_row import Element, TensorInfo
+from fpx.report.quantised import QuantisedTotal, together
 
 _NO_COLUMNS = ("stats.exponent_histogram", "quantised.scale_counts.codes",
                "quantised.scale_counts.exponent_histogram")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Element:
-    """One element of a tensor.
-
-    Attributes:
-        index: its multi-index.
-        value: its value; of a 64-bit integer all of it.
-        shortest: the shortest decimal that rounds to it in the tensor's format; `inf`, `nan`.
-    """
-
-    index: tuple[int, ...]
-    value: float
-    shortest: str
-
-
-@dataclass(frozen=True)
-class Channel:
-    """The channel of a tensor that sticks out: that with the largest magnitude.
-
-    Attributes:
-        axis: the axis whose indexes are the channels.
-        channels: how many there are.
-        index: of that one.
-        max_abs: its largest finite magnitude.
-        median: that of all channels' largest finite magnitudes.
-        ratio: `max_abs` over `median`; None where that is zero.
-    """
-
-    axis: int
-    channels: int
-    index: int
-    max_abs: float
-    median: float
-    ratio: float | None
-
-
-@dataclass(frozen=True)
-class TensorStats:
-    """What values a tensor has.
-
-    Attributes:
-        min, max: smallest and largest finite value; None without any, as are the next four.
-        max_abs: largest finite magnitude.
-        min_abs: smallest non-zero magnitude.
-        mean: of the finite values.
-        std: their standard deviation: the square root of the mean of (x - mean)².
-        zero_count, nan_count, inf_count: such elements.
-        subnormal_count: elements that are subnormal in the tensor's own format; 0 for integers.
-        exponent_histogram: finite non-zero elements by unbiased exponent.
-        channel: the one that sticks out; None where no axis was asked for, or the tensor lacks it.
-    """
-
-    min: float | None
-    max: float | None
-    max_abs: float | None
-    min_abs: float | None
-    mean: float | None
-    std: float | None
-    zero_count: int
-    subnormal_count: int
-    nan_count: int
-    inf_count: int
-    exponent_histogram: Mapping[int, int]
-    channel: Channel | None = None
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """One tensor of a source.
-
-    Attributes:
-        source: where it is: a file, or what reports call something in memory.
-        kind: what kind of source that is.
-        tensor: the tensor's name.
-        dtype: torch's name of its dtype, or the file's own where fpx cannot read such; of a
-            quantised weight its scaled format.
-        shape: elements along each axis; of a quantised weight those that its codes stand for.
-        stride: elements of the storage between neighbours along each axis.
-        storage_offset: where in the storage the first element is.
-        contiguous: whether the elements lie one after the other in row-major order.
-        count: elements.
-        bytes: of its elements, codes and scales of a quantised weight; None where fpx does not know
-            the dtype.
-        storage: the storage's name in its source, the same for the tensors that share it: `#1`,
-            `#2`, … in the order of their first use, where tensors can share one; else the tensor's.
-        storage_bytes: of the whole storage.
-        readable: whether fpx can read its values.
-        shares_with: names of the other tensors in that storage.
-        stats: its values; None where they were not asked for, or cannot be read.
-        quantised: how it is stored, if its values are made of codes and scales.
-    """
-
-    source: str
-    kind: str
-    tensor: str
-    dtype: str
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    storage_offset: int
-    contiguous: bool
-    count: int
-    bytes: int | None
-    storage: str
-    storage_bytes: int | None
-    readable: bool = True
-    shares_with: tuple[str, ...] = ()
-    stats: TensorStats | None = None
-    quantised: QuantisedInfo | None = None
-
-    @property
-    def title(self) -> str:
-        """Which tensor it is, in a line."""
-        return escape(f"{self.source} {self.tensor}")
-
-    def identity(self) -> dict[str, JsonValue]:
-        """The keys of its JSON entry that tell which tensor it is."""
-        return {"source": self.source, "tensor": self.tensor}
-
-    @property
-    def bits_per_element(self) -> float | None:
-        """Bits that an element takes, its share of scales included; None where that is unknown."""
-        return None if self.bytes is None or not self.count else 8 * self.bytes / self.count
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it lies row-major in a storage of its own, without gaps: all there is to say."""
-        return (
-            self.contiguous
-            and not self.storage_offset
-            and not self.shares_with
-            and self.storage_bytes == self.bytes
-        )
-
-    def entry(self) -> dict[str, JsonValue]:
-        """Its JSON entry."""
-        found = {name: getattr(self, name) for name in _KEYS}
-        for name in ("shape", "stride", "shares_with"):
-            found[name] = list(found[name])
-        found["bits_per_element"] = self.bits_per_element
-        found["stats"] = to_json(self.stats)
-        found["quantised"] = to_json(self.quantised)
-        return found
-
-
-_KEYS = tuple(TensorInfo.__dataclass_fields__)
-
-
-@dataclass(frozen=True)
-class TensorGroup:
-    """Tensors whose names differ in numbers only, and that are else described alike.
-
-    Attributes:
-        name: of one tensor, its name; of several, that with sets of numbers, as in
-            `layer.{0..5}.weight`: every combination of the numbers is in the group.
-        tensors: in the order of the source.
-    """
-
-    name: str
-    tensors: tuple[TensorInfo, ...]
 
 
 @dataclass(frozen=True)
@@ -327,89 +164,6 @@ def quantised_totals(tensors: Sequence[TensorInfo]) -> tuple[QuantisedTotal, ...
         )
         for key, items in found.items()
     )
-
-
-# -- groups ----------------------------------------------------------------------------------------
-
-
-_NUMBER = re.compile(r"(?<![0-9])([0-9]{1,18})(?![0-9])")
-_RUNS_SHOWN = 6  # runs of numbers in a set, as in {0,2,4..9}
-
-
-def groups(tensors: Sequence[TensorInfo]) -> tuple[TensorGroup, ...]:
-    """Tensors of one source, those together whose names differ in numbers only.
-
-    They have one dtype and one shape, and nothing is to be said of how they lie in a storage. A
-    group has every combination of its numbers. It stands where its first tensor does.
-    """
-    found: dict[tuple[tuple[str, ...], object], list[tuple[int, tuple[str, ...]]]] = {}
-    for at, tensor in enumerate(tensors):
-        pieces = _NUMBER.split(tensor.tensor)
-        stored = None if tensor.quantised is None else tensor.quantised.alike
-        alike: object = (tensor.dtype, tensor.shape, stored) if tensor.is_plain else at
-        found.setdefault((tuple(pieces[::2]), alike), []).append((at, tuple(pieces[1::2])))
-    made: list[tuple[int, TensorGroup]] = []
-    for (around, _), members in found.items():
-        if len(members) == 1:
-            ((at, _),) = members
-            made.append((at, TensorGroup(tensors[at].tensor, (tensors[at],))))
-            continue
-        for numbers, places in _combinations(members):
-            sets = (*map(_set_of, numbers), "")
-            name = "".join(f"{text}{each}" for text, each in zip(around, sets, strict=True))
-            made.append((places[0], TensorGroup(name, tuple(tensors[at] for at in places))))
-    return tuple(group for _, group in sorted(made, key=lambda item: item[0]))
-
-
-def _combinations(
-    members: list[tuple[int, tuple[str, ...]]],
-) -> Iterator[tuple[list[tuple[str, ...]], list[int]]]:
-    """(the numbers at each place of the names, whose tensors) of groups with every combination."""
-    columns = zip(*(each for _, each in members), strict=True)
-    numbers = [tuple(dict.fromkeys(column)) for column in columns]
-    if prod(map(len, numbers)) == len(members):
-        yield numbers, [at for at, _ in members]
-        return
-    place = next((at for at, each in enumerate(numbers) if len(each) > 1), None)
-    if place is None:  # one name several times: of a source that was named twice
-        for at, _ in members:
-            yield numbers, [at]
-        return
-    apart: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
-    for member in members:
-        apart.setdefault(member[1][place], []).append(member)
-    for part in apart.values():
-        yield from _combinations(part)
-
-
-def _set_of(numbers: tuple[str, ...]) -> str:
-    """`3` for one number, `{0..5}` for several in a row, `{0,2,4..9}` for others."""
-    if len(numbers) == 1:
-        return numbers[0]
-    ordered = sorted(numbers, key=lambda text: (int(text), text))
-    runs: list[list[str]] = []
-    for text in ordered:
-        last = runs[-1][-1] if runs else ""
-        if runs and int(text) == int(last) + 1 and _continues(last, text):
-            runs[-1].append(text)
-        else:
-            runs.append([text])
-    shown = [
-        f"{run[0]}..{run[-1]}" if len(run) > 2 else ",".join(run)
-        for run in (runs if len(runs) <= _RUNS_SHOWN else [*runs[: _RUNS_SHOWN - 2], runs[-1]])
-    ]
-    if len(runs) > _RUNS_SHOWN:
-        shown.insert(-1, "…")
-    return f"{{{','.join(shown)}}}"
-
-
-def _continues(last: str, text: str) -> bool:
-    """Whether two numbers in a row are written alike: both padded to one width, or neither."""
-    padded = last.startswith("0") and len(last) > 1
-    return len(text) == len(last) if padded else not text.startswith("0")
-
-
-# -- one tensor ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, repr=False)

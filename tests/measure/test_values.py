@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fpx.measure.values import tensor_stats
-from fpx.report.inspect import Channel
+from fpx.report.inspect_row import Channel
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.memory import entry_of

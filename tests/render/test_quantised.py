@@ -10,7 +10,8 @@ from rich.console import Console
 import fpx  # noqa: F401 - which says who draws
 from fpx.render.registry import renderable
 from fpx.report.followed import Beside, PartInfo, first_digits
-from fpx.report.inspect import Element, InspectReport, LayoutReport, TensorReport
+from fpx.report.inspect import InspectReport, LayoutReport, TensorReport
+from fpx.report.inspect_row import Element
 from fpx.report.quantised import Fit, ScaleInfo
 from tests.report.test_followed import report as followed
 from tests.report.test_inspect import info

@@ -8,7 +8,8 @@ from itertools import product
 
 import pytest
 
-from fpx.report.inspect import TensorInfo, groups
+from fpx.report.inspect_row import TensorInfo
+from fpx.report.tensor_groups import groups
 
 
 def info(name: str, **more: object) -> TensorInfo:

@@ -9,8 +9,10 @@ import pytest
 
 from fpx.errors import InputError
 from fpx.report.gates.baseline import read_baseline
-from fpx.report.inspect import InspectReport, TensorInfo, groups, quantised_totals
+from fpx.report.inspect import InspectReport, quantised_totals
+from fpx.report.inspect_row import TensorInfo
 from fpx.report.quantised import EVIDENCE, Fit, QuantisedInfo, ScaleInfo
+from fpx.report.tensor_groups import groups
 from fpx.tensors.quantised.model import Evidence
 from tests.report.test_inspect import info
 
