@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.core import codec
 from fpx.core.literals import parse_literal
 from fpx.core.numbers import Literal

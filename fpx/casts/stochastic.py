@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from fpx.casts.random_words import WORD_BITS
-from fpx.casts.rounding import Numbers, check_rounds, coded, floored, unpack
+from fpx.casts.rounding import check_rounds
+from fpx.casts.unpacked import Numbers, coded, floored, unpack
 from fpx.core.policy import Overflow, Scheme, Stochastic, check_overflow
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import Origin, container

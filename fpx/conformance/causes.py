@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import Span, nans, round_codes
+from fpx.casts.rounding import Span, round_codes
+from fpx.casts.unpacked import nans
 from fpx.core.formats import FORMATS
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec

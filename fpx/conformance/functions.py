@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fpx.callables import NamedFunction
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.casts.values import values
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, EXACT
-from fpx.casts.rounding import nans
+from fpx.casts.unpacked import nans
 from fpx.conformance.causes import Differences, explain
 from fpx.conformance.scalar import round_one_by_one
 from fpx.core import codec

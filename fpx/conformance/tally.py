@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import Span, nans
+from fpx.casts.rounding import Span
+from fpx.casts.unpacked import nans
 from fpx.conformance.causes import CAUSES, Cause, Differences
 from fpx.conformance.runs import Run, explain_run, merged, run_of
 from fpx.conformance.stretches import explain_in_order, positions

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.core.spec import FormatSpec, NanEncoding
 from fpx.measure.block import SourceBlock
 from fpx.measure.pair import Pair

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import nans
+from fpx.casts.unpacked import nans
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Maximum, Measurement, Sum

@@ -166,6 +166,9 @@ def quantised_totals(tensors: Sequence[TensorInfo]) -> tuple[QuantisedTotal, ...
     )
 
 
+# -- one tensor ------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class TensorReport(Report):
     """The values of one tensor: all of a small one, the corners of a large one.

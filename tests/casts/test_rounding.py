@@ -7,7 +7,8 @@ import random
 import pytest
 import torch
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.literals import parse_literal

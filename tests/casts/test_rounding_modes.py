@@ -13,7 +13,8 @@ from functools import lru_cache
 import pytest
 import torch
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.core import codec
 from fpx.core.dyadic import Dyadic
 from fpx.core.formats import FORMATS

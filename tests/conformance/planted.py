@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fpx.casts.backends import Backend
 from fpx.casts.device import find_device
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.conformance.cast_verify import cast_verify, find_origin
 from fpx.conformance.codes import every_code
 from fpx.conformance.tally import Tally

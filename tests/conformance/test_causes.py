@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fpx.casts.rounding import nans, round_codes
+from fpx.casts.rounding import round_codes
+from fpx.casts.unpacked import nans
 from fpx.conformance.cast_verify import ORIGINS, find_origin
 from fpx.conformance.causes import CAUSES, Differences, explain
 from fpx.conformance.tally import Tally

@@ -169,6 +169,9 @@ def _source(path: Path, found: _Found, notes: tuple[str, ...], *, mapped: bool) 
     return Source(str(path), entries, (*notes, *told))
 
 
+# -- without code ----------------------------------------------------------------------------------
+
+
 def _without_code(root: object, storages: Storages, shown: str) -> tuple[_Found, tuple[str, ...]]:
     """The tensors in objects that are not made, and notes of those.
 
