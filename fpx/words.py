@@ -42,6 +42,11 @@ def reason(error: BaseException, limit: int = 160) -> str:
     return escape(first if len(first) <= limit else f"{first[:limit]}…")
 
 
+def cause(error: BaseException) -> str:
+    """Why a file cannot be read: what the system says, or else as `reason`."""
+    return str(getattr(error, "strerror", None) or reason(error))
+
+
 def listed(names: Iterable[object], limit: int = 12) -> str:
     """Names joined for a message, cut after `limit`."""
     items = [str(name) for name in names]

@@ -216,6 +216,7 @@ def test_no_room_is_the_house() -> None:
 # that read values, which is why `fpx inspect` of such a file takes a tenth of a second, not 1.5.
 LISTING = {
     "fpx.tensors.blocks", "fpx.tensors.entry", "fpx.tensors.opening", "fpx.tensors.types",
+    "fpx.tensors.locating", "fpx.tensors.files.opening", "fpx.tensors.files.guarded",
     "fpx.tensors.files.gguf_blocks", "fpx.tensors.files.gguf_file", "fpx.tensors.files.gguf_follow",
     "fpx.tensors.files.gguf_types", "fpx.tensors.files.onnx_entries", "fpx.tensors.files.onnx_file",
     "fpx.tensors.files.protobuf", "fpx.tensors.files.headers", "fpx.tensors.files.numpy_file",

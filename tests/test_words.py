@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpx.words import did_you_mean, escape, nearest, quoted
+from fpx.words import cause, did_you_mean, escape, nearest, quoted
 
 
 @given(st.text())
 def test_escape_leaves_nothing_a_terminal_acts_on(text: str) -> None:
     assert escape(text).isprintable()
     assert len(quoted(text)) < 700
+
+
+def test_a_cause_is_what_the_system_says() -> None:
+    assert cause(OSError(13, "Permission denied", "x")) == "Permission denied"
+    assert cause(ValueError("embedded null byte\nand more")) == "embedded null byte"
 
 
 def test_quoted_shortens() -> None:

@@ -29,7 +29,7 @@ from typer.core import TyperOption
 
 from fpx.cli.failures import UsageError, note
 from fpx.errors import FpxError, InputError
-from fpx.words import did_you_mean, listed, quoted, quoted_path, reason
+from fpx.words import cause, did_you_mean, listed, quoted, quoted_path, reason
 
 if TYPE_CHECKING:
     from fpx.report.gates.exemptions import Exemption
@@ -120,8 +120,7 @@ def _read(path: Path, *, sought: bool) -> ConfigFile | None:
             return None
         raise InputError(f"{_quoted(path)} is not there: `config` names a file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        why = getattr(error, "strerror", None) or reason(error)
-        raise InputError(f"{_quoted(path)} cannot be read: {why}{_LEAVE}") from None
+        raise InputError(f"{_quoted(path)} cannot be read: {cause(error)}{_LEAVE}") from None
     projects = path.name == _PROJECTS
     if projects and not re.search(
         _OURS, data, re.MULTILINE

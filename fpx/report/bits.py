@@ -15,7 +15,7 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report
 from fpx.report.table import CodeRow
-from fpx.words import quoted
+from fpx.words import cause, quoted
 
 ROW = 16
 """Reports of a stream hold a multiple of that many codes, but for the last."""
@@ -153,8 +153,7 @@ def read_chunks(
     except FileNotFoundError:
         raise InputError(f"{name}: no such file") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{name} cannot be read: {reason}") from None
+        raise InputError(f"{name} cannot be read: {cause(error)}") from None
 
 
 def _rest(file: BinaryIO, offset: int, name: str) -> Iterator[bytes]:

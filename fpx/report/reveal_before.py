@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from fpx.errors import InputError
 from fpx.report.base import JsonValue
 from fpx.report.reveal_case import Case
-from fpx.words import quoted, quoted_path, reason
+from fpx.words import cause, quoted, quoted_path, reason
 
 _LARGEST = 256 << 20  # bytes
 SCHEMA = "fpx.reveal/1"
@@ -187,8 +187,7 @@ def read_before(path: str | PathLike[str]) -> Before:
         with Path(name).open("rb") as file:
             text = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        why = getattr(error, "strerror", None) or reason(error)
-        raise InputError(f"`against`: {quoted_path(name)} cannot be read: {why}") from None
+        raise InputError(f"`against`: {quoted_path(name)} cannot be read: {cause(error)}") from None
     if len(text) > _LARGEST:
         raise InputError(f"`against`: {quoted_path(name)} is larger than {_LARGEST >> 20} MiB")
     return parse_before(text, name)

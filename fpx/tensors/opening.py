@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol
+from typing import TYPE_CHECKING
 
-from fpx.errors import InputError, UnavailableError
-from fpx.tensors.blocks import READ_AHEAD, ReadPart
-from fpx.tensors.distributions import NAMES
-from fpx.tensors.entry import Source, TensorEntry
-from fpx.tensors.files import sharded
-from fpx.tensors.files.again import portable
-from fpx.tensors.files.kinds import DAMAGE, SUFFIXES, kind_of
-from fpx.tensors.files.numpy_file import open_stdin
-from fpx.tensors.late import load
+from fpx.errors import InputError
+from fpx.tensors.entry import Source
+from fpx.tensors.files.opening import Spread, headers_of, without_tensors
+from fpx.tensors.locating import in_path, locate
 from fpx.tensors.quantised.pairing import paired
 from fpx.tensors.quantised.told import parse
 from fpx.tensors.select import select
-from fpx.words import did_you_mean, escape, quoted, quoted_path, reason
+from fpx.words import escape, quoted_path
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from fpx.tensors.draws import Sample
 
 
@@ -59,22 +49,6 @@ class Opened:
     def count(self) -> int:
         """Elements of all tensors."""
         return sum(entry.count for source in self.sources for entry in source.entries)
-
-
-Header = Source | InputError
-"""What a file holds, or why that cannot be told."""
-
-
-class Spread(Protocol):
-    """Who opens many files: several processes, each some of them."""
-
-    def __call__(
-        self,
-        work: Callable[[sharded.Shard], Header],
-        items: Sequence[sharded.Shard],
-        names: Sequence[str],
-    ) -> list[Header]:
-        """What `work` makes of each item, all of which `names` tells, in their order."""
 
 
 def open_all(
@@ -148,8 +122,8 @@ def _open_all(
     opened: list[Source] = []
     refused: list[InputError] = []
     remarks: list[str] = []
-    located = [_located(source, number, sample) for number, source in enumerate(sources)]
-    headers = iter(_headers([shard for place in located for shard in place.shards], spread))
+    located = [locate(source, number, sample) for number, source in enumerate(sources)]
+    headers = iter(headers_of([shard for place in located for shard in place.shards], spread))
     for place in located:
         try:
             found, bad = place.opened(islice(headers, len(place.shards)))
@@ -197,169 +171,11 @@ def open_files(name: str) -> tuple[Source, ...]:
         InputError: no such file, no tensor file, or a damaged or dangerous one; also of several.
         UnavailableError: the kind needs a package that is not installed.
     """
-    located = _in_path(name, f"{quoted_path(name)}: no such file")
-    opened, refused = located.opened(_headers(located.shards))
+    located = in_path(name, f"{quoted_path(name)}: no such file")
+    opened, refused = located.opened(headers_of(located.shards))
     if refused:
         raise refused[0]
     return tuple(map(_readable, opened))
-
-
-class _Located(NamedTuple):
-    """Where a source is.
-
-    Attributes:
-        shards: the files to open.
-        sources: what there is to open no file for.
-        remarks: what is said of it.
-        error: why it is nowhere.
-    """
-
-    shards: Sequence[sharded.Shard] = ()
-    sources: Sequence[Source] = ()
-    remarks: Sequence[str] = ()
-    error: InputError | None = None
-
-    def opened(self, headers: Iterable[Header]) -> tuple[list[Source], list[InputError]]:
-        """What can be read of it, and what cannot.
-
-        Args:
-            headers: of its `shards`.
-
-        Raises:
-            InputError: nothing can.
-        """
-        if self.error is not None:
-            raise self.error
-        opened = [*self.sources]
-        refused: list[InputError] = []
-        for (path, _), header in zip(self.shards, headers, strict=True):
-            if isinstance(header, InputError):
-                refused.append(header)
-                continue
-            opened.append(_safe_source(replace(header, damaged=()), quoted_path(path)))
-            called = quoted_path(header.name)
-            refused += (InputError(f"{called}: {line}") for line in header.damaged)
-        if refused and not opened:
-            raise refused[0]
-        return opened, refused
-
-
-def _located(source: object, number: int, sample: Sample | None) -> _Located:
-    try:
-        return _locate(source, number, sample)
-    except InputError as error:
-        return _Located(error=error)
-
-
-def _locate(source: object, number: int, sample: Sample | None) -> _Located:
-    if isinstance(source, os.PathLike):
-        source = os.fspath(source)
-    if isinstance(source, str):
-        absent = f"{quoted_path(source)}: no such file"
-        if sample is not None:
-            if source in NAMES:
-                return _Located(sources=[load("fpx.tensors.draws:named_source")(source, sample)])
-            absent += f", and no distribution has that name ({', '.join(NAMES)})"
-            absent += did_you_mean(source, NAMES)
-        return _in_path(source, absent)
-    source_of = load("fpx.tensors.memory:source_of")
-    return _Located(sources=[source_of(source, f"tensor{number}" if number else "tensor")])
-
-
-def _in_path(name: str, absent: str) -> _Located:
-    """A path; `absent` says that there is nothing at it."""
-    if name == "-":
-        return _Located(sources=[open_stdin()])
-    try:
-        path = Path(name)
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        raise InputError(absent) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{quoted_path(name)} cannot be read: {_why(error)}") from None
-    if stat.S_ISDIR(mode):
-        directory = sharded.in_directory(path, SUFFIXES)
-        passed = tuple(f"{escape(name)}: {escape(line)}" for line in directory.passed)
-        return _Located(directory.shards, remarks=passed)
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{quoted_path(name)} is not a regular file: fpx reads only those")
-    if sharded.is_part(path):
-        raise InputError(
-            f"{quoted_path(name)} is a part of a distributed checkpoint: name its directory"
-        )
-    if sharded.is_index(path):
-        return _Located(sharded.of_index(path))
-    return _Located([(path, None)])
-
-
-def _headers(shards: Sequence[sharded.Shard], spread: Spread | None = None) -> list[Header]:
-    """What each file holds."""
-    if spread is None:
-        return [_header(shard) for shard in shards]
-    return spread(_sent_header, shards, [str(path) for path, _ in shards])
-
-
-def _header(shard: sharded.Shard) -> Header:
-    try:
-        return _open_file(*shard)
-    except InputError as error:
-        return error
-
-
-def _sent_header(shard: sharded.Shard) -> Header:
-    try:
-        return _open_file(*shard, send=True)
-    except InputError as error:
-        return InputError(str(error))  # what is derived from it may not travel
-
-
-_EXPANSION = 100  # times its size: a file that claims more, and is not small, is a bomb
-_SMALL = 1 << 30  # bytes of tensors that no file is refused for
-
-
-def _open_file(path: Path, tensors: frozenset[str] | None, *, send: bool = False) -> Source:
-    """One file; of a shard, the tensors that its index names.
-
-    Its entries are to be made safe. `send` says that other processes will read them too.
-    """
-    shown = quoted_path(path)
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{shown} is not a regular file: fpx reads only those")
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            kind = kind_of(file, size)
-        source: Source = load(kind.open)(path)
-    except (InputError, UnavailableError):
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{shown}: no such file") from None
-    except DAMAGE as error:
-        raise InputError(f"{shown} cannot be read: {_why(error)}") from None
-    if send:
-        source = portable(source, path, kind.open)
-    entries, unread = source.entries, source.unread
-    if tensors is not None:
-        missing = tensors - {entry.name for entry in entries} - {item.name for item in unread}
-        if missing:
-            raise InputError(f"{shown} lacks {quoted(min(missing))}, which its index says it has")
-        entries = tuple(entry for entry in entries if entry.name in tensors)
-        unread = tuple(item for item in unread if item.name in tensors)
-    if not entries and not unread:
-        raise _without_tensors(shown, (*source.damaged, *source.notes))
-    size = size if source.stored is None else source.stored
-    claimed = sum(entry.nbytes for entry in entries)
-    if claimed > max(_SMALL, _EXPANSION * size):
-        raise InputError(
-            f"{shown} has {size:,} bytes and claims tensors of {claimed:,}: fpx takes at most "
-            f"{_EXPANSION} times a file's size"
-        )
-    return replace(source, entries=entries, unread=unread, kind=kind.name)
-
-
-def _without_tensors(shown: str, notes: Sequence[str]) -> InputError:
-    why = f" that fpx reads ({escape(notes[0])})" if notes else ""
-    return InputError(f"{shown} holds no tensors{why}")
 
 
 def _readable(source: Source) -> Source:
@@ -372,65 +188,5 @@ def _readable(source: Source) -> Source:
         return source
     notes = (*source.notes, *(item.note for item in source.unread))
     if not source.entries:
-        raise _without_tensors(quoted_path(source.name), notes)
+        raise without_tensors(quoted_path(source.name), notes)
     return replace(source, notes=notes, unread=())
-
-
-def _safe_source(source: Source, shown: str) -> Source:
-    """A file whose tensors are read ahead, and safely."""
-    unread = tuple(
-        item if item.raw is None else replace(item, raw=_safe(item.raw, shown))
-        for item in source.unread
-    )
-    entries = tuple(_safe(entry, shown) for entry in source.entries)
-    return replace(source, entries=entries, unread=unread)
-
-
-def _safe(entry: TensorEntry, shown: str) -> TensorEntry:
-    """The entry, read ahead; damage that shows only in its data is an error of the input too."""
-    read = _guarded(entry.read, entry.name, shown)
-    parts = _guarded(entry.read_box, entry.name, shown) if entry.read_box else None
-    count, part = entry.count, entry.read_part
-    if count <= READ_AHEAD:  # the many small ones are spared what it takes to read ahead
-        return replace(entry, read=read, read_box=parts, read_part=None)
-
-    def ahead(limit: int) -> Iterator[Tensor]:
-        prefetched = load("fpx.tensors.files.prefetch:prefetched")
-        blocks: Iterator[Tensor] = prefetched(read, count, entry.lasting)(limit)
-        return blocks
-
-    part = None if part is None else _guarded_part(part, entry.name, shown)
-    return replace(entry, read=ahead, read_box=parts, read_part=part, lasting=True)
-
-
-_Arguments = ParamSpec("_Arguments")
-
-
-def _guarded(
-    read: Callable[_Arguments, Iterator[Tensor]], name: str, shown: str
-) -> Callable[_Arguments, Iterator[Tensor]]:
-    def blocks(*args: _Arguments.args, **kinds: _Arguments.kwargs) -> Iterator[Tensor]:
-        try:
-            yield from read(*args, **kinds)
-        except DAMAGE as error:
-            raise _unreadable(name, shown, error) from None
-
-    return blocks
-
-
-def _guarded_part(read: ReadPart, name: str, shown: str) -> ReadPart:
-    def part(start: int, count: int) -> Tensor:
-        try:
-            return read(start, count)
-        except DAMAGE as error:
-            raise _unreadable(name, shown, error) from None
-
-    return part
-
-
-def _unreadable(name: str, shown: str, error: Exception) -> InputError:
-    return InputError(f"{shown}: {quoted(name)} cannot be read: {reason(error)}")
-
-
-def _why(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or reason(error))

@@ -18,7 +18,7 @@ from fpx.errors import InputError
 from fpx.report.base import JsonValue
 from fpx.report.checks import Check, CheckedRow, Failure, Row
 from fpx.report.gates.changes import STUDIES, Change, Key, OldRow, shown
-from fpx.words import listed, quoted, quoted_path, reason
+from fpx.words import cause, listed, quoted, quoted_path
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,9 @@ def read_baseline(path: str | PathLike[str], schema: str) -> Baseline:
         with Path(name).open("rb") as file:
             text = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        why = getattr(error, "strerror", None) or reason(error)
-        raise InputError(f"`baseline`: {quoted_path(name)} cannot be read: {why}") from None
+        raise InputError(
+            f"`baseline`: {quoted_path(name)} cannot be read: {cause(error)}"
+        ) from None
     if len(text) > _LARGEST:
         raise InputError(f"`baseline`: {quoted_path(name)} is larger than {_LARGEST >> 20} MiB")
     return parse_baseline(text, name, schema)

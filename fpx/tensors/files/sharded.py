@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fpx.errors import InputError
 from fpx.tensors.files.headers import unique
-from fpx.words import listed, quoted, quoted_path, reason
+from fpx.words import cause, listed, quoted, quoted_path
 
 _INDEX = ".index.json"
 _LARGEST_INDEX = 16 << 20  # bytes
@@ -93,7 +93,7 @@ def in_directory(path: Path, suffixes: tuple[str, ...]) -> Directory:
     try:
         names = sorted(item.name for item in path.iterdir())
     except OSError as error:
-        raise InputError(f"{shown} cannot be read: {error.strerror or reason(error)}") from None
+        raise InputError(f"{shown} cannot be read: {cause(error)}") from None
     parts = [name for name in names if name.endswith(_DISTRIBUTED)]
     files = [
         name

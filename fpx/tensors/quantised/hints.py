@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fpx.tensors.entry import Source
-from fpx.words import quoted, reason
+from fpx.words import cause, quoted, reason
 
 _LARGEST = 4 << 20  # bytes
 _MOST_BRACKETS = 1 << 16
@@ -143,8 +143,7 @@ def _beside(source: Source, notes: list[str]) -> Hint | None:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, RecursionError) as error:
-            why = getattr(error, "strerror", None) or reason(error)
-            notes.append(f"{name} beside it is not read ({why}): {NAMES_USED}")
+            notes.append(f"{name} beside it is not read ({cause(error)}): {NAMES_USED}")
             continue
         hint = _configured(said, name)
         if hint is not None:
