@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import chain, starmap
 from typing import TYPE_CHECKING
 
@@ -20,24 +19,23 @@ from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target, find_target
 from fpx.errors import InputError, UnavailableError
 from fpx.measure.batches import batches, cast_together
+from fpx.measure.cast_rows import Total, row_of
 from fpx.measure.cast_shares import Done, grain_of, merged, on_rank, until_partial
 from fpx.measure.cast_sources import drawn_in, floating, short_blocks
 from fpx.measure.casting import Casting, Choice
-from fpx.measure.channels import PASSES, channel_costs, has_channels
-from fpx.measure.derived import locations_of, metrics_of
+from fpx.measure.channels import PASSES, channel_costs, has_channels, with_channels
 from fpx.measure.distinct import WORTHWHILE, has_few_codes
-from fpx.measure.measurers import SMALL, Cast, Chosen, choose
-from fpx.measure.metrics import measure
+from fpx.measure.measurers import SMALL, Chosen, measurer_for
 from fpx.measure.plain_casting import cast_entry
-from fpx.measure.scaled_casting import ScaledCasting, scale_entry
+from fpx.measure.scaled_casting import ScaledCasting
+from fpx.measure.scaled_reading import scale_entry
 from fpx.measure.shares import Part, parts
-from fpx.measure.stats import CastStats
 from fpx.measure.stochastic_casting import StochasticCasting
-from fpx.report.cast_compare import MIXED, TARGETS, CastReport
+from fpx.report.cast_compare import TARGETS, CastReport
 from fpx.report.cast_row import CastRow
 from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check
-from fpx.report.verdicts import USUAL, Judgement, Tolerance, Verdict, judge, worst
+from fpx.report.verdicts import USUAL, Tolerance, worst
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.draws import Sample
 from fpx.tensors.dtypes import origin_of
@@ -161,10 +159,10 @@ def cast_compare(
             casts = casts_of(entry)  # what cannot be done is told before
             joins[same] = bool(casts) and all(cast.elementwise for cast in casts)
     entries = [entry for _, entry in work]
-    with_channels = _with_channels(entries, scaled, axis)
+    channelled = with_channels(entries, scaled, axis)
     own = [*map(Part, range(len(entries)))]
     if team is not None:
-        uncut = {id(entry) for entry in with_channels}
+        uncut = {id(entry) for entry in channelled}
 
         def grain(entry: TensorEntry) -> int | None:
             return None if id(entry) in uncut else grain_of(entry, scaled)
@@ -174,9 +172,9 @@ def cast_compare(
     here = {id(entry) for entry in read}
     progress.start(
         sum(entry.count * _passes(entry, plain, scaled) for entry in read)
-        + sum(entry.count * PASSES for entry in with_channels if id(entry) in here)
+        + sum(entry.count * PASSES for entry in channelled if id(entry) in here)
     )
-    measurer = measurer or _measurer(read, plain, scaled, where, tell, worthwhile)
+    measurer = measurer or measurer_for(read, plain, scaled, where, tell, worthwhile)
 
     def blank(entry: TensorEntry) -> Done:
         try:
@@ -233,9 +231,9 @@ def cast_compare(
     drawn = rounding is not None
     rows: list[CastRow] = []
     channels: list[ChannelCost] = []
-    totals = {spec: _Total() for spec in specs}
+    totals = {spec: Total() for spec in specs}
     alone = len(opened.sources) == 1  # whose subtotals are the totals
-    subtotals: dict[tuple[str, Target], _Total] = {}
+    subtotals: dict[tuple[str, Target], Total] = {}
     versions: dict[str, str] = {}
     partial = False
     for number, found in each:
@@ -251,9 +249,9 @@ def cast_compare(
         for cast in sorted(made, key=lambda cast: specs.index(cast.target)):
             versions[cast.backend.name] = cast.backend.version
             total = totals[cast.target]
-            subtotal = subtotals.setdefault((name, cast.target), total if alone else _Total())
-            of_one = _Total(cast.stats, {cast.origin.name}, {cast.backend.name})
-            row = _row(name, entry.name, cast.target, of_one, where, drawn, tolerance)
+            subtotal = subtotals.setdefault((name, cast.target), total if alone else Total())
+            of_one = Total(cast.stats, {cast.origin.name}, {cast.backend.name})
+            row = row_of(name, entry.name, cast.target, of_one, where, drawn, tolerance)
             for whole in (total,) if alone else (subtotal, total):
                 whole.add(cast)
                 whole.judgement = worst((whole.judgement, row.judgement))
@@ -261,10 +259,12 @@ def cast_compare(
     return CastReport(
         rows=tuple(rows),
         totals=tuple(
-            _row(TOTAL, TOTAL, spec, total, where, drawn) for spec, total in totals.items() if rows
+            row_of(TOTAL, TOTAL, spec, total, where, drawn)
+            for spec, total in totals.items()
+            if rows
         ),
         subtotals=tuple(
-            _row(name, TOTAL, spec, total, where, drawn)
+            row_of(name, TOTAL, spec, total, where, drawn)
             for (name, spec), total in subtotals.items()
         ),
         details=environment([where], seed),
@@ -297,50 +297,6 @@ def _check_drawable(scaled: Sequence[ScaledFormat], backend: Backend | None) -> 
         )
 
 
-def _measurer(
-    entries: Sequence[TensorEntry],
-    targets: Sequence[FormatSpec],
-    scaled: Sequence[ScaledFormat],
-    device: Device,
-    tell: Callable[[str], None],
-    worthwhile: int,
-) -> Chosen:
-    """Who measures the casts of these tensors."""
-    if not device.is_cpu:
-        return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
-    casts = (
-        Cast(entry.dtype, target, entry.count)
-        for entry in entries
-        for target in targets
-        if entry.only_for in (None, target.name)
-    )
-    few = (entry.count for entry in entries if targets and has_few_codes(entry, worthwhile))
-    blocks = sum(target.reach.scope is Scope.BLOCK for target in scaled)
-    scaling = sum(entry.count for entry in entries if entry.only_for is None) * blocks
-    return choose(casts, tell, counted=sum(few), scaled=scaling)
-
-
-def _with_channels(
-    entries: Sequence[TensorEntry], scaled: Sequence[ScaledFormat], axis: int | None
-) -> list[TensorEntry]:
-    """The tensors that have channels along an axis that was asked for.
-
-    Raises:
-        InputError: no tensor has, or no target has scales that channels could share.
-    """
-    if axis is None:
-        return []
-    if not scaled:
-        raise InputError(
-            "`axis` asks what a channel costs those that share its scales: name a target with "
-            "scales, such as e4m3fn:tensor"
-        )
-    found = [e for e in entries if e.only_for is None and has_channels(e, axis)]
-    if entries and not found:
-        raise InputError(f"none of the {len(entries):,} tensors has channels along axis {axis}")
-    return found
-
-
 def _casts(
     dtype: torch.dtype, only_for: str | None, targets: Sequence[FormatSpec], choice: Choice
 ) -> Sequence[Casting]:
@@ -370,50 +326,3 @@ def _passes(entry: TensorEntry, plain: Sequence[FormatSpec], scaled: Sequence[Sc
         target.global_scale or target.reach.scope is not Scope.BLOCK for target in scaled
     )
     return bool(plain) + (entry.only_for is None) * (bool(scaled) + surveyed)
-
-
-@dataclass
-class _Total:
-    """What is known of all casts to one target."""
-
-    stats: CastStats = field(default_factory=CastStats)
-    origins: set[str] = field(default_factory=set)
-    backends: set[str] = field(default_factory=set)
-    judgement: Judgement = Judgement(Verdict.FITS)  # noqa: RUF009 - it is frozen
-
-    def add(self, cast: Casting | ScaledCasting) -> None:
-        """Takes in the cast of one more tensor."""
-        self.stats.add(cast.stats)
-        self.origins.add(cast.origin.name)
-        self.backends.add(cast.backend.name)
-
-
-def _row(
-    source: str,
-    tensor: str,
-    target: Target,
-    total: _Total,
-    device: Device,
-    drawn: bool,
-    tolerance: Tolerance | None = None,
-) -> CastRow:
-    """A row, judged by what is tolerated, or without that as the total is."""
-    metrics = metrics_of(total.stats, target, on_device=not device.is_cpu, drawn=drawn)
-    return CastRow(
-        source=source,
-        tensor=tensor,
-        from_=_common(total.origins),
-        to=target.name,
-        backend=_common(total.backends),
-        device=str(device.torch),
-        metrics=metrics,
-        locations=locations_of(total.stats),
-        judgement=total.judgement if tolerance is None else judge(metrics, tolerance),
-        exponent_histogram=total.stats.exponent_histogram(),
-        scale_histogram=total.stats.scale_histogram(),
-    )
-
-
-def _common(names: Collection[str]) -> str:
-    """The name that all have."""
-    return next(iter(names)) if len(names) == 1 else MIXED

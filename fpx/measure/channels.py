@@ -11,9 +11,11 @@ from torch import Tensor
 from fpx.casts.device import find_device
 from fpx.casts.grouping import Grouping
 from fpx.core.scaling import Reach, ScaledFormat, Scope
+from fpx.errors import InputError
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
-from fpx.measure.scaled_casting import ScaledCasting, scale_entry
+from fpx.measure.scaled_casting import ScaledCasting
+from fpx.measure.scaled_reading import scale_entry
 from fpx.measure.squares import ScaledSquares
 from fpx.measure.values import tensor_stats
 from fpx.report.channels import ChannelCost
@@ -29,6 +31,27 @@ def has_channels(entry: TensorEntry, axis: int) -> bool:
     """Whether a tensor has several channels along that axis, of more than single numbers."""
     axes = len(entry.shape)
     return axes > 1 and -axes <= axis < axes and entry.shape[axis] > 1 and entry.count > 0
+
+
+def with_channels(
+    entries: Sequence[TensorEntry], scaled: Sequence[ScaledFormat], axis: int | None
+) -> list[TensorEntry]:
+    """The tensors that have channels along an axis that was asked for.
+
+    Raises:
+        InputError: no tensor has, or no target has scales that channels could share.
+    """
+    if axis is None:
+        return []
+    if not scaled:
+        raise InputError(
+            "`axis` asks what a channel costs those that share its scales: name a target with "
+            "scales, such as e4m3fn:tensor"
+        )
+    found = [e for e in entries if e.only_for is None and has_channels(e, axis)]
+    if entries and not found:
+        raise InputError(f"none of the {len(entries):,} tensors has channels along axis {axis}")
+    return found
 
 
 def channel_costs(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Timer
 from typing import NamedTuple
 
 import torch
 
+from fpx.casts.device import Device
+from fpx.core.scaling import ScaledFormat, Scope
 from fpx.core.spec import FormatSpec
 from fpx.measure import fused
-from fpx.measure.distinct import Tally, tally_codes
+from fpx.measure.distinct import Tally, has_few_codes, tally_codes
 from fpx.measure.measurement import Measurer, SegmentMeasurer
 from fpx.measure.metrics import measure
 from fpx.measure.scaled_casting import ScaledMeasurer
+from fpx.tensors.entry import TensorEntry
 
 WORTHWHILE = 1 << 24
 """Elements from which on the compiled measurer saves more time than it takes to import numba."""
@@ -72,6 +75,37 @@ class Chosen(NamedTuple):
     tally: Tally = tally_codes
     scaled: ScaledMeasurer | None = None
     apart: SegmentMeasurer | None = None
+
+
+def measurer_for(
+    entries: Sequence[TensorEntry],
+    targets: Sequence[FormatSpec],
+    scaled: Sequence[ScaledFormat],
+    device: Device,
+    tell: Callable[[str], None],
+    worthwhile: int,
+) -> Chosen:
+    """Who measures the casts of these tensors.
+
+    Args:
+        entries: the tensors.
+        targets, scaled: to what they are cast.
+        device: where.
+        tell: hears that compiling takes its time.
+        worthwhile: elements from which on tensors are measured by distinct code.
+    """
+    if not device.is_cpu:
+        return Chosen(measure, f"torch's operations: the casts run on {device.torch}")
+    casts = (
+        Cast(entry.dtype, target, entry.count)
+        for entry in entries
+        for target in targets
+        if entry.only_for in (None, target.name)
+    )
+    few = (entry.count for entry in entries if targets and has_few_codes(entry, worthwhile))
+    blocks = sum(target.reach.scope is Scope.BLOCK for target in scaled)
+    scaling = sum(entry.count for entry in entries if entry.only_for is None) * blocks
+    return choose(casts, tell, counted=sum(few), scaled=scaling)
 
 
 def choose(

@@ -7,7 +7,8 @@ from fpx.core.scaled_names import with_rule
 from fpx.core.spec import FormatSpec
 from fpx.core.variants import rules_for
 from fpx.measure.derived import metrics_of
-from fpx.measure.scaled_casting import ScaledCasting, scale_entry
+from fpx.measure.scaled_casting import ScaledCasting
+from fpx.measure.scaled_reading import scale_entry
 from fpx.report.diff_row import OwnRule
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.entry import TensorEntry

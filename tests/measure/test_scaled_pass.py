@@ -20,7 +20,8 @@ from fpx.measure.measurement import NOTHING, Known
 from fpx.measure.measurers import Chosen, choose
 from fpx.measure.metrics import measure
 from fpx.measure.scaled import measure_scales
-from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer, scale_entry
+from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer
+from fpx.measure.scaled_reading import scale_entry
 from fpx.tensors.dtypes import origin_of
 from fpx.tensors.memory import entry_of
 from fpx.tensors.progress import Silent
