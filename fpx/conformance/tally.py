@@ -14,7 +14,7 @@ from fpx.conformance.causes import CAUSES, Cause, Differences
 from fpx.conformance.runs import Run, explain_run, merged, run_of
 from fpx.conformance.stretches import explain_in_order, positions
 from fpx.core.policy import Rounding
-from fpx.core.shortest import value_text
+from fpx.core.shortest import hex_text, value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.cast_verify import KINDS, CastExample, CauseCount
 from fpx.tensors.dtypes import IntegerType, Origin
@@ -119,7 +119,7 @@ class Tally:
 
 def _named(code: int, type_: Origin) -> tuple[str, str]:
     """(hexadecimal, exact value) of a code."""
-    digits = f"0x{code:0{-(-type_.bits // 4)}x}"
+    digits = hex_text(code, type_.bits)
     if isinstance(type_, IntegerType):
         negative = type_.signed and code >> (type_.bits - 1)
         return digits, str(code - (1 << type_.bits) if negative else code)

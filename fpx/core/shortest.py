@@ -19,6 +19,11 @@ def value_text(code: int, spec: FormatSpec) -> str:
     return "-0" if code & spec.sign_mask and not value.significand else value.decimal
 
 
+def hex_text(code: int, bits: int) -> str:
+    """A code of so many bits as zero-padded hexadecimal: `0x4049`."""
+    return f"0x{code:0{-(-bits // 4)}x}"
+
+
 def shortest_decimal(code: int, spec: FormatSpec) -> str:
     """The decimal with the fewest digits that rounds (to nearest, ties to even) to this code.
 

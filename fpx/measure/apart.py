@@ -155,7 +155,7 @@ class Elements:
         return nans(self.a, self.a_type) & nans(self.b, self.b_type)
 
     def losses(self) -> dict[str, Tensor]:
-        """Of each count in `fpx.report.diff.LOSSES`, which of them it counts."""
+        """Of each count in `fpx.report.diff_row.LOSSES`, which of them it counts."""
         a_nan, b_nan = nans(self.a, self.a_type), nans(self.b, self.b_type)
         a_finite = finite(self.a, self.a_type)
         a_inf, b_inf = ~a_finite & ~a_nan, ~finite(self.b, self.b_type) & ~b_nan

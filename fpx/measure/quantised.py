@@ -18,7 +18,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
 from fpx.core.packing import Packing
 from fpx.core.scaling import Reach, Scope
-from fpx.core.shortest import value_text
+from fpx.core.shortest import hex_text, value_text
 from fpx.errors import InputError
 from fpx.report.followed import Beside, ElementReport, PartInfo
 from fpx.report.quantised import Fit, QuantisedInfo, ScaleCounts, ScaleInfo, together
@@ -124,7 +124,7 @@ def _scale_counts(found: Quantised) -> ScaleCounts | None:
         zero_count=of(Classification.ZERO),
         subnormal_count=of(Classification.SUBNORMAL),
         nan_count=sum(count for value, count in values if value is None),
-        codes={_hex(code, spec.bits): count for code, count in codes},
+        codes={hex_text(code, spec.bits): count for code, count in codes},
         exponent_histogram=dict(sorted(exponents.items())),
     )
 
@@ -314,7 +314,7 @@ def _part(part: Part, place: int, found: Quantised) -> PartInfo:
     if part.stored is not None:
         least = max(_bits_of(found.stored_type) or 8, part.stored.bit_length(), 8)
         width = -(-least // 8) * 8
-        stored = _hex(part.stored, width)
+        stored = hex_text(part.stored, width)
         if part.code is not None and part.role == "element":
             first_bit = _first_bit(part.code, part.bits, part.stored, width, place, found.packing)
     return PartInfo(
@@ -323,15 +323,11 @@ def _part(part: Part, place: int, found: Quantised) -> PartInfo:
         index=part.index,
         stored=stored,
         first_bit=first_bit,
-        code=None if part.code is None else _hex(part.code, part.bits),
+        code=None if part.code is None else hex_text(part.code, part.bits),
         bits=part.bits,
         format=part.format,
         value=_value_of(part),
     )
-
-
-def _hex(code: int, bits: int) -> str:
-    return f"0x{code:0{-(-bits // 4)}x}"
 
 
 def _first_bit(
@@ -431,7 +427,7 @@ def _beside(index: tuple[int, ...], found: Quantised) -> Beside:
     scale = next((part for part in steps.parts if direct and part.role == "scale"), None)
     return Beside(
         index=index,
-        code=None if first.code is None else _hex(first.code, first.bits),
+        code=None if first.code is None else hex_text(first.code, first.bits),
         element=_value_of(first),
         scale=None if scale is None else _value_of(scale),
         value=_special(steps, found) if steps.value is None else fraction_text(steps.value),

@@ -13,7 +13,7 @@ from fpx.core.elements import Codebook, Element, floor_log2
 from fpx.core.formats import FORMATS
 from fpx.core.numbers import fraction_text
 from fpx.core.quantise import Datum
-from fpx.core.shortest import value_text
+from fpx.core.shortest import hex_text, value_text
 from fpx.report.base import JsonValue
 from fpx.report.verdicts import Outcome
 
@@ -54,7 +54,7 @@ class BlockRow:
     @property
     def hex(self) -> str:
         """The element's code as `0x7`."""
-        return f"0x{self.code:0{-(-self.element.bits // 4)}x}"
+        return hex_text(self.code, self.element.bits)
 
     @property
     def bits(self) -> str:

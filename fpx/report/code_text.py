@@ -95,9 +95,9 @@ class Template(NamedTuple):
         cls, before: Mapping[str, Any], after: Mapping[str, Any], spec: FormatSpec, encode: _Encode
     ) -> Self:
         """That of a code, by what is said of it."""
-        mantissa, e, power = before["value"].partition("e")
-        digits = mantissa.lstrip("-0.")
-        lead = mantissa.removesuffix(digits)
+        decimal, e, power = before["value"].partition("e")
+        digits = decimal.lstrip("-0.")
+        lead = decimal.removesuffix(digits)
         value = f"{lead}{_HOLE}{e}{power}"
         in_front, _, fraction = before["hex_float"].partition(".")
         holes = {

@@ -12,6 +12,7 @@ from fpx.core.elements import CODEBOOKS, Codebook, Element
 from fpx.core.numbers import fraction_text
 from fpx.core.quantise import scale_value
 from fpx.core.scaling import ScaledFormat
+from fpx.core.shortest import hex_text
 from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, hex_code, once
 from fpx.report.block_row import element_text
@@ -37,7 +38,7 @@ class ElementRow:
     @property
     def hex(self) -> str:
         """The code as `0x7`."""
-        return f"0x{self.code:0{-(-self.element.bits // 4)}x}"
+        return hex_text(self.code, self.element.bits)
 
     @property
     def bits(self) -> str:

@@ -185,27 +185,3 @@ def tensor_dtype(dtype: np.dtype[Any]) -> torch.dtype | None:
         return cast_dtype(origin)
     except UnavailableError:
         return None
-
-
-_FEW_BITS = {"int2": np.int8, "int4": np.int8, "uint2": np.uint8, "uint4": np.uint8}
-
-
-def codes_of_array(array: np.ndarray[Any, Any]) -> tuple[Tensor, Origin]:
-    """The codes of a numpy array, also of the types of ml_dtypes that torch lacks.
-
-    Returns:
-        The codes in row-major order in the `container` of their type, a copy of the array's shape;
-        and that type. ml_dtypes' integers of 2 and 4 bits become int8 and uint8.
-
-    Raises:
-        InputError: its elements are of no format and no integer type.
-    """
-    if array.dtype.name in _FEW_BITS:
-        array = array.astype(_FEW_BITS[array.dtype.name])
-    origin = array_origin(array.dtype)
-    if origin is None:
-        raise InputError(f"fpx has no format for numpy's {array.dtype}: convert it")
-    native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-    held = container(origin)
-    kind = "u1" if held is torch.uint8 else f"i{held.itemsize}"
-    return torch.from_numpy(native.view(kind)), origin

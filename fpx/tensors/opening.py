@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fpx.errors import InputError
 from fpx.tensors.entry import Source
 from fpx.tensors.files.opening import Spread, headers_of, without_tensors
-from fpx.tensors.locating import in_path, locate
+from fpx.tensors.locating import locate
 from fpx.tensors.quantised.pairing import paired
 from fpx.tensors.quantised.told import parse
 from fpx.tensors.select import select
@@ -162,20 +162,6 @@ def holds_nowhere(*sides: Opened) -> str | None:
             every = [other[text] for other in others]
             return next((each for each in every if not each.endswith(_NO_SUCH)), why)
     return None
-
-
-def open_files(name: str) -> tuple[Source, ...]:
-    """The tensors of a file, of a directory of files, or of an index with its shards: all of them.
-
-    Raises:
-        InputError: no such file, no tensor file, or a damaged or dangerous one; also of several.
-        UnavailableError: the kind needs a package that is not installed.
-    """
-    located = in_path(name, f"{quoted_path(name)}: no such file")
-    opened, refused = located.opened(headers_of(located.shards))
-    if refused:
-        raise refused[0]
-    return tuple(map(_readable, opened))
 
 
 def _readable(source: Source) -> Source:

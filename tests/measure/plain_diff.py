@@ -62,7 +62,7 @@ def place(code: int, type_: Origin) -> int:
 
 
 def compare_plainly(x: torch.Tensor, y: torch.Tensor, tolerance: int) -> Mapping[str, Any]:
-    """The counts and distances of `fpx.report.diff.Comparison`, and where the two spots are."""
+    """The counts and distances of `fpx.report.diff_row.Comparison`, and where the two spots are."""
     a_type, b_type = origin_of(x.dtype), origin_of(y.dtype)
     same = a_type == b_type
     names = (

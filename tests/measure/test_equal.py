@@ -17,8 +17,8 @@ from fpx.measure.equal import equal_elements
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.memory import entry_of
-from fpx.tensors.opening import open_files
 from tests.helpers import memory_of
+from tests.tensors.reading import open_files
 
 BLOCK = 6
 BYTES = 8 * BLOCK

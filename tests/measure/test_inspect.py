@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from fpx.measure.values import extremes, tensor_stats
 from fpx.tensors.memory import entry_of
-from fpx.tensors.opening import open_files
 from tests.helpers import call, document, results, run
+from tests.tensors.reading import open_files
 
 
 def test_stats_by_hand() -> None:

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from fpx.errors import UnavailableError
-from fpx.tensors.opening import open_files
 from tests.helpers import call
 from tests.ranks.teams import Ended, close, launch
+from tests.tensors.reading import open_files
 
 # a reader that does something else on one rank
 PLANTED = """

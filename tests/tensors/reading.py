@@ -14,9 +14,22 @@ from fpx.measure.cast_compare import cast_compare
 from fpx.report.cast_compare import CastReport
 from fpx.report.cast_row import CastRow
 from fpx.report.metrics import METRICS
-from fpx.tensors.opening import open_files
+from fpx.tensors.entry import Source
+from fpx.tensors.opening import open_all
 from tests.helpers import F16, F32
 from tests.writers import tensors
+
+
+def open_files(name: str) -> tuple[Source, ...]:
+    """What is in a file, or in all files of a directory: as stored, and none of them damaged.
+
+    Raises:
+        InputError: one is.
+    """
+    opened = open_all([name], stored=True)
+    if opened.errors:
+        raise InputError(opened.errors[0])
+    return opened.sources
 
 
 def read(path: Path | str, limit: int = 3) -> dict[str, torch.Tensor]:

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from fpx.errors import InputError
 from fpx.tensors.draws import Sample
 from fpx.tensors.files.numpy_file import open_stdin
-from fpx.tensors.opening import open_all, open_files
+from fpx.tensors.opening import open_all
 from tests.helpers import call, run
-from tests.tensors.reading import refused, report_of
+from tests.tensors.reading import open_files, refused, report_of
 from tests.writers import gguf, onnx, onnx_tensor, sharded
 
 

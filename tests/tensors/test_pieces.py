@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.memory import entry_of
-from fpx.tensors.opening import open_files
 from fpx.tensors.pieces import cut_axis, piece
+from tests.tensors.reading import open_files
 
 
 def fortran(tmp_path: Path) -> TensorEntry:

@@ -17,10 +17,10 @@ from fpx.errors import InputError
 from fpx.tensors.draws import Sample, named_source
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.memory import entry_of
-from fpx.tensors.opening import open_files
 from fpx.tensors.rows import boxes
 from tests.forks import with_torch
 from tests.helpers import F16
+from tests.tensors.reading import open_files
 from tests.writers import gguf
 
 SHAPES = [(), (0,), (3, 0, 2), (1,), (7,), (5, 1), (1, 5), (13, 17), (3, 4, 5), (2, 1, 3, 1, 4)]
@@ -259,8 +259,8 @@ def test_positions_in_either_order(shape: tuple[int, ...], tmp_path: Path) -> No
 _MEASURE = """
 import resource, sys
 import torch
-from fpx.tensors.opening import open_files
-((entry,),) = (source.entries for source in open_files(sys.argv[1]))
+from fpx.tensors.opening import open_all
+((entry,),) = (source.entries for source in open_all(sys.argv[1:2]).sources)
 next(entry.blocks(10, multiple_of=2, slab=1 << 16))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert entry.order is not None

@@ -58,11 +58,6 @@ def softplus(x: Any) -> Any:
     return tiny(1.0, np.logaddexp(0, x))
 
 
-def ndtr(x: Any) -> Any:
-    """(1 + erf(x / sqrt 2)) / 2."""
-    return tiny(1.0, erfc(-x / _SQRT2) / 2)
-
-
 def gelu(x: Any) -> Any:
     """x (1 + erf(x / sqrt 2)) / 2."""
     return tiny(x, x * erfc(-x / _SQRT2) / 2)

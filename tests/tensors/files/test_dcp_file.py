@@ -28,10 +28,10 @@ from torch.distributed.checkpoint.metadata import (
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from fpx.errors import InputError
-from fpx.tensors.opening import open_all, open_files
+from fpx.tensors.opening import open_all
 from tests.forks import with_torch
 from tests.helpers import PATIENCE, call, memory_of, results
-from tests.tensors.reading import read, refused
+from tests.tensors.reading import open_files, read, refused
 from tests.test_imports import loaded
 from tests.writers import Chunks, distributed
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fpx.tensors.opening import open_all, open_files
+from fpx.tensors.opening import open_all
 from tests.helpers import call
+from tests.tensors.reading import open_files
 from tests.writers import X, distributed, sharded
 
 

@@ -22,10 +22,10 @@ from fpx.errors import InputError
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.files import gguf_blocks
 from fpx.tensors.files.gguf_types import BLOCK_TYPES, BlockType, mxfp4_scale, nvfp4_scale
-from fpx.tensors.opening import open_all, open_files
+from fpx.tensors.opening import open_all
 from fpx.tensors.quantised.model import Evidence, Quantised, ScaleTensor
 from tests.helpers import call, memory_of
-from tests.tensors.reading import notes, read, refused
+from tests.tensors.reading import notes, open_files, read, refused
 from tests.writers import gguf
 
 IN_FILES = [row for row in BLOCK_TYPES.values() if row.in_files]

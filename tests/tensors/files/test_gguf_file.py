@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from fpx.tensors.entry import Long
-from fpx.tensors.opening import list_all, open_files
-from tests.tensors.reading import notes, read, refused
+from fpx.tensors.opening import list_all
+from tests.tensors.reading import notes, open_files, read, refused
 from tests.writers import X, gguf
 
 

@@ -14,9 +14,8 @@ import torch
 
 from fpx.errors import InputError
 from fpx.tensors.files.hdf5_file import open_hdf5
-from fpx.tensors.opening import open_files
 from tests.helpers import call
-from tests.tensors.reading import notes, read
+from tests.tensors.reading import notes, open_files, read
 from tests.writers import X, keras_archive
 
 

@@ -13,8 +13,8 @@ from fpx.tensors.distributions import NAMES, SAYS
 from fpx.tensors.entry import Source
 from fpx.tensors.files.kinds import KINDS, READS, SUFFIXES, FileKind
 from fpx.tensors.late import load
-from fpx.tensors.opening import open_files
 from tests.helpers import call
+from tests.tensors.reading import open_files
 
 
 @pytest.mark.parametrize("what", ["nothing", "words"])

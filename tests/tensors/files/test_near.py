@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from fpx.errors import InputError
 from fpx.tensors.files.near import SMALL, Near
-from fpx.tensors.opening import open_files
+from tests.tensors.reading import open_files
 
 STRETCH = 16 * SMALL
 

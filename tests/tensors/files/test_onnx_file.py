@@ -20,10 +20,10 @@ from fpx.errors import InputError
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.files.onnx_entries import ONNX_TYPES, OnnxType
 from fpx.tensors.files.onnx_values import varying
-from fpx.tensors.opening import list_all, open_all, open_files
+from fpx.tensors.opening import list_all, open_all
 from fpx.tensors.quantised.model import Evidence
 from tests.helpers import call, memory_of
-from tests.tensors.reading import notes, read, refused
+from tests.tensors.reading import notes, open_files, read, refused
 from tests.writers import X, onnx, onnx_node, onnx_tensor, proto, varint
 
 Array = np.ndarray[Any, Any]

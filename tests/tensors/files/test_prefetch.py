@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from fpx.tensors.files.prefetch import prefetched
-from fpx.tensors.opening import open_files
-from tests.tensors.reading import refused
+from tests.tensors.reading import open_files, refused
 
 
 def test_reading_ahead_gives_the_same_blocks(tmp_path: Path) -> None:

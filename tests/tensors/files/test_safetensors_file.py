@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from fpx.errors import InputError
 from fpx.tensors.files.safetensors_file import open_safetensors
-from fpx.tensors.opening import list_all, open_all, open_files
+from fpx.tensors.opening import list_all, open_all
 from fpx.tensors.types import itemsize, type_named
-from tests.tensors.reading import check_file, notes, read, refused
+from tests.tensors.reading import check_file, notes, open_files, read, refused
 from tests.writers import safetensors, tensors
 
 

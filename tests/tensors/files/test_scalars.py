@@ -15,7 +15,7 @@ from fpx.errors import InputError
 from fpx.tensors.entry import Scalars
 from fpx.tensors.files import torch_objects
 from fpx.tensors.memory import source_of
-from fpx.tensors.opening import open_files
+from tests.tensors.reading import open_files
 
 STATE: dict[str, Any] = {
     "model": OrderedDict(w=torch.ones(2)),

@@ -14,9 +14,8 @@ import torch
 
 from fpx.errors import InputError
 from fpx.report.cast_row import Location
-from fpx.tensors.opening import open_files
 from tests.helpers import call, cells
-from tests.tensors.reading import check_file, notes, read, refused, rows_of
+from tests.tensors.reading import check_file, notes, open_files, read, refused, rows_of
 from tests.writers import rewritten, tensors
 
 

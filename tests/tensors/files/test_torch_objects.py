@@ -18,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from fpx.errors import InputError
-from fpx.tensors.opening import open_files
 from tests.helpers import call
-from tests.tensors.reading import notes, read, refused
+from tests.tensors.reading import notes, open_files, read, refused
 from tests.writers import rewritten
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
