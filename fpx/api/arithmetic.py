@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fpx.api.arguments import (
     _choice,
     _each,
-    _each_number,
     _Formats,
-    _Numbers,
-    _Operations,
     _Several,
 )
 from fpx.core.policy import AnyRounding, Overflow, Rounding, find_rounding
@@ -25,6 +22,9 @@ if TYPE_CHECKING:
     from fpx.report.calc_stochastic import StochasticReport, StochasticReports
     from fpx.report.op_verify import FunctionsReport, OpVerifyReport
     from fpx.report.reveal import RevealReport
+
+_Numbers = int | str | Iterable[int | str]
+_Operations = str | Callable[..., Any] | Iterable[str | Callable[..., Any]]
 
 
 def calc(
@@ -231,3 +231,9 @@ def reveal(
     if older is None:
         return report
     return report.against(older.compared(report.rows, report.environment()))
+
+
+def _each_number(numbers: _Numbers) -> list[str]:
+    """Numbers and ranges as texts."""
+    several = [numbers] if isinstance(numbers, (int, str)) else numbers
+    return [str(number) for number in several]

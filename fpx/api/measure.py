@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from fpx.api.arguments import _backend, _drawn, _each
+from fpx.api.arguments import _backend, _each
 from fpx.core.names import find_format
-from fpx.core.policy import Stochastic
+from fpx.core.policy import Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target, asked_targets
 from fpx.errors import InputError
@@ -186,6 +186,22 @@ def cast_compare(
         rounding=_drawn(rounding),
     )
     return report if older is None else report.since(older)
+
+
+def _drawn(rounding: Stochastic | str | None) -> Stochastic | None:
+    """The stochastic rounding that is meant, if one is.
+
+    Raises:
+        InputError: another rounding, which no cast has.
+    """
+    mode = find_rounding(rounding) if isinstance(rounding, str) else rounding
+    if mode is None or mode is Rounding.TIES_TO_EVEN:
+        return None
+    if not isinstance(mode, Stochastic):
+        raise InputError(
+            f"casts round to nearest, not {mode.value}: `rounding` is ties_to_even or stochastic"
+        )
+    return mode
 
 
 def diff(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, overload
 
-from fpx.api.arguments import _arguments, _choice, _Formats, _Several
+from fpx.api.arguments import _choice, _Formats, _Several
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL
+from fpx.core.numbers import Literal
 from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import find_plain, find_targets, without_scales
@@ -166,3 +167,15 @@ def distance(
     if isinstance(dtype, (str, FormatSpec)):
         return report(dtype)
     return Distances(tuple(report(spec) for spec in without_scales(find_targets(dtype))))
+
+
+def _arguments(
+    value: object,
+    dtype: str | FormatSpec,
+    rounding: Rounding | str,
+    overflow: Overflow | str,
+    read_as: ReadAs | str,
+) -> tuple[Literal, FormatSpec, Rounding, Overflow]:
+    literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
+    mode = _choice(Rounding, rounding, "rounding")
+    return literal, find_plain(dtype), mode, _choice(Overflow, overflow, "overflow")

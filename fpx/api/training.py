@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fpx.api.arguments import _each, _Formats, _formats, _Targets
+from fpx.api.arguments import _each, _Formats, _Targets
 from fpx.core.policy import Rounding, Stochastic
+from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target, asked_targets
 from fpx.errors import InputError
 from fpx.words import quoted
@@ -93,6 +94,11 @@ def step_compare(
         rounding=rounding if isinstance(rounding, str) else rounding.value,
         checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
     )
+
+
+def _formats(names: _Formats) -> list[str | FormatSpec]:
+    """One format, or several, as a list."""
+    return [names] if isinstance(names, (str, FormatSpec)) else list(names)
 
 
 def watch(

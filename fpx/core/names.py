@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fpx.core.formats import _ROWS, AMBIGUOUS, FORMATS
+from fpx.core.formats import AMBIGUOUS, FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import did_you_mean, listed, quoted
@@ -15,7 +15,9 @@ def _names(row: FormatSpec) -> list[str]:
     return [row.name, *row.aliases, *(name.lower() for name in libraries if name)]
 
 
-_BY_ALIAS = {alias: row for row in _ROWS for alias in _names(row) if alias not in AMBIGUOUS}
+_BY_ALIAS = {
+    alias: row for row in FORMATS.values() for alias in _names(row) if alias not in AMBIGUOUS
+}
 
 NAMES = tuple(_BY_ALIAS)
 """Every name of a listed format, in lower case."""
