@@ -10,8 +10,8 @@
 
 Every command is a function here, with its options as parameters, and gives the report that the
 command shows. Those that work on tensors load torch when they are first called; nothing else does.
-The functions are in `fpx.api`, which loads when one of them is first asked for: a command of the
-shell needs none.
+The functions are in the files of `fpx.api`, which load when they are first asked for: a command of
+the shell needs none.
 """
 
 from __future__ import annotations
@@ -33,33 +33,15 @@ if TYPE_CHECKING:
         ReadAs,
         Report,
         Rounding,
-        bits,
-        calc,
-        cast_compare,
-        cast_verify,
-        compare_ranges,
-        decode,
-        decode_block,
-        devices,
-        diff,
-        distance,
-        distribution,
-        element_table,
-        encode,
         find_format,
-        format_info,
-        formats,
-        inspect,
-        libraries,
-        op_verify,
-        ranges,
-        reveal,
-        step_compare,
-        survey,
-        table,
-        verify_function,
-        watch,
     )
+    from fpx.api.arithmetic import calc, op_verify, reveal
+    from fpx.api.catalogue import compare_ranges, element_table, format_info, formats, ranges, table
+    from fpx.api.conformance import cast_verify, devices, libraries, verify_function
+    from fpx.api.measure import cast_compare, diff, inspect
+    from fpx.api.packed import bits, decode_block
+    from fpx.api.scalars import decode, distance, distribution, encode, survey
+    from fpx.api.training import step_compare, watch
 
 __all__ = [
     "FORMATS",
@@ -100,15 +82,26 @@ __all__ = [
     "watch",
 ]
 
+_THEMES = {
+    "arithmetic": ("calc", "op_verify", "reveal"),
+    "catalogue": ("compare_ranges", "element_table", "format_info",
+                  "formats", "ranges", "table"),
+    "conformance": ("cast_verify", "devices", "libraries", "verify_function"),
+    "measure": ("cast_compare", "diff", "inspect"),
+    "packed": ("bits", "decode_block"),
+    "scalars": ("decode", "distance", "distribution", "encode", "survey"),
+    "training": ("step_compare", "watch"),
+}  # fmt: skip
+"""The files of `fpx.api`, each of which loads when one of its functions is first asked for."""
+
 
 def __getattr__(name: str) -> Any:
     if name == "testing":  # for other people's test suites: see fpx.testing
         return import_module("fpx.testing")
     if name not in __all__:
         raise AttributeError(f"module 'fpx' has no attribute {name!r}")
-    import fpx.api as api
-
-    value = globals()[name] = getattr(api, name)
+    themes = (f".{theme}" for theme, functions in _THEMES.items() if name in functions)
+    value = globals()[name] = getattr(import_module(f"fpx.api{next(themes, '')}"), name)
     return value
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import doctest
 import re
 import shutil
+from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import typer.main
@@ -141,7 +144,15 @@ def test_every_command_is_a_function() -> None:
 
 
 def test_what_is_public_is_what_the_api_has() -> None:
-    assert set(fpx.__all__) == {*fpx.api.__all__, "__version__"} == set(dir(fpx))
+    themes = [import_module(f"fpx.api.{module.name}") for module in iter_modules(fpx.api.__path__)]
+    functions = {
+        name: item
+        for theme in themes
+        for name, item in vars(theme).items()
+        if isfunction(item) and item.__module__ == theme.__name__ and not name.startswith("_")
+    }
+    assert set(fpx.__all__) == {*fpx.api.__all__, *functions, "__version__"} == set(dir(fpx))
+    assert all(getattr(fpx, name) is item for name, item in functions.items())
     assert all(getattr(fpx, name) is not None for name in fpx.__all__)
     with pytest.raises(AttributeError, match="no_such"):
         _ = fpx.no_such
