@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
@@ -71,8 +70,7 @@ class Change(NamedTuple):
     counts: bool
 
 
-@dataclass(frozen=True)
-class Stochastic:
+class Stochastic(NamedTuple):
     """Rounding to either neighbour at random, so that the mean is the number or close to it.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Self
 
@@ -27,7 +26,6 @@ _HEX = Notation.HEX  # to ask an Enum for a member takes a while
 _ZERO, _SUBNORMAL = Classification.ZERO, Classification.SUBNORMAL
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -56,7 +54,6 @@ class EncodeReport(Report):
         overflow: Overflow,
         rounded: Rounded,
     ) -> None:
-        # into the dictionary, where the __init__ of a frozen dataclass sets each by a call
         found = self.__dict__
         found["literal"], found["spec"], found["rounded"] = literal, spec, rounded
         found["rounding"], found["overflow"] = rounding, overflow
