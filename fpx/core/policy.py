@@ -5,8 +5,6 @@ rounding (`fpx.core.codec`), the tensor rounding (`fpx.casts.rounding`) and the 
 (`fpx.core.interval`) take it from `special_codes`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

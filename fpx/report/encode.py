@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -23,7 +24,20 @@ class Notation(Enum):
 
 
 _HEX = Notation.HEX  # to ask an Enum for a member takes a while
-_ZERO, _SUBNORMAL = Classification.ZERO, Classification.SUBNORMAL
+
+
+@lru_cache  # a stream asks for the same few again and again
+def _flags(inexact: bool, invalid: bool, overflow: bool, kind: Classification) -> tuple[str, ...]:
+    names = ["inexact" if inexact else "exact"]
+    if invalid:
+        names.append("invalid")
+    if overflow:
+        names.append("overflow")
+    if inexact and kind is Classification.ZERO:
+        names.append("underflow")
+    if kind is Classification.SUBNORMAL:
+        names.append("subnormal")
+    return tuple(names)
 
 
 class EncodeReport(Report):
@@ -97,17 +111,8 @@ class EncodeReport(Report):
     @property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        (_, inexact, overflow, _, invalid), kind = self.rounded, self.classification
-        names = ["inexact" if inexact else "exact"]
-        if invalid:
-            names.append("invalid")
-        if overflow:
-            names.append("overflow")
-        if inexact and kind is _ZERO:
-            names.append("underflow")
-        if kind is _SUBNORMAL:
-            names.append("subnormal")
-        return tuple(names)
+        _, inexact, overflow, _, invalid = self.rounded
+        return _flags(inexact, invalid, overflow, self.classification)
 
     def text(self, notation: Notation = Notation.HEX) -> str:
         """The code as `0x4049`, `0b0100000001001001` or `16457`."""
