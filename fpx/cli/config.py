@@ -122,10 +122,8 @@ def _read(path: Path, *, sought: bool) -> ConfigFile | None:
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise InputError(f"{_quoted(path)} cannot be read: {cause(error)}{_LEAVE}") from None
     projects = path.name == _PROJECTS
-    if projects and not re.search(
-        _OURS, data, re.MULTILINE
-    ):  # most are about other tools: no need to parse them
-        return None
+    if projects and not (b"fpx" in data and re.search(_OURS, data, re.MULTILINE)):
+        return None  # most are about other tools: no need to parse them
     if len(data) > MAX_BYTES:
         raise InputError(f"{_quoted(path)} is larger than {MAX_BYTES:,} bytes{_LEAVE}")
     table = _parsed(path, data)

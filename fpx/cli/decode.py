@@ -1,7 +1,5 @@
 """`fpx decode`: everything about a number in a format."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -254,7 +252,7 @@ def _show_distributions(
 
 
 def _refuse_rounding(
-    targets: Sequence[Target], rounding: str, overflow: Overflow, libraries: bool
+    targets: Sequence["Target"], rounding: str, overflow: Overflow, libraries: bool
 ) -> None:
     """Refuses what has no meaning where numbers share scales.
 

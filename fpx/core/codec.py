@@ -5,8 +5,6 @@ finite one stand for the values the format would have with more exponents, so "r
 see whether it overflowed" (IEEE 754-2019, 7.4) is one comparison.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 

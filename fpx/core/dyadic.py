@@ -1,12 +1,11 @@
 """Exact binary numbers, and exact ways of writing them down."""
 
-from __future__ import annotations
-
+import sys
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-_POSITIONAL_FROM = -7  # exact decimals below 10^-6 are written with an exponent
+_POSITIONAL = range(-6, sys.maxsize)  # exact decimals below 10^-6 are written with an exponent
 _BASE_CASE = 2000  # digits that int() and str() convert well below CPython's limit of 4,300
 
 
@@ -32,11 +31,11 @@ class Dyadic(NamedTuple):
         return abs(self.significand).bit_length() - 1 + self.exponent
 
     @property
-    def negated(self) -> Dyadic:
+    def negated(self) -> "Dyadic":
         """-x."""
         return Dyadic(-self.significand, self.exponent)
 
-    def plus(self, other: Dyadic) -> Dyadic:
+    def plus(self, other: "Dyadic") -> "Dyadic":
         """self + other, exactly."""
         exponent = min(self.exponent, other.exponent)
         return Dyadic(
@@ -45,11 +44,11 @@ class Dyadic(NamedTuple):
             exponent,
         )
 
-    def minus(self, other: Dyadic) -> Dyadic:
+    def minus(self, other: "Dyadic") -> "Dyadic":
         """self - other, exactly."""
         return self.plus(other.negated)
 
-    def times(self, other: Dyadic) -> Dyadic:
+    def times(self, other: "Dyadic") -> "Dyadic":
         """self * other, exactly."""
         return Dyadic(self.significand * other.significand, self.exponent + other.exponent)
 
@@ -61,7 +60,7 @@ class Dyadic(NamedTuple):
             return integer_text(significand << exponent) if significand else "0"
         # m / 2^k = m * 5^k / 10^k
         digits = integer_text(abs(significand) * power_of_five(-exponent))
-        return with_places("-" if significand < 0 else "", digits, -exponent)
+        return place_point(significand < 0, digits, exponent)
 
     @property
     def hex_float(self) -> str:
@@ -117,42 +116,26 @@ def digits_to_int(digits: str) -> int:
     return digits_to_int(digits[:-half]) * int(10**half) + digits_to_int(digits[-half:])
 
 
-def place_point(negative: bool, digits: str, exponent: int, positional: range | None = None) -> str:
+def place_point(negative: bool, digits: str, exponent: int, positional: range = _POSITIONAL) -> str:
     """(-1)^negative * digits * 10^exponent as text, without needless zeros.
 
-    `positional` are the powers of ten of the first digit that are written without an exponent; by
-    default those from 10^-6 up.
+    Args:
+        negative, digits, exponent: the number; digits without a zero at the front, but for 0.
+        positional: the powers of ten of the first digit that are written without an exponent; by
+            default those from 10^-6 up.
     """
     sign = "-" if negative else ""
-    stripped = digits.rstrip("0")
-    if not stripped:
-        return sign + "0"
-    if positional is None and exponent < 0:
-        return with_places(sign, digits, -exponent)
-    exponent += len(digits) - len(stripped)
-    if positional is not None and len(stripped) - 1 + exponent not in positional:
-        return _scientific(sign, stripped, len(stripped) - 1 + exponent)
-    if exponent < 0:
-        return with_places(sign, stripped, -exponent)
-    return f"{sign}{stripped}{'0' * exponent}"
-
-
-def with_places(sign: str, digits: str, places: int) -> str:
-    """sign digits / 10^places as text, without needless zeros.
-
-    Args:
-        sign: `-` or nothing.
-        digits: of a positive integer, without a zero at the front.
-        places: 0 or more.
-    """
-    whole = len(digits) - places  # digits before the point
-    if whole > 0:
-        fraction = digits[whole:].rstrip("0")
-        return f"{sign}{digits[:whole]}.{fraction}" if fraction else sign + digits[:whole]
+    whole = len(digits) + exponent  # digits before the point
     digits = digits.rstrip("0")
-    if whole > _POSITIONAL_FROM + 1:
+    if not digits:
+        return sign + "0"
+    if whole - 1 not in positional:
+        return _scientific(sign, digits, whole - 1)
+    if whole <= 0:
         return f"{sign}0.{'0' * -whole}{digits}"
-    return _scientific(sign, digits, whole - 1)
+    if whole < len(digits):
+        return f"{sign}{digits[:whole]}.{digits[whole:]}"
+    return f"{sign}{digits}{'0' * (whole - len(digits))}"
 
 
 def _scientific(sign: str, digits: str, power: int) -> str:

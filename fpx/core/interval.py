@@ -1,7 +1,5 @@
 """Which numbers round to a code."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from fpx.core.codec import is_nan

@@ -1,7 +1,5 @@
 """Exact numbers as people write them: decimals, fractions, infinities, NaNs, codes."""
 
-from __future__ import annotations
-
 import decimal
 from decimal import Decimal
 from fractions import Fraction
@@ -16,7 +14,6 @@ from fpx.core.dyadic import (
     place_point,
     power_of_five,
     power_of_ten,
-    with_places,
 )
 from fpx.errors import InputError
 from fpx.words import quoted
@@ -88,12 +85,12 @@ class DecimalNumber(NamedTuple):
             error = significand + x if negative else significand - x
             if not error:
                 return "0", "0"
-            sign, error = ("-", -error) if error < 0 else ("", error)
-            told = with_places(sign, str(error), places)
+            below, error = error < 0, abs(error)
+            told = place_point(below, str(error), -places)
             if ulp_exponent <= 0:
-                return told, with_places(sign, str(error << -ulp_exponent), places)
+                return told, place_point(below, str(error << -ulp_exponent), -places)
             in_ulps = error * power_of_five(ulp_exponent)
-            return told, with_places(sign, str(in_ulps), places + ulp_exponent)
+            return told, place_point(below, str(in_ulps), -places - ulp_exponent)
         exact = Decimal(f"{'-' if negative else ''}{digits or 0}e{power}")
         difference = _EXACT.subtract(_decimal(*value), exact)
         ulps = _EXACT.multiply(difference, _power_of_two(-ulp_exponent))
@@ -167,11 +164,11 @@ class Code(NamedTuple):
     width: int
     text: str
 
-    def fits(self, spec: FormatSpec) -> bool:
+    def fits(self, spec: "FormatSpec") -> bool:
         """Whether the code, as it was written, is at most as wide as the format."""
         return self.code >> spec.bits == 0 and self.width <= 4 * spec.code_digits
 
-    def in_format(self, spec: FormatSpec) -> int:
+    def in_format(self, spec: "FormatSpec") -> int:
         """The code as a code of `spec`.
 
         Raises:
@@ -192,7 +189,7 @@ class Constant(NamedTuple):
     name: str
     text: str
 
-    def in_format(self, spec: FormatSpec) -> RationalNumber:
+    def in_format(self, spec: "FormatSpec") -> RationalNumber:
         """The number that the constant is in a format.
 
         Raises:
@@ -222,7 +219,7 @@ CONSTANTS = {
 """Named constants that are read as values -> the attribute of `FormatSpec` that has them."""
 
 
-def as_number(literal: Literal, spec: FormatSpec) -> Number | None:
+def as_number(literal: Literal, spec: "FormatSpec") -> Number | None:
     """The finite number that a literal is in a format; None if it is no finite number.
 
     Raises:

@@ -5,12 +5,9 @@ rounding (`fpx.core.codec`), the tensor rounding (`fpx.casts.rounding`) and the 
 (`fpx.core.interval`) take it from `special_codes`.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
@@ -71,8 +68,7 @@ class Change(NamedTuple):
     counts: bool
 
 
-@dataclass(frozen=True)
-class Stochastic:
+class Stochastic(NamedTuple):
     """Rounding to either neighbour at random, so that the mean is the number or close to it.
 
     Attributes:

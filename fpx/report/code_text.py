@@ -48,7 +48,7 @@ class CodeTexts:
         self._spec, self._few = spec, spec.bits <= _FEW_BITS
         self._quick = rounding in _TO_NEAREST and _has_templates(spec)
         self._kept: dict[int, CodeText] = {}
-        self._binades: dict[tuple[int, int], Binade] = {}
+        self._binades: dict[int, Binade] = {}
 
     def of(self, code: int, before: _Says, after: _Says, encode: _Encode) -> CodeText:
         """What a line says of a code.
@@ -63,7 +63,7 @@ class CodeTexts:
             return found
         spec = self._spec
         if self._quick and is_inside(code, spec):
-            key = code >> spec.fraction_bits, code & 1
+            key = code >> spec.fraction_bits << 1 | code & 1
             binade = self._binades.get(key)
             if binade is None:
                 binade = self._binades[key] = Binade(code, spec)

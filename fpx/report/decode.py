@@ -1,7 +1,5 @@
 """The report of `fpx decode`: a number in a format, each part computed when it is asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
@@ -11,7 +9,7 @@ from fpx.core import codec
 from fpx.core.codec import Classification, Fields
 from fpx.core.dyadic import Dyadic
 from fpx.core.interval import Interval, rounding_interval
-from fpx.core.numbers import Infinity, Nan, Number, as_number
+from fpx.core.numbers import DecimalNumber, Infinity, Nan, Number, as_number
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
@@ -238,7 +236,8 @@ class DecodeReport(EncodeReport):
             return None, None
         if not rounded.inexact:
             return "0", "0"
-        number, exponent = self.number, rounded.ulp_exponent
+        literal, exponent = self.literal, rounded.ulp_exponent
+        number = literal if type(literal) is DecimalNumber else self.number
         if number is None or exponent is None:  # an infinity that became the largest finite value
             negative = isinstance(self.literal, Infinity) and self.literal.negative
             return ("inf", "inf") if negative else ("-inf", "-inf")
@@ -280,8 +279,11 @@ class DecodeReport(EncodeReport):
         known = self.__dict__
         known["dyadic"], known["classification"] = dyadic, kind
         rounding_error, error_ulp = self._errors
+        literal = self.literal  # a decimal's text has nothing to escape
+        text = literal.text
+        told = f'"{text}"' if type(literal) is DecimalNumber else encode(text)
         return [
-            f'{{"input": {encode(self.literal.text)}, {before}, '
+            f'{{"input": {told}, {before}, '
             f'"rounding_error": {_quoted(rounding_error)}, "error_ulp": {_quoted(error_ulp)}, '
             f'"ulp": {_ulp_text(rounded.ulp_exponent)}, {after}, '
             f'"flags": {_list_text(self.flags, encode)}}}'
@@ -318,7 +320,7 @@ class DecodeReport(EncodeReport):
             "overflow": self.overflow.value,
         }
 
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """One row; a code to which nothing rounds has empty columns for the interval."""
         from fpx.report.columns import table_of
 
@@ -328,7 +330,7 @@ class DecodeReport(EncodeReport):
 
 
 @lru_cache(maxsize=16)
-def _texts_of(spec: FormatSpec, rounding: Rounding, overflow: Overflow) -> CodeTexts:
+def _texts_of(spec: FormatSpec, rounding: Rounding, overflow: Overflow) -> "CodeTexts":
     """What lines say of the codes of a format; of each way to round it is another."""
     from fpx.report.code_text import CodeTexts  # here, because drawings have no lines
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar, Self
 
 from fpx.core import codec
@@ -24,10 +24,22 @@ class Notation(Enum):
 
 
 _HEX = Notation.HEX  # to ask an Enum for a member takes a while
-_ZERO, _SUBNORMAL = Classification.ZERO, Classification.SUBNORMAL
 
 
-@dataclass(frozen=True, eq=False, repr=False, init=False)
+@lru_cache  # a stream asks for the same few again and again
+def _flags(inexact: bool, invalid: bool, overflow: bool, kind: Classification) -> tuple[str, ...]:
+    names = ["inexact" if inexact else "exact"]
+    if invalid:
+        names.append("invalid")
+    if overflow:
+        names.append("overflow")
+    if inexact and kind is Classification.ZERO:
+        names.append("underflow")
+    if kind is Classification.SUBNORMAL:
+        names.append("subnormal")
+    return tuple(names)
+
+
 class EncodeReport(Report):
     """The code of one number in one format.
 
@@ -56,7 +68,6 @@ class EncodeReport(Report):
         overflow: Overflow,
         rounded: Rounded,
     ) -> None:
-        # into the dictionary, where the __init__ of a frozen dataclass sets each by a call
         found = self.__dict__
         found["literal"], found["spec"], found["rounded"] = literal, spec, rounded
         found["rounding"], found["overflow"] = rounding, overflow
@@ -100,17 +111,8 @@ class EncodeReport(Report):
     @property
     def flags(self) -> tuple[str, ...]:
         """`exact` or `inexact`, then what came with it."""
-        (_, inexact, overflow, _, invalid), kind = self.rounded, self.classification
-        names = ["inexact" if inexact else "exact"]
-        if invalid:
-            names.append("invalid")
-        if overflow:
-            names.append("overflow")
-        if inexact and kind is _ZERO:
-            names.append("underflow")
-        if kind is _SUBNORMAL:
-            names.append("subnormal")
-        return tuple(names)
+        _, inexact, overflow, _, invalid = self.rounded
+        return _flags(inexact, invalid, overflow, self.classification)
 
     def text(self, notation: Notation = Notation.HEX) -> str:
         """The code as `0x4049`, `0b0100000001001001` or `16457`."""

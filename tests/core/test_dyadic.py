@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpx.core.dyadic import Dyadic, place_point, with_places
+from fpx.core.dyadic import Dyadic, place_point
 
 NUMBERS = st.builds(Dyadic, st.integers(-(1 << 70), 1 << 70), st.integers(-300, 300))
 
@@ -32,7 +32,11 @@ def test_where_the_point_is_and_where_an_exponent_begins() -> None:
     assert place_point(False, "120", -1) == place_point(False, "12", 0) == "12"
     assert place_point(False, "120", -2) == "1.2"
     assert place_point(False, "100", -3) == "0.1"
-    assert with_places("-", "300", 0) == "-300"
+    assert place_point(True, "300", 0) == "-300"
+    assert place_point(False, "1", -6) == "0.000001"
+    assert place_point(False, "1", -7) == "1e-07"
+    assert place_point(False, "10", 15, range(-4, 16)) == "1e+16"
+    assert place_point(True, "1", 15, range(-4, 16)) == "-1000000000000000"
 
 
 @given(NUMBERS)
