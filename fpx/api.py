@@ -1044,6 +1044,7 @@ def step_compare(
     still: float = 0.5,
     rounding: str | Stochastic = Rounding.TIES_TO_EVEN.value,
     fail_if: str | Iterable[str] = (),
+    baseline: str | PathLike[str] | None = None,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
 ) -> StepReport:
@@ -1070,6 +1071,8 @@ def step_compare(
             sums are rounded so.
         fail_if: conditions such as `"unmoved_rate>0.9"`: the rows that meet one are the report's
             `failures()`.
+        baseline: the path of an older report, saved with --json: what got worse since then is among
+            the report's `failures()`, and nothing else.
         include, exclude: patterns of the names of tensors, or of parameters.
 
     Returns:
@@ -1079,14 +1082,16 @@ def step_compare(
         FpxError: a source cannot be read, it has no state whose update is known, or an argument is
             off.
     """
+    from fpx.report.gates.baseline import read_baseline
     from fpx.report.limits import parse_limit
-    from fpx.report.step_compare import NUMBERS, STEPPABLE
+    from fpx.report.step_compare import NUMBERS, STEPPABLE, StepReport
     from fpx.training.settings import NAMES
     from fpx.training.step_compare import step_compare as compare
 
     if optimizer is not None and optimizer not in NAMES:
         raise InputError(f"`optimizer` is one of {', '.join(NAMES)}, not {quoted(optimizer)}")
-    return compare(
+    older = None if baseline is None else read_baseline(baseline, StepReport.schema)
+    report = compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
         lr=lr,
         to=_formats(to),
@@ -1106,6 +1111,7 @@ def step_compare(
         rounding=rounding if isinstance(rounding, str) else rounding.value,
         checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
     )
+    return report if older is None else report.since(older)
 
 
 def _formats(names: _Formats) -> list[str | FormatSpec]:

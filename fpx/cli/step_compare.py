@@ -151,6 +151,7 @@ def step_compare(
             show_default=False,
         ),
     ] = None,
+    baseline: options.Baseline = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
@@ -189,8 +190,10 @@ def step_compare(
     fpx step-compare model.safetensors --lr 1e-5 --rounding stochastic
     fpx step-compare before.pt after.pt --to bf16
     fpx step-compare checkpoint.pt --state-to e5m2 --fail-if breaks
+    fpx step-compare checkpoint.pt --weights-to bf16 --baseline old.json
     """
     conditions = [parse_limit(text, NUMBERS) for text in fail_if or ()]
+    older = options.older(baseline, StepReport.schema)
     if top is not None and top < 1:
         raise InputError(f"`top` must be at least 1, not {top}")
     if top is not None and every:
@@ -223,6 +226,10 @@ def step_compare(
             keep_partial=True,
         )
 
+    if older is not None:
+        report = report.since(older)
+    since = () if report.baseline is None else report.baseline.lines()
+
     def draw(found: StepReport) -> object:
         from fpx.render.step_compare import ROWS, step_tables
 
@@ -232,7 +239,7 @@ def step_compare(
         report,
         how,
         draw=draw,
-        notes=report.notes,
+        notes=[*report.notes, *since],
         errors=report.errors,
         interrupted="interrupted: the tensors that follow are not in it"
         if report.partial

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.core.formats import FORMATS
 from fpx.report.base import JsonValue, Report, to_json
-from fpx.report.checks import Failure, failures, gate
+from fpx.report.checks import Failure, gate
 from fpx.report.environment import Environment
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
+from fpx.report.gates.step_changes import OldStep, excuses_limit
 from fpx.report.limits import Limit
 from fpx.report.step_rows import ROWS, StepRow
 
@@ -82,6 +84,29 @@ class Unpaired:
     why: str
 
 
+@dataclass(frozen=True)
+class BestVerdict:
+    """The check that a row has the best verdict that its kind may have."""
+
+    text = "verdict"
+
+    def value(self, row: StepRow) -> str:
+        """The verdict."""
+        return str(row.verdict.value)
+
+    def fails(self, row: StepRow) -> bool:
+        """Whether there is a better one."""
+        return row.verdict is not next(iter(row.verdicts))
+
+    def reason(self, row: StepRow) -> str:
+        """`the verdict is stands still`."""
+        return f"the verdict is {row.verdict.value}"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its one part."""
+        return {"check": self.text}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class StepReport(Report):
     """What training would do in other formats.
@@ -98,6 +123,7 @@ class StepReport(Report):
         optimizers: whose updates they are, one for each of its settings.
         decays: of moments in formats, how many values of those cannot decay.
         unpaired: parameters of which the weight, or everything, is unknown.
+        baseline: an older report: only what got worse since then fails.
     """
 
     schema: ClassVar[str] = "fpx.step-compare/1"
@@ -113,6 +139,7 @@ class StepReport(Report):
     optimizers: tuple[OptimizerFound, ...] = ()
     decays: tuple[Decay, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
+    baseline: Comparison | None = None
 
     def parts(self) -> tuple[StepRow, ...]:
         """The rows."""
@@ -138,6 +165,7 @@ class StepReport(Report):
             "notes": list(self.notes),
             "partial": self.partial,
             **gate(self.checks, self.failures()),
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
             "unchecked": list(self.unchecked),
         }
 
@@ -149,9 +177,38 @@ class StepReport(Report):
         """The rows, the worst first."""
         return sorted(self.rows, key=lambda row: row.badness())
 
+    def since(self, older: Baseline) -> StepReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        asked = {**self.environment(), **self.asked}
+        return replace(self, baseline=older.compared(self.parts(), asked))
+
     def failures(self) -> list[Failure[StepRow]]:
-        """The rows that meet a condition, the worst first."""
-        return [found for check in self.checks for found in failures(self._with(check), [check])]
+        """The rows that meet a condition, the worst first.
+
+        With a baseline those that did not meet it there, or were better; without conditions then
+        those that got worse, or are new and have not the best verdict.
+        """
+        if self.baseline is not None and not self.checks:
+            return NotWorse(self.baseline, BestVerdict()).failures(self.worst_first())
+        return [
+            found
+            for check in self.checks
+            for row in self._with(check)
+            if check.fails(row) and (found := self._failure(check, row)) is not None
+        ]
+
+    def _failure(self, check: Limit, row: StepRow) -> Failure[StepRow] | None:
+        """The failure of a condition; None where the baseline excuses it."""
+        old = None if self.baseline is None else self.baseline.old_row(row)
+        if not isinstance(old, OldStep) or check.name not in old.numbers():
+            return Failure(row, check, check.value(row))
+        if excuses_limit(check, old, row):
+            return None
+        return Failure(row, check, check.value(row), check.value(old))
 
     def _with(self, check: Limit) -> list[StepRow]:
         """The rows of a kind that has what a condition is about."""
