@@ -11,6 +11,7 @@ from fpx.cli.failures import finish
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
+from fpx.cli.ranks import has_ranks, together
 from fpx.core.blocks import asked_targets
 from fpx.core.choices import ScaleRule
 from fpx.core.policy import Rounding
@@ -209,7 +210,8 @@ def step_compare(
     from fpx.training.step_compare import step_compare as compare
 
     with ProgressBar("counting") as progress:
-        report = compare(
+        report = together(
+            compare,
             sources,
             lr=lr,
             to=to or (),
@@ -221,13 +223,13 @@ def step_compare(
             exclude=exclude or (),
             still_rate=still,
             rounding=rounding,
-            checks=conditions,
-            progress=progress,
             keep_partial=True,
+            here={"progress": progress, "checks": conditions},
         )
 
     if older is not None:
         report = report.since(older)
+    part = "tensors that a rank had not done" if has_ranks() else "the tensors that follow"
     since = () if report.baseline is None else report.baseline.lines()
 
     def draw(found: StepReport) -> object:
@@ -241,9 +243,7 @@ def step_compare(
         draw=draw,
         notes=[*report.notes, *since],
         errors=report.errors,
-        interrupted="interrupted: the tensors that follow are not in it"
-        if report.partial
-        else None,
+        interrupted=f"interrupted: {part} are not in it" if report.partial else None,
         unchecked=report.unchecked,
         failures=report.failures(),
     )
