@@ -219,6 +219,7 @@ def test_the_order_of_verdicts(kind: str, words: tuple[str, ...]) -> None:
         ("update", "unmoved_count", 1.0, True),  # a count, however it is written
         ("update", "expected_moved_count", 1.009, False),
         ("update", "expected_moved_count", 0.991, False),
+        ("update", "expected_moved_count", 1.01005, False),  # the larger one says how much 1% is
         ("update", "expected_moved_count", 1.0102, True),
         ("update", "expected_moved_count", 0.9899, True),
         ("step", "half_step", 1.001, True),
