@@ -1083,8 +1083,7 @@ def step_compare(
             off.
     """
     from fpx.report.gates.baseline import read_baseline
-    from fpx.report.limits import parse_limit
-    from fpx.report.step_compare import NUMBERS, STEPPABLE, StepReport
+    from fpx.report.step_compare import StepReport, conditions, state_targets
     from fpx.training.settings import NAMES
     from fpx.training.step_compare import step_compare as compare
 
@@ -1096,9 +1095,8 @@ def step_compare(
         lr=lr,
         to=_formats(to),
         weights_to=_formats(weights_to),
-        states_to=asked_targets(
+        states_to=state_targets(
             state_to,
-            STEPPABLE,
             scale=scale,
             scale_format=scale_format,
             scale_rule=_each(scale_rule),
@@ -1109,7 +1107,7 @@ def step_compare(
         exclude=_each(exclude),
         still_rate=still,
         rounding=rounding if isinstance(rounding, str) else rounding.value,
-        checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
+        checks=conditions(_each(fail_if)),
     )
     return report if older is None else report.since(older)
 

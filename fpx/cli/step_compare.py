@@ -11,10 +11,8 @@ from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.cli.ranks import has_ranks, together
-from fpx.core.blocks import asked_targets
 from fpx.core.policy import Rounding
-from fpx.report.limits import parse_limit
-from fpx.report.step_compare import NUMBERS, STEPPABLE, TARGETS, StepReport
+from fpx.report.step_compare import NUMBERS, TARGETS, StepReport, conditions, state_targets
 from fpx.report.step_rows import STILL_RATE
 from fpx.tensors.files.kinds import READS
 from fpx.words import listed
@@ -167,15 +165,11 @@ def step_compare(
     fpx step-compare checkpoint.pt --state-to e5m2 --fail-if breaks
     fpx step-compare checkpoint.pt --weights-to bf16 --baseline old.json
     """
-    conditions = [parse_limit(text, NUMBERS) for text in fail_if or ()]
+    checks = conditions(fail_if or ())
     older = options.older(baseline, StepReport.schema)
     tensors.check_shown(top, every)
-    states = asked_targets(
-        state_to or (),
-        STEPPABLE,
-        scale=scale,
-        scale_format=scale_format,
-        scale_rule=scale_rule or (),
+    states = state_targets(
+        state_to or (), scale=scale, scale_format=scale_format, scale_rule=scale_rule or ()
     )
 
     from fpx.training.step_compare import step_compare as compare
@@ -195,7 +189,7 @@ def step_compare(
             still_rate=still,
             rounding=rounding,
             keep_partial=True,
-            here={"progress": progress, "checks": conditions},
+            here={"progress": progress, "checks": checks},
         )
 
     if older is not None:

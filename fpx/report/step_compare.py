@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from fpx.core.blocks import Target, asked_targets
 from fpx.core.formats import FORMATS
+from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, to_json
 from fpx.report.checks import Failure, gate
 from fpx.report.environment import Environment
 from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
 from fpx.report.gates.step_changes import OldStep, excuses_limit
-from fpx.report.limits import Limit
+from fpx.report.limits import Limit, parse_limit
+from fpx.report.step_answers import answer
 from fpx.report.step_rows import ROWS, StepRow
 
 TARGETS = ("bfloat16", "float16")
@@ -29,6 +32,38 @@ STEPPABLE = tuple(
 
 NUMBERS = tuple(dict.fromkeys(name for row in ROWS for name in (*row.measured, *row.flags)))
 """What `--fail-if` may be about; a flag is 1 where it is raised."""
+
+
+def conditions(texts: Iterable[str]) -> list[Limit]:
+    """The conditions that some texts mean.
+
+    Raises:
+        InputError: one is none, or on no number of a row.
+    """
+    return [parse_limit(text, NUMBERS, ("stands_still", "unmoved_rate>0.9")) for text in texts]
+
+
+def state_targets(
+    names: str | Target | Iterable[str | Target],
+    *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: Iterable[str] = (),
+) -> list[Target]:
+    """The formats of an optimizer's state, see `fpx.core.blocks.asked_targets`.
+
+    Raises:
+        InputError: as that does, or there are scales and no formats.
+    """
+    each = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    rules = list(scale_rule)
+    given = {"scale": scale, "scale_format": scale_format, "scale_rule": rules}
+    wrong = next((name for name, value in given.items() if value), None)
+    if not each and wrong:
+        raise InputError(f"`{wrong}` is for an optimizer's state: `state_to`")
+    if not each:
+        return []
+    return asked_targets(each, STEPPABLE, scale=scale, scale_format=scale_format, scale_rule=rules)
 
 
 @dataclass(frozen=True)
@@ -154,9 +189,10 @@ class StepReport(Report):
         return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
-        """What was asked, totals, errors, notes, checks and failures."""
+        """What was asked, answers, totals, errors, notes, checks and failures."""
         return {
             "asked": to_json(self.asked),
+            "answers": [answer(total) for total in self.totals],
             "totals": [row.to_dict() for row in self.totals],
             "optimizers": to_json(self.optimizers),
             "decays": to_json(self.decays),

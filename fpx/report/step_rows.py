@@ -43,6 +43,11 @@ class Survival(Enum):
     """A moment is infinite or NaN, or a second moment became 0 under a first one that did not."""
 
 
+def decimal(value: float) -> Fraction:
+    """A number as the JSON entry writes it: a share of 9 in 10 is 0.9, and not above it."""
+    return Fraction(value) if isinstance(value, int) else Fraction(repr(value))
+
+
 @dataclass(frozen=True)
 class StepRow:
     """A row of any kind.
@@ -89,7 +94,7 @@ class StepRow:
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """What conditions may be about: `measured` where there is such a number, and `flags`."""
         found = {name: getattr(self, name) for name in (*self.measured, *self.flags)}
-        return {name: Fraction(value) for name, value in found.items() if value is not None}
+        return {name: decimal(value) for name, value in found.items() if value is not None}
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its JSON entry."""

@@ -26,7 +26,7 @@ from fpx.training.state_work import StateWork
 from fpx.training.states import OptimizerState, optimizers_in
 from fpx.training.steps import check_steps
 from fpx.training.tasks import Tasks
-from fpx.words import quoted
+from fpx.words import quoted_path
 
 if TYPE_CHECKING:
     from fpx.ranks.team import Team
@@ -84,8 +84,9 @@ def by_state(
     beside = None if model is None else open_all([model], spread=spread)
     optimizers = [each for item in opened.sources for each in optimizers_in(item)]
     if not any(each.parameters for each in optimizers):
+        name = source if isinstance(source, str) else opened.sources[0].name
         raise InputError(
-            f"{quoted(opened.sources[0].name)} has no optimizer's state (state.KEY.exp_avg or "
+            f"{quoted_path(name)} has no optimizer's state (state.KEY.exp_avg or "
             "momentum_buffer): name a checkpoint with one, or give `lr`"
         )
     work = StateWork(weights, states, chosen, still_rate, rounding)
@@ -94,7 +95,7 @@ def by_state(
     parameters = [each for pair in pairs if (each := work.known(*pair)) is not None]
     if not parameters:
         first = work.unpaired[0]
-        raise InputError(f"{quoted(first.source)}: {first.tensor}: {first.why}")
+        raise InputError(f"{quoted_path(first.source)}: {first.tensor}: {first.why}")
     tasks = Tasks(
         [parameter.entries for parameter in parameters],
         lambda number, entries, progress: [work.count(parameters[number], entries, progress)],

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from fpx.ranks.team import Team
 
 
+_LARGEST = FORMATS["float64"].max_finite.fraction
+
+
 def step_length(value: object) -> Fraction:
     """The step that somebody wrote, as `core.literals` reads numbers.
 
@@ -38,7 +41,7 @@ def step_length(value: object) -> Fraction:
     literal = to_literal(value)
     number = as_number(literal, FORMATS["float64"])
     found = None if number is None else as_fraction(number)
-    if found is None or found < 0:
+    if found is None or not 0 <= found <= _LARGEST:
         raise InputError(f"`lr` must be a finite number, 0 or more, not {quoted(str(value))}")
     return found
 

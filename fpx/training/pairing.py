@@ -219,7 +219,8 @@ def _by_shape(states: Sequence[ParameterState], weights: Sequence[Weight]) -> li
                 Pair(
                     state, None,
                     "the optimizer has no names, the weights' file has not their order, and "
-                    f"several have the shape {list(shape or ())}",
+                    f"several have the shape {list(shape or ())}: `model` may name the weights as "
+                    "torch saved them",
                 )
             )  # fmt: skip
         else:

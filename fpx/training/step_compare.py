@@ -83,6 +83,10 @@ def step_compare(
             keep_partial=keep_partial, team=team,
         )  # fmt: skip
     if state:
+        if random is not None and not weights_to:
+            raise InputError(
+                "weights are what `rounding` is of: give `weights_to`, or leave it out"
+            )
         if len(sources) != 1:
             raise InputError("give one checkpoint with a state; `model` may name its weights")
         return by_state(

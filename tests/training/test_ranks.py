@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from pathlib import Path
@@ -113,6 +114,9 @@ def test_headers_are_shared_out(
     assert opened([weights[0], weights[0]]) == ["a.safetensors"]
     assert opened(states["trainer"], **STATE) == ["model.safetensors", "optimizer.pt"]
     trainer = tmp_path / "trainer"
+    found = {f"{n}.{what}": "model.safetensors" for n in (0, 3) for what in ("weight", "bias")}
+    (trainer / "model.safetensors.index.json").write_text(json.dumps({"weight_map": found}))
+    assert opened(states["trainer"], **STATE) == ["model.safetensors", "optimizer.pt"]
     model = str(trainer / "model.safetensors")
     assert opened([str(trainer / "optimizer.pt")], model=model, **STATE) == ["model.safetensors"]
 

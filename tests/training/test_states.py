@@ -161,7 +161,7 @@ def test_beside_safetensors_which_has_no_order(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert pairs[1].why == (
         "the optimizer has no names, the weights' file has not their order, and several have the "
-        "shape [8]"
+        "shape [8]: `model` may name the weights as torch saved them"
     )
     assert pairs[1].name == "state.1"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fpx.report.gates.changes import RELATIVE, Change, Entry, OldRow, damaged, direction
 from fpx.report.limits import Limit
-from fpx.report.step_rows import ROWS, Motion, StateRow, StepRow, Survival
+from fpx.report.step_rows import ROWS, Motion, StateRow, StepRow, Survival, decimal
 from fpx.words import escape
 
 _KINDS: Mapping[str, type[StepRow]] = {row.kind: row for row in ROWS}
@@ -43,7 +43,7 @@ class OldStep(OldRow):
         kind = _KINDS[self.own["kind"]]
         found = {name: self.entry.get(name) for name in kind.measured}
         found |= {flag: self.verdict.value == flag.replace("_", " ") for flag in kind.flags}
-        return {name: Fraction(value) for name, value in found.items() if value is not None}
+        return {name: decimal(value) for name, value in found.items() if value is not None}
 
 
 def step_row(entry: Entry, own: Mapping[str, str]) -> OldStep:
@@ -77,7 +77,7 @@ def step_changes(old: OldStep, new: Any) -> Iterator[Change]:
         was, now = old.entry.get(name), getattr(new, name)
         if not way or name.endswith("_rate") or was is None or now is None:
             continue
-        if _differ(name, Fraction(was), Fraction(now)):
+        if _differ(name, decimal(was), decimal(now)):
             yield Change(name, was, now, (now > was) == (way > 0))
 
 
