@@ -225,6 +225,23 @@ def test_two_optimizers() -> None:
     assert other is not one
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_of_two_models_that_are_alike_nothing_tells_which_it_is(named: bool) -> None:
+    """As two critics are, each with an optimizer of its own."""
+    one, first = trained(named=named, lr=1e-3)
+    saved = {"q1": one.state_dict(), "q2": network().state_dict(), "o": first.state_dict()}
+    _, pairs = found(saved)
+    assert weight_names(pairs) == [None] * 8
+    assert pairs[0].why == (
+        "it may be that of 'q1.0.weight', 'q2.0.weight': `model` may name the right ones alone"
+    )
+    _, pairs = found({"model": saved["q2"], "q1": saved["q1"], "o": saved["o"]})
+    check(pairs, "model.")  # as the likelier one is called
+    saved["q2"] = {name: torch.ones(2, *tensor.shape) for name, tensor in saved["q1"].items()}
+    _, pairs = found(saved)
+    check(pairs, "q1.")  # the only one of these shapes
+
+
 def test_a_model_whose_names_look_like_a_state() -> None:
     model = {"encoder.state.proj.weight": torch.ones(3), "state.bias": torch.ones(2)}
     assert optimizers_in(source_of(model)) == []
