@@ -89,3 +89,18 @@ def _bare(name: str) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 code`, `1,200 codes`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def percentage(part: int, whole: int) -> str:
+    """A share that never says 0% of some nor 100% of not quite all."""
+    if part == whole:
+        return "100%"
+    share = 100 * part / whole
+    if 0 < share < 0.01:
+        return "<0.01%"
+    return f"{share:.2g}%" if share < 10 else f"{min(share, 99.9):.3g}%"
+
+
+def with_share(part: int, whole: int) -> str:
+    """`7,626 (93.1%)`; of none, `0`."""
+    return f"{part:,} ({percentage(part, whole)})" if part else "0"

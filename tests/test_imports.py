@@ -37,7 +37,7 @@ MAY_USE: Mapping[str, set[str]] = {
     "measure": _BULK | {"ranks"},
     "conformance": _BULK | {"measure", "callables"},
     "arithmetic": _BULK | {"measure", "callables"},
-    "training": _BULK | {"measure"},
+    "training": _BULK | {"measure", "ranks"},
     "render": _LEAVES | {"core", "report"},
     "explore": _LEAVES | {"core", "report", "render", "arithmetic"},
     "cli": _BULK | STUDIES | {"ranks", "render", "explore"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fpx.api.arguments import _each, _Formats, _Targets
 from fpx.core.policy import Rounding, Stochastic
 from fpx.core.spec import FormatSpec
-from fpx.core.targets import Target, asked_targets
+from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.words import quoted
 
@@ -32,6 +33,7 @@ def step_compare(
     still: float = 0.5,
     rounding: str | Stochastic = Rounding.TIES_TO_EVEN.value,
     fail_if: str | Iterable[str] = (),
+    baseline: str | PathLike[str] | None = None,
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
 ) -> StepReport:
@@ -58,6 +60,8 @@ def step_compare(
             sums are rounded so.
         fail_if: conditions such as `"unmoved_rate>0.9"`: the rows that meet one are the report's
             `failures()`.
+        baseline: the path of an older report, saved with --json: what got worse since then is among
+            the report's `failures()`, and nothing else.
         include, exclude: patterns of the names of tensors, or of parameters.
 
     Returns:
@@ -67,21 +71,21 @@ def step_compare(
         FpxError: a source cannot be read, it has no state whose update is known, or an argument is
             off.
     """
-    from fpx.report.limits import parse_limit
-    from fpx.report.step_compare import NUMBERS, STEPPABLE
+    from fpx.report.gates.baseline import read_baseline
+    from fpx.report.step_compare import StepReport, conditions, state_targets
     from fpx.training.settings import NAMES
     from fpx.training.step_compare import step_compare as compare
 
     if optimizer is not None and optimizer not in NAMES:
         raise InputError(f"`optimizer` is one of {', '.join(NAMES)}, not {quoted(optimizer)}")
-    return compare(
+    older = None if baseline is None else read_baseline(baseline, StepReport.schema)
+    report = compare(
         list(source) if isinstance(source, (list, tuple)) else [source],
         lr=lr,
         to=_formats(to),
         weights_to=_formats(weights_to),
-        states_to=asked_targets(
+        states_to=state_targets(
             state_to,
-            STEPPABLE,
             scale=scale,
             scale_format=scale_format,
             scale_rule=_each(scale_rule),
@@ -92,8 +96,9 @@ def step_compare(
         exclude=_each(exclude),
         still_rate=still,
         rounding=rounding if isinstance(rounding, str) else rounding.value,
-        checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
+        checks=conditions(_each(fail_if)),
     )
+    return report if older is None else report.since(older)
 
 
 def _formats(names: _Formats) -> list[str | FormatSpec]:

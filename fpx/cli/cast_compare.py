@@ -10,15 +10,15 @@ from typing import Annotated
 import typer
 
 from fpx.casts.backends import BACKENDS
-from fpx.cli import options
+from fpx.cli import options, tensors
 from fpx.cli.config import exemptions_of
-from fpx.cli.failures import finish, note
+from fpx.cli.failures import note
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.cli.ranks import has_ranks, together
 from fpx.core.blocks import BLOCK_FORMATS
-from fpx.core.choices import LIKE, ScaleRule
+from fpx.core.choices import LIKE
 from fpx.core.names import find_format
 from fpx.core.policy import Rounding, Stochastic, find_rounding
 from fpx.core.targets import asked_targets
@@ -79,34 +79,9 @@ def cast_compare(
             show_default=False,
         ),
     ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tensor|channel[:AXIS]|block:N|block:NxM",
-            help="What shares a scale, of targets that have none of their own.",
-            show_default=False,
-        ),
-    ] = None,
-    scale_format: Annotated[
-        str | None,
-        typer.Option(
-            "--scale-format",
-            metavar="FORMAT",
-            help="Format of those scales: float32 (without it), e8m0, e4m3fn, ...",
-            autocompletion=complete_format,
-            show_default=False,
-        ),
-    ] = None,
-    scale_rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scale-rule",
-            metavar="RULE",
-            help=f"How scales are chosen: {', '.join(rule.value for rule in ScaleRule)} or pow2; "
-            "repeat for several, or write all to compare them.",
-            show_default=False,
-        ),
-    ] = None,
+    scale: tensors.Scale = None,
+    scale_format: tensors.ScaleFormat = None,
+    scale_rule: tensors.ScaleRule = None,
     like: Annotated[
         str | None,
         typer.Option(
@@ -290,10 +265,7 @@ def cast_compare(
             f"casts round to nearest, not {mode.value}: `rounding` is ties_to_even or stochastic"
         )
     tolerance = Tolerance(tolerate_overflow, tolerate_underflow, tolerate_loss)
-    if top is not None and top < 1:
-        raise InputError(f"`top` must be at least 1, not {top}")
-    if top is not None and every:
-        raise InputError("`top` and `every` exclude each other: choose one")
+    tensors.check_shown(top, every)
 
     from fpx.measure.cast_compare import cast_compare as compare
 
@@ -332,21 +304,17 @@ def cast_compare(
 
         return cast_tables(found, View(top, sort, every, histogram))
 
-    part = "rows and totals are of what each rank had done" if has_ranks() else _CUT
-    finish(
+    tensors.finish_tensors(
         report,
         how,
-        draw=draw,
-        took=report.details.device if device == "auto" else None,
+        draw,
+        missing="rows and totals are of what each rank had done" if has_ranks() else _CUT,
         notes=[
-            *report.notes,
             *report.gate.notes(report.rows),
             *([f"measured by {report.measured_by}"] if verbose else []),
         ],
-        errors=report.errors,
-        interrupted=f"interrupted: {part}" if report.partial else None,
         unchecked=report.unchecked,
-        failures=report.failures(),
+        took=report.details.device if device == "auto" else None,
     )
 
 

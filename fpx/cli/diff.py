@@ -6,12 +6,10 @@ from typing import Annotated
 
 import typer
 
-from fpx.cli import options
-from fpx.cli.failures import finish
+from fpx.cli import options, tensors
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
 from fpx.cli.ranks import together
-from fpx.errors import InputError
 from fpx.report.diff import DiffReport
 from fpx.tensors.files.kinds import READS
 
@@ -89,10 +87,7 @@ def diff(
     fpx diff a.npz b.npz --tolerance-ulp 4 --json
     fpx diff ddp.pt plain.pt --strip-prefix module.
     """
-    if top is not None and top < 1:
-        raise InputError(f"`top` must be at least 1, not {top}")
-    if top is not None and every:
-        raise InputError("`top` and `every` exclude each other: choose one")
+    tensors.check_shown(top, every)
 
     from fpx.measure.diff import diff as compare
 
@@ -117,14 +112,4 @@ def diff(
 
         return diff_tables(found, len(found.rows) if every else top or ROWS)
 
-    finish(
-        report,
-        how,
-        draw=draw,
-        notes=report.notes,
-        errors=report.errors,
-        interrupted="interrupted: the tensors that follow were not compared"
-        if report.partial
-        else None,
-        failures=report.failures(),
-    )
+    tensors.finish_tensors(report, how, draw, missing="the tensors that follow were not compared")

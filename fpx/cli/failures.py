@@ -60,7 +60,8 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
 
 def meant_option(text: str) -> str:
     """The end of a message about an option that the command has not: which it may have been."""
-    return did_you_mean(text.partition("=")[0], (*_options.values(), "--help"))
+    options = (option for option in _options.values() if option.startswith("-"))
+    return did_you_mean(text.partition("=")[0], (*options, "--help"))
 
 
 def command_path() -> str:

@@ -13,7 +13,7 @@ from fpx.errors import FpxError
 if TYPE_CHECKING:
     from fpx.ranks.team import Team
 
-SHARED = ("cast-compare", "diff")
+SHARED = ("cast-compare", "diff", "step-compare")
 """The commands that share their work; all others do not look at the environment."""
 
 _Result = TypeVar("_Result")

@@ -6,20 +6,18 @@ from typing import Annotated
 
 import typer
 
-from fpx.cli import options
-from fpx.cli.failures import finish
+from fpx.cli import options, tensors
 from fpx.cli.options import complete_format, complete_target
 from fpx.cli.output import SCREEN, Output
 from fpx.cli.progress import ProgressBar
-from fpx.core.choices import ScaleRule
+from fpx.cli.ranks import has_ranks, together
 from fpx.core.policy import Rounding
-from fpx.core.targets import asked_targets
-from fpx.errors import InputError
-from fpx.report.limits import parse_limit
-from fpx.report.step_compare import NUMBERS, STEPPABLE, TARGETS, StepReport
+from fpx.report.step_compare import NUMBERS, TARGETS, StepReport, conditions, state_targets
 from fpx.report.step_rows import STILL_RATE
 from fpx.tensors.files.kinds import READS
 from fpx.words import listed
+
+_CUT, _UNDONE = "the tensors that follow", "tensors that a rank had not done"
 
 
 @options.output_forms
@@ -72,39 +70,14 @@ def step_compare(
             "--state-to",
             metavar="FORMAT",
             help="Format of the optimizer's moments: what becomes of them? As --to; formats with "
-            "scales (mxfp8_e4m3, e4m3fn:tensor) too.",
+            "scales (mxfp8_e4m3, e4m3fn:tensor) too. --scale is for these alone.",
             autocompletion=complete_target,
             show_default=False,
         ),
     ] = None,
-    scale: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tensor|channel[:AXIS]|block:N|block:NxM",
-            help="What shares a scale, of formats of --state-to that have none of their own.",
-            show_default=False,
-        ),
-    ] = None,
-    scale_format: Annotated[
-        str | None,
-        typer.Option(
-            "--scale-format",
-            metavar="FORMAT",
-            help="Format of those scales: float32 (without it), e8m0, e4m3fn, ...",
-            autocompletion=complete_format,
-            show_default=False,
-        ),
-    ] = None,
-    scale_rule: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scale-rule",
-            metavar="RULE",
-            help=f"How scales are chosen: {', '.join(rule.value for rule in ScaleRule)} or pow2; "
-            "repeat for several, or write all.",
-            show_default=False,
-        ),
-    ] = None,
+    scale: tensors.Scale = None,
+    scale_format: tensors.ScaleFormat = None,
+    scale_rule: tensors.ScaleRule = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -151,6 +124,7 @@ def step_compare(
             show_default=False,
         ),
     ] = None,
+    baseline: options.Baseline = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     every: Annotated[bool, typer.Option("--all", help="Show all tensors.")] = False,
@@ -189,24 +163,20 @@ def step_compare(
     fpx step-compare model.safetensors --lr 1e-5 --rounding stochastic
     fpx step-compare before.pt after.pt --to bf16
     fpx step-compare checkpoint.pt --state-to e5m2 --fail-if breaks
+    fpx step-compare checkpoint.pt --weights-to bf16 --baseline old.json
     """
-    conditions = [parse_limit(text, NUMBERS) for text in fail_if or ()]
-    if top is not None and top < 1:
-        raise InputError(f"`top` must be at least 1, not {top}")
-    if top is not None and every:
-        raise InputError("`top` and `every` exclude each other: choose one")
-    states = asked_targets(
-        state_to or (),
-        STEPPABLE,
-        scale=scale,
-        scale_format=scale_format,
-        scale_rule=scale_rule or (),
+    checks = conditions(fail_if or ())
+    older = options.older(baseline, StepReport.schema)
+    tensors.check_shown(top, every)
+    states = state_targets(
+        state_to or (), scale=scale, scale_format=scale_format, scale_rule=scale_rule or ()
     )
 
     from fpx.training.step_compare import step_compare as compare
 
     with ProgressBar("counting") as progress:
-        report = compare(
+        report = together(
+            compare,
             sources,
             lr=lr,
             to=to or (),
@@ -218,25 +188,23 @@ def step_compare(
             exclude=exclude or (),
             still_rate=still,
             rounding=rounding,
-            checks=conditions,
-            progress=progress,
             keep_partial=True,
+            here={"progress": progress, "checks": checks},
         )
+
+    if older is not None:
+        report = report.since(older)
 
     def draw(found: StepReport) -> object:
         from fpx.render.step_compare import ROWS, step_tables
 
         return step_tables(found, len(found.rows) if every else top or ROWS)
 
-    finish(
+    tensors.finish_tensors(
         report,
         how,
-        draw=draw,
-        notes=report.notes,
-        errors=report.errors,
-        interrupted="interrupted: the tensors that follow are not in it"
-        if report.partial
-        else None,
+        draw,
+        missing=f"{_UNDONE if has_ranks() else _CUT} are not in it",
+        notes=[] if report.baseline is None else report.baseline.lines(),
         unchecked=report.unchecked,
-        failures=report.failures(),
     )

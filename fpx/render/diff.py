@@ -11,10 +11,10 @@ from rich.text import Text
 
 from fpx.render.names import Name, least_of
 from fpx.render.tables import plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE, percentage
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 from fpx.report.diff import DiffReport
 from fpx.report.diff_row import COMPARED, LOSSES, STRUCTURE, Change, Comparison, DiffRow, Side, Spot
-from fpx.words import escape
+from fpx.words import escape, percentage
 
 ROWS = 20
 """Tensors of a table where nobody chose."""

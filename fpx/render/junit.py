@@ -105,6 +105,8 @@ def _named(entry: Mapping[str, Any], command: str) -> tuple[str, str]:
     """Suite and name of an entry's case."""
     of = [str(entry[key]) for key in ("source", "to") if entry.get(key) is not None]
     if "tensor" in entry:
+        if "to" in entry and "kind" in entry:  # a tensor may have a row of each kind
+            of[0] = f"{entry['kind']} of {of[0]}"
         return " -> ".join(of) or command, str(entry["tensor"])
     if "from" in entry and "backend" in entry:
         suite = f"{entry['from']} -> {entry['to']}"

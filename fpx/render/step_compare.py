@@ -16,10 +16,11 @@ from fpx.render.step_states import (
     state_table,
 )
 from fpx.render.tables import FittingTable, plain_table
-from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, percentage, with_share
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE
+from fpx.report.step_answers import of_weights
 from fpx.report.step_compare import StepReport
 from fpx.report.step_rows import ChangeRow, GivenStepRow, StateRow, StepRow, UpdateRow, WeightRow
-from fpx.words import counted
+from fpx.words import with_share
 
 ROWS = 20
 """Tensors of a table where nobody chose."""
@@ -78,46 +79,7 @@ def _answer(total: StepRow) -> Text:
         return state_answer(total)
     assert isinstance(total, WeightRow)
     style = BAD_STYLE if total.stands_still else GOOD_STYLE
-    if isinstance(total, ChangeRow):
-        return Text.assemble((f"{total.to}: ", "bold"), (_changed(total), style))
-    weights = total.comparable_count
-    what = counted(weights, "weight")
-    text = f"{_share(total.unmoved_count, weights)} of {what} do not move"
-    if isinstance(total, GivenStepRow) and total.half_step is not None:
-        text += f"; steps above {total.half_step:.3g} move half of them"
-        text += f", above {total.most_step:.3g} 99%"
-    if isinstance(total, UpdateRow):
-        if total.max_update is not None:
-            text += f"; the largest update is {total.max_update:.3g} lr"
-        if total.undefined_count:
-            text += f"; {total.undefined_count:,} have no update that is a number"
-    text += _expected(total)
-    return Text.assemble((f"{total.to}: ", "bold"), (f"{text}.", style))
-
-
-def _expected(total: WeightRow) -> str:
-    """What stochastic rounding would do."""
-    if not isinstance(total, (GivenStepRow, UpdateRow)) or total.expected_moved_count is None:
-        return ""
-    weights = total.comparable_count
-    share = f"{100 * total.expected_moved_count / weights:.3g}%" if weights else "0%"
-    text = f"; rounded stochastically, {share} are expected to"
-    if isinstance(total, GivenStepRow) and total.never_moved_count:
-        text += f", {_share(total.never_moved_count, weights)} never do"
-    return text
-
-
-def _changed(total: ChangeRow) -> str:
-    text = f"{_share(total.moved_count, total.count)} of {counted(total.count, 'weight')} moved"
-    if total.max_distance:
-        text += f", by up to {counted(total.max_distance, 'code')}"
-    if total.lost_count:
-        text += f"; {_share(total.lost_count, total.count)} changed without moving"
-    return f"{text}. {total.change_bytes:,} of {counted(total.whole_bytes, 'byte')} tell it."
-
-
-def _share(part: int, whole: int) -> str:
-    return percentage(part, whole) if part else "0%"
+    return Text.assemble((f"{total.to}: ", "bold"), (of_weights(total), style))
 
 
 # -- tables ----------------------------------------------------------------------------------------

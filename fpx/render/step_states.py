@@ -9,17 +9,11 @@ from rich.text import Text
 
 from fpx.render.names import Name, least_of
 from fpx.render.tables import FittingTable, plain_table
-from fpx.render.text import (
-    BAD_STYLE,
-    GOOD_STYLE,
-    LABEL_STYLE,
-    WARNING_STYLE,
-    percentage,
-    with_share,
-)
+from fpx.render.text import BAD_STYLE, GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
+from fpx.report.step_answers import of_state
 from fpx.report.step_compare import Decay, OptimizerFound
 from fpx.report.step_rows import StateRow, StepRow, Survival
-from fpx.words import counted
+from fpx.words import counted, with_share
 
 _STYLES = {
     Survival.SURVIVES: GOOD_STYLE,
@@ -56,39 +50,12 @@ def names_of(rows: Sequence[StepRow]) -> list[Name]:
 
 def state_answer(total: StateRow) -> Text:
     """What becomes of all moments in a format."""
-    parts = []
-    if total.not_finite_count:
-        parts.append(f"{total.not_finite_count:,} become infinite or NaN")
-    if total.second_lost_count:
-        lost = with_share(total.second_lost_count, total.count)
-        parts.append(f"v becomes 0 under an m that is not 0 in {lost} of {total.count:,}")
-    if total.vanishes:
-        before = total.first_zero_count + total.first_left_count
-        parts.append(f"m becomes 0 in {with_share(total.first_zero_count, before)}")
-    if total.stuck_rate:
-        parts.append(f"a step leaves {_stuck(total)} as it is")
-    if total.max_update is not None:
-        parts.append(f"the largest update is {total.max_update:.3g} lr")
-    if total.eps_is_zero:
-        parts.append("eps rounds to 0")
+    found = of_state(total)
     return Text.assemble(
         (f"{total.to} state ", "bold"),
         (total.verdict.value, _STYLES[total.verdict]),
-        f": {'; '.join(parts)}." if parts else ".",
+        f"{found and ': '}{found}.",
     )
-
-
-def _stuck(row: StateRow) -> str:
-    """Which moments are stuck, and how many of them."""
-    found = [
-        f"{percentage(count, left)} of {name}"
-        for name, count, left in (
-            ("m", row.first_stuck_count, row.first_left_count),
-            ("v", row.second_stuck_count, row.second_left_count),
-        )
-        if count and left
-    ]
-    return " and ".join(found)
 
 
 def decays_text(found: Sequence[Decay]) -> list[RenderableType]:

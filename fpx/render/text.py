@@ -124,18 +124,3 @@ def _cut(number: str, digits: int) -> str:
 def grouped(count: int) -> str:
     """A count with thousands separators."""
     return f"{count:,}"
-
-
-def percentage(part: int, whole: int) -> str:
-    """A share that never says 0% of some nor 100% of not quite all."""
-    if part == whole:
-        return "100%"
-    share = 100 * part / whole
-    if 0 < share < 0.01:
-        return "<0.01%"
-    return f"{share:.2g}%" if share < 10 else f"{min(share, 99.9):.3g}%"
-
-
-def with_share(part: int, whole: int) -> str:
-    """`7,626 (93.1%)`; of none, `0`."""
-    return f"{part:,} ({percentage(part, whole)})" if part else "0"

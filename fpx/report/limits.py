@@ -69,12 +69,16 @@ class Limit:
 _LIMIT = re.compile(r"\s*(\w+)\s*(?:([<>=!]+)\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)))?\s*")
 
 
-def parse_limit(text: str, names: Collection[str]) -> Limit:
+_SUCH = ("inexact", "error_ulp>0.5")
+
+
+def parse_limit(text: str, names: Collection[str], such: tuple[str, str] = _SUCH) -> Limit:
     """The condition that a text means: `NAME OPERATOR NUMBER`; a name alone means `NAME>0`.
 
     Args:
         text: the condition.
         names: those that rows have numbers for.
+        such: what a name alone, and one with a number, may look like.
 
     Raises:
         InputError: not of that form, or no such name.
@@ -83,7 +87,7 @@ def parse_limit(text: str, names: Collection[str]) -> Limit:
     if match is None or (match[2] is not None and match[2] not in COMPARISONS):
         raise InputError(
             f"{quoted(text)} is no condition: write NAME or NAME OPERATOR NUMBER, as in "
-            f"'inexact' or 'error_ulp>0.5'; operators are {listed(COMPARISONS)}"
+            f"{quoted(such[0])} or {quoted(such[1])}; operators are {listed(COMPARISONS)}"
         )
     name, comparison, limit = match.groups()
     if name not in names:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from fpx.core.formats import FORMATS
+from fpx.core.targets import Target, asked_targets
+from fpx.errors import InputError
 from fpx.report.base import JsonValue, Report, to_json
-from fpx.report.checks import Failure, failures, gate
+from fpx.report.checks import Failure, gate
 from fpx.report.environment import Environment
-from fpx.report.limits import Limit
+from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
+from fpx.report.gates.step_changes import OldStep, excuses_limit
+from fpx.report.limits import Limit, parse_limit
+from fpx.report.step_answers import answer
 from fpx.report.step_rows import ROWS, StepRow
 
 TARGETS = ("bfloat16", "float16")
@@ -27,6 +32,38 @@ STEPPABLE = tuple(
 
 NUMBERS = tuple(dict.fromkeys(name for row in ROWS for name in (*row.measured, *row.flags)))
 """What `--fail-if` may be about; a flag is 1 where it is raised."""
+
+
+def conditions(texts: Iterable[str]) -> list[Limit]:
+    """The conditions that some texts mean.
+
+    Raises:
+        InputError: one is none, or on no number of a row.
+    """
+    return [parse_limit(text, NUMBERS, ("stands_still", "unmoved_rate>0.9")) for text in texts]
+
+
+def state_targets(
+    names: str | Target | Iterable[str | Target],
+    *,
+    scale: str | None = None,
+    scale_format: str | None = None,
+    scale_rule: Iterable[str] = (),
+) -> list[Target]:
+    """The formats of an optimizer's state, see `fpx.core.blocks.asked_targets`.
+
+    Raises:
+        InputError: as that does, or there are scales and no formats.
+    """
+    each = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+    rules = list(scale_rule)
+    given = {"scale": scale, "scale_format": scale_format, "scale_rule": rules}
+    wrong = next((name for name, value in given.items() if value), None)
+    if not each and wrong:
+        raise InputError(f"`{wrong}` is for an optimizer's state: `state_to`")
+    if not each:
+        return []
+    return asked_targets(each, STEPPABLE, scale=scale, scale_format=scale_format, scale_rule=rules)
 
 
 @dataclass(frozen=True)
@@ -82,6 +119,29 @@ class Unpaired:
     why: str
 
 
+@dataclass(frozen=True)
+class BestVerdict:
+    """The check that a row has the best verdict that its kind may have."""
+
+    text = "verdict"
+
+    def value(self, row: StepRow) -> str:
+        """The verdict."""
+        return str(row.verdict.value)
+
+    def fails(self, row: StepRow) -> bool:
+        """Whether there is a better one."""
+        return row.verdict is not next(iter(row.verdicts))
+
+    def reason(self, row: StepRow) -> str:
+        """`the verdict is stands still`."""
+        return f"the verdict is {row.verdict.value}"
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Its one part."""
+        return {"check": self.text}
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class StepReport(Report):
     """What training would do in other formats.
@@ -98,6 +158,7 @@ class StepReport(Report):
         optimizers: whose updates they are, one for each of its settings.
         decays: of moments in formats, how many values of those cannot decay.
         unpaired: parameters of which the weight, or everything, is unknown.
+        baseline: an older report: only what got worse since then fails.
     """
 
     schema: ClassVar[str] = "fpx.step-compare/1"
@@ -113,6 +174,7 @@ class StepReport(Report):
     optimizers: tuple[OptimizerFound, ...] = ()
     decays: tuple[Decay, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
+    baseline: Comparison | None = None
 
     def parts(self) -> tuple[StepRow, ...]:
         """The rows."""
@@ -127,9 +189,10 @@ class StepReport(Report):
         return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
-        """What was asked, totals, errors, notes, checks and failures."""
+        """What was asked, answers, totals, errors, notes, checks and failures."""
         return {
             "asked": to_json(self.asked),
+            "answers": [answer(total) for total in self.totals],
             "totals": [row.to_dict() for row in self.totals],
             "optimizers": to_json(self.optimizers),
             "decays": to_json(self.decays),
@@ -138,6 +201,7 @@ class StepReport(Report):
             "notes": list(self.notes),
             "partial": self.partial,
             **gate(self.checks, self.failures()),
+            "baseline": None if self.baseline is None else self.baseline.to_dict(),
             "unchecked": list(self.unchecked),
         }
 
@@ -149,9 +213,38 @@ class StepReport(Report):
         """The rows, the worst first."""
         return sorted(self.rows, key=lambda row: row.badness())
 
+    def since(self, older: Baseline) -> StepReport:
+        """This report beside an older one.
+
+        Raises:
+            InputError: they are about different questions.
+        """
+        asked = {**self.environment(), **self.asked}
+        return replace(self, baseline=older.compared(self.parts(), asked))
+
     def failures(self) -> list[Failure[StepRow]]:
-        """The rows that meet a condition, the worst first."""
-        return [found for check in self.checks for found in failures(self._with(check), [check])]
+        """The rows that meet a condition, the worst first.
+
+        With a baseline those that did not meet it there, or were better; without conditions then
+        those that got worse, or are new and have not the best verdict.
+        """
+        if self.baseline is not None and not self.checks:
+            return NotWorse(self.baseline, BestVerdict()).failures(self.worst_first())
+        return [
+            found
+            for check in self.checks
+            for row in self._with(check)
+            if check.fails(row) and (found := self._failure(check, row)) is not None
+        ]
+
+    def _failure(self, check: Limit, row: StepRow) -> Failure[StepRow] | None:
+        """The failure of a condition; None where the baseline excuses it."""
+        old = None if self.baseline is None else self.baseline.old_row(row)
+        if not isinstance(old, OldStep) or check.name not in old.numbers():
+            return Failure(row, check, check.value(row))
+        if excuses_limit(check, old, row):
+            return None
+        return Failure(row, check, check.value(row), check.value(old))
 
     def _with(self, check: Limit) -> list[StepRow]:
         """The rows of a kind that has what a condition is about."""

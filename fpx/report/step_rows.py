@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import ClassVar
 
 from fpx.report.base import JsonValue, share, to_json
@@ -24,14 +25,14 @@ STILL_RATE = 0.5
 
 
 class Motion(Enum):
-    """Whether weights move, in a word."""
+    """Whether weights move, in a word; the better one first."""
 
     MOVES = "moves"
     STANDS_STILL = "stands still"
 
 
 class Survival(Enum):
-    """Whether the state of an optimizer can be kept in a format, in words."""
+    """Whether the state of an optimizer can be kept in a format, in words; the best first."""
 
     SURVIVES = "survives"
     CANNOT_DECAY = "cannot decay"
@@ -42,18 +43,29 @@ class Survival(Enum):
     """A moment is infinite or NaN, or a second moment became 0 under a first one that did not."""
 
 
+def decimal(value: float) -> Fraction:
+    """A number as the JSON entry writes it: a share of 9 in 10 is 0.9, and not above it."""
+    return Fraction(value) if isinstance(value, int) else Fraction(repr(value))
+
+
 @dataclass(frozen=True)
 class StepRow:
     """A row of any kind.
 
     Attributes:
+        kind: which.
+        measured: the names of its numbers; 1 of those that had better be small, -1 of those that
+            had better be large, and 0.
+        verdicts: what it may come to, the best first.
+        flags: those but the best, as conditions name them.
         source, tensor: whose row it is.
         from_, to: the format that the numbers are stored in, and that which they would be kept in.
         count: all elements.
     """
 
     kind: ClassVar[str]
-    measured: ClassVar[tuple[str, ...]]
+    measured: ClassVar[Mapping[str, int]]
+    verdicts: ClassVar[type[Motion | Survival]]
     flags: ClassVar[tuple[str, ...]]
 
     source: str
@@ -82,7 +94,7 @@ class StepRow:
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """What conditions may be about: `measured` where there is such a number, and `flags`."""
         found = {name: getattr(self, name) for name in (*self.measured, *self.flags)}
-        return {name: Fraction(value) for name, value in found.items() if value is not None}
+        return {name: decimal(value) for name, value in found.items() if value is not None}
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Its JSON entry."""
@@ -106,6 +118,9 @@ class WeightRow(StepRow):
         unmoved_count: weights that stay what they are.
         still_rate: share of them from which on the tensor stands still.
     """
+
+    verdicts = Motion
+    flags = ("stands_still",)
 
     unmoved_count: int
     still_rate: float
@@ -154,11 +169,10 @@ class GivenStepRow(WeightRow):
     """
 
     kind = "step"
-    measured = (
-        "not_finite_count", "unmoved_count", "unmoved_rate", "one_way_count", "half_step",
-        "most_step", "expected_moved_count", "never_moved_count",
-    )  # fmt: skip
-    flags = ("stands_still",)
+    measured = MappingProxyType({
+        "not_finite_count": 1, "unmoved_count": 1, "unmoved_rate": 1, "one_way_count": 0,
+        "half_step": 1, "most_step": 1, "expected_moved_count": -1, "never_moved_count": 1,
+    })  # fmt: skip
 
     not_finite_count: int
     one_way_count: int
@@ -188,11 +202,10 @@ class UpdateRow(WeightRow):
     """
 
     kind = "update"
-    measured = (
-        "undefined_count", "unmoved_count", "unmoved_rate", "lost_count", "max_update",
-        "expected_moved_count",
-    )  # fmt: skip
-    flags = ("stands_still",)
+    measured = MappingProxyType({
+        "undefined_count": 1, "unmoved_count": 1, "unmoved_rate": 1, "lost_count": 1,
+        "max_update": 0, "expected_moved_count": -1,
+    })  # fmt: skip
 
     optimizer: str
     undefined_count: int
@@ -225,11 +238,11 @@ class ChangeRow(WeightRow):
     """
 
     kind = "change"
-    measured = (
-        "moved_count", "unmoved_count", "unmoved_rate", "lost_count", "special_count",
-        "zero_sign_count", "max_distance", "change_bytes", "whole_bytes",
-    )  # fmt: skip
-    flags = ("stands_still",)
+    measured = MappingProxyType({
+        "moved_count": 0, "unmoved_count": 1, "unmoved_rate": 1, "lost_count": 1,
+        "special_count": 1, "zero_sign_count": 0, "max_distance": 0, "change_bytes": 0,
+        "whole_bytes": 0,
+    })  # fmt: skip
 
     lost_count: int
     special_count: int
@@ -276,11 +289,13 @@ class StateRow(StepRow):
     """
 
     kind = "state"
-    measured = (
-        "not_finite_count", "first_zero_count", "second_zero_count", "second_lost_count",
-        "first_stuck_count", "second_stuck_count", "first_left_count", "second_left_count",
-        "stuck_rate", "max_update", "eps_is_zero",
-    )  # fmt: skip
+    verdicts = Survival
+    measured = MappingProxyType({
+        "not_finite_count": 1, "first_zero_count": 1, "second_zero_count": 1,
+        "second_lost_count": 1, "first_stuck_count": 1, "second_stuck_count": 1,
+        "first_left_count": 0, "second_left_count": 0, "stuck_rate": 1, "max_update": 0,
+        "eps_is_zero": 1,
+    })  # fmt: skip
     flags = ("breaks", "vanishes", "cannot_decay")
 
     optimizer: str
@@ -338,7 +353,7 @@ class StateRow(StepRow):
     def badness(self) -> tuple[float, ...]:
         """Sort key: the worst verdict first, then the largest share that breaks or is stuck."""
         lost = self.not_finite_count + (self.second_lost_count or 0)
-        rank = tuple(Survival).index(self.verdict)
+        rank = tuple(self.verdicts).index(self.verdict)
         return (-rank, -share(lost, self.count), -self.stuck_rate, -self.count)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
@@ -18,7 +19,11 @@ from fpx.tensors.progress import Progress, Silent
 from fpx.training.changes import Changed, changed
 from fpx.training.sources import weights_in
 from fpx.training.steps import check_steps
+from fpx.training.tasks import Tasks
 from fpx.words import escape, listed, quoted
+
+if TYPE_CHECKING:
+    from fpx.ranks.team import Team
 
 
 def by_change(
@@ -32,6 +37,7 @@ def by_change(
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
+    team: Team | None = None,
 ) -> StepReport:
     """What became of the weights of one checkpoint in another one.
 
@@ -44,14 +50,20 @@ def by_change(
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on the tensors that
             were done, marked `partial`.
+        team: the processes that share the work, see `fpx.training.step_compare`.
 
     Raises:
+        HandedOverError: of a team, this is not rank 0, which has the report.
         InputError: one cannot be read, they have no weights in common, or an argument is off.
     """
     specs = list(dict.fromkeys(targets))
     for spec in specs:
         check_steps(spec)
-    sides = [weights_in(open_all([source], include, exclude)) for source in (before, after)]
+    spread = None if team is None else team.spread
+    sides = [
+        weights_in(open_all([source], include, exclude, spread=spread))
+        for source in (before, after)
+    ]
     first, second = (by_name(opened.sources) for opened, _ in sides)
     if len(first) == len(second) == 1 and any(is_nameless(side.sources) for side, _ in sides):
         second = dict(zip(first, second.values(), strict=True))
@@ -64,26 +76,23 @@ def by_change(
         raise InputError(
             "nothing in common: no weight before and after has the same name and shape"
         )
-    progress = progress or Silent()
-    progress.start(sum(old.entry.count for old, _ in pairs.values()))
     rows: list[ChangeRow] = []
     errors = [error for opened, _ in sides for error in opened.errors]
     totals = [Changed(spec) for spec in specs]
     types: set[str] = set()
-    partial = False
-    for name, (old, new) in pairs.items():
-        try:
-            found = changed(old.entry, new.entry, specs, progress)
-        except InputError as error:
+    work = list(pairs.items())
+    tasks = Tasks(
+        [[old.entry, new.entry] for old, new in pairs.values()],
+        lambda _, entries, progress: changed(entries[0], entries[1], specs, progress),
+        progress or Silent(), keep_partial=keep_partial, team=team,
+    )  # fmt: skip
+    for number, found in tasks:
+        name, (old, new) = work[number]
+        if isinstance(found, InputError):
             if len(pairs) == 1:
-                raise
-            errors.append(str(error))
+                raise found
+            errors.append(str(found))
             continue
-        except KeyboardInterrupt:
-            if not keep_partial:
-                raise
-            partial = True
-            break
         from_ = old.entry.type.name
         types.add(from_)
         for each, total in zip(found, totals, strict=True):
@@ -104,7 +113,7 @@ def by_change(
             *(note for opened, left in sides for note in (*opened.notes, *left)),
             *_left_out(first, second, pairs),
         ),
-        partial=partial,
+        partial=tasks.partial,
         checks=tuple(checks),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
 from fpx.core.policy import Stochastic
+from fpx.core.scaling import ScaledFormat
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target
 from fpx.errors import InputError
@@ -24,7 +25,12 @@ from fpx.training.pairing import Pair, Weight, paired
 from fpx.training.state_work import StateWork
 from fpx.training.states import OptimizerState, optimizers_in
 from fpx.training.steps import check_steps
-from fpx.words import quoted
+from fpx.training.tasks import Tasks
+from fpx.words import quoted_path
+
+if TYPE_CHECKING:
+    from fpx.ranks.team import Team
+    from fpx.tensors.files.opening import Spread
 
 _OPTIMIZER_FILES = ("optimizer.pt", "optimizer.bin")
 """What Hugging Face's Trainer and Accelerate call it, beside the model's files."""
@@ -44,6 +50,7 @@ def by_state(
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
+    team: Team | None = None,
 ) -> StepReport:
     """What the updates of an optimizer do to weights, and what becomes of its state.
 
@@ -61,8 +68,10 @@ def by_state(
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on the parameters that
             were done, marked `partial`.
+        team: the processes that share the work, see `fpx.training.step_compare`.
 
     Raises:
+        HandedOverError: of a team, this is not rank 0, which has the report.
         InputError: the checkpoint cannot be read or has no state of which an update is known, or an
             argument is off.
     """
@@ -70,30 +79,35 @@ def by_state(
     for target in (*weights, *states):
         if isinstance(target, FormatSpec):
             check_steps(target)
-    opened = _with_optimizer(source)
-    beside = None if model is None else open_all([model])
+    spread = None if team is None else team.spread
+    opened = _with_optimizer(source, spread)
+    beside = None if model is None else open_all([model], spread=spread)
     optimizers = [each for item in opened.sources for each in optimizers_in(item)]
     if not any(each.parameters for each in optimizers):
+        name = source if isinstance(source, str) else opened.sources[0].name
         raise InputError(
-            f"{quoted(opened.sources[0].name)} has no optimizer's state (state.KEY.exp_avg or "
+            f"{quoted_path(name)} has no optimizer's state (state.KEY.exp_avg or "
             "momentum_buffer): name a checkpoint with one, or give `lr`"
         )
     work = StateWork(weights, states, chosen, still_rate, rounding)
     held = _weights((opened if beside is None else beside).sources, optimizers)
     pairs = _chosen([p for o in optimizers for p in _pairs(o, held)], include, exclude)
-    progress = progress or Silent()
-    progress.start(sum(prod(pair.state.shape or (0,)) for _, pair in pairs))
-    partial = False
-    try:
-        for optimizer, pair in pairs:
-            work.take(optimizer, pair, progress)
-    except KeyboardInterrupt:
-        if not keep_partial:
-            raise
-        partial = True
-    if not work.rows and not partial and work.unpaired:
+    parameters = [each for pair in pairs if (each := work.known(*pair)) is not None]
+    if not parameters:
         first = work.unpaired[0]
-        raise InputError(f"{quoted(first.source)}: {first.tensor}: {first.why}")
+        raise InputError(f"{quoted_path(first.source)}: {first.tensor}: {first.why}")
+    tasks = Tasks(
+        [parameter.entries for parameter in parameters],
+        lambda number, entries, progress: [work.count(parameters[number], entries, progress)],
+        progress or Silent(), keep_partial=keep_partial, team=team,
+        uncut=any(isinstance(target, ScaledFormat) for target in states),
+    )  # fmt: skip
+    errors: list[str] = []
+    for number, found in tasks:
+        if isinstance(found, InputError):
+            errors.append(str(found))
+        else:
+            work.add(parameters[number], found[0])
     both = (opened,) if beside is None else (opened, beside)
     return StepReport(
         rows=tuple(work.rows),
@@ -103,9 +117,9 @@ def by_state(
             "still_rate": still_rate,
             "rounding": None if rounding is None else rounding.value,
         },
-        errors=tuple(error for each in both for error in each.errors) + tuple(work.errors),
+        errors=tuple(error for each in both for error in each.errors) + tuple(errors),
         notes=tuple(note for each in both for note in each.notes) + work.notes(),
-        partial=partial,
+        partial=tasks.partial,
         checks=tuple(checks),
         optimizers=tuple(work.found()),
         decays=tuple(work.decays()),
@@ -113,13 +127,13 @@ def by_state(
     )
 
 
-def _with_optimizer(source: object) -> Opened:
+def _with_optimizer(source: object, spread: Spread | None) -> Opened:
     """A checkpoint; of a directory, with the optimizer's file that is in it.
 
     Raises:
         InputError: it cannot be read.
     """
-    found = open_all([source])
+    found = open_all([source], spread=spread)
     folder = Path(source) if isinstance(source, str) else None
     if folder is None or not folder.is_dir():
         return found
@@ -129,7 +143,7 @@ def _with_optimizer(source: object) -> Opened:
         for name in _OPTIMIZER_FILES
         if name not in names and (folder / name).is_file()
     ]
-    return open_all([source, *beside]) if beside else found
+    return open_all([source, *beside], spread=spread) if beside else found
 
 
 def _weights(sources: Sequence[Source], optimizers: Sequence[OptimizerState]) -> list[Weight]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from fpx.casts.device import find_device
 from fpx.casts.environment import environment
@@ -21,7 +22,14 @@ from fpx.tensors.progress import Progress, Silent
 from fpx.training.given_step import counted, name_of_type, step_row
 from fpx.training.sources import weights_in
 from fpx.training.steps import Counts, check_steps
+from fpx.training.tasks import Tasks
 from fpx.words import quoted
+
+if TYPE_CHECKING:
+    from fpx.ranks.team import Team
+
+
+_LARGEST = FORMATS["float64"].max_finite.fraction
 
 
 def step_length(value: object) -> Fraction:
@@ -33,7 +41,7 @@ def step_length(value: object) -> Fraction:
     literal = to_literal(value)
     number = as_number(literal, FORMATS["float64"])
     found = None if number is None else as_fraction(number)
-    if found is None or found < 0:
+    if found is None or not 0 <= found <= _LARGEST:
         raise InputError(f"`lr` must be a finite number, 0 or more, not {quoted(str(value))}")
     return found
 
@@ -50,6 +58,7 @@ def by_step(
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
+    team: Team | None = None,
 ) -> StepReport:
     """What a step of one size does to the weights of every tensor, in each of some formats.
 
@@ -64,36 +73,35 @@ def by_step(
         progress: hears how far the work is.
         keep_partial: whether a KeyboardInterrupt ends the work with a report on the tensors that
             were done, marked `partial`.
+        team: the processes that share the work, see `fpx.training.step_compare`.
 
     Raises:
+        HandedOverError: of a team, this is not rank 0, which has the report.
         InputError: the only source cannot be read, or an argument is off. Of several sources, a bad
             one becomes a line of the report's `errors`.
     """
     specs = list(dict.fromkeys(targets))
     for spec in specs:
         check_steps(spec)
-    opened, left = weights_in(open_all(sources, include, exclude))
+    spread = None if team is None else team.spread
+    opened, left = weights_in(open_all(sources, include, exclude, spread=spread))
     work = [(source.name, entry) for source in opened.sources for entry in source.entries]
-    progress = progress or Silent()
-    progress.start(sum(entry.count for _, entry in work))
     rows: list[StepRow] = []
     errors = list(opened.errors)
     whole = [Counts(spec) for spec in specs]
     types: dict[str, None] = {}
-    partial = False
-    for name, entry in work:
-        try:
-            found = counted(entry, specs, progress)
-        except InputError as error:
+    tasks = Tasks(
+        [[entry] for _, entry in work],
+        lambda _, entries, progress: counted(entries[0], specs, progress),
+        progress or Silent(), keep_partial=keep_partial, team=team,
+    )  # fmt: skip
+    for number, found in tasks:
+        name, entry = work[number]
+        if isinstance(found, InputError):
             if len(sources) == len(work) == 1:
-                raise
-            errors.append(str(error))
+                raise found
+            errors.append(str(found))
             continue
-        except KeyboardInterrupt:
-            if not keep_partial:
-                raise
-            partial = True
-            break
         types[name_of_type(entry)] = None
         for counts, total in zip(found, whole, strict=True):
             total.add(counts)
@@ -116,6 +124,6 @@ def by_step(
         },
         errors=tuple(errors),
         notes=(*opened.notes, *left),
-        partial=partial,
+        partial=tasks.partial,
         checks=tuple(checks),
     )

@@ -14,11 +14,31 @@ from fpx.core.targets import Target
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress
 from fpx.training.optimizers import Optimizer
-from fpx.training.state_loss import Keeping
-from fpx.training.updates import Largest, Moving, together
+from fpx.training.state_loss import Keeping, Lost
+from fpx.training.updates import Largest, Moved, Moving, together
 
 BLOCK = 1 << 17
 """Elements that are read at a time."""
+
+
+@dataclass
+class Kept:
+    """What became of the moments of a parameter in a format.
+
+    Attributes:
+        target: the format.
+        lost: what it cost them.
+        largest: the largest step that they make there.
+    """
+
+    target: Target
+    lost: Lost
+    largest: Largest
+
+    def add(self, other: Kept) -> None:
+        """Takes in what was found of others, in the same format."""
+        self.lost.add(other.lost)
+        self.largest.add(other.largest)
 
 
 @dataclass
@@ -26,14 +46,22 @@ class Found:
     """What was found of a parameter.
 
     Attributes:
-        moving: of each format of weights; none without a weight.
-        keeping: of each format of the state.
+        moved: of each format of weights; none without a weight.
+        kept: of each format of the state.
         largest: the largest step with the state as it is stored.
     """
 
-    moving: list[Moving]
-    keeping: list[Keeping]
+    moved: list[Moved]
+    kept: list[Kept]
     largest: Largest
+
+    def add(self, other: Found) -> None:
+        """Takes in what was found of another piece of it."""
+        for moved, more in zip(self.moved, other.moved, strict=True):
+            moved.add(more)
+        for kept, others in zip(self.kept, other.kept, strict=True):
+            kept.add(others)
+        self.largest.add(other.largest)
 
 
 def followed(
@@ -82,4 +110,8 @@ def followed(
         for keep in keeping:
             keep.take(stored, exact)
         progress.advance(len(exact[0]))
-    return Found(moving, keeping, largest)
+    return Found(
+        [move.moved for move in moving],
+        [Kept(keep.target, keep.lost, keep.largest) for keep in keeping],
+        largest,
+    )

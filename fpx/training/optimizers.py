@@ -92,7 +92,7 @@ class Adam:
         betas: what the first and the second moment are multiplied with at each step.
         eps: what is added to the root of the second moment.
         step: how many steps were made, at least 1.
-        weight_decay: of AdamW.
+        weight_decay: how much weights decay; the update has it with AdamW, and else the moments.
         amsgrad: whether the largest second moment so far takes the place of the second moment.
     """
 

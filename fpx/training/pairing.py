@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from fpx.tensors.entry import Source, TensorEntry
 from fpx.training.states import OptimizerState, ParameterState
-from fpx.words import quoted
+from fpx.words import listed, quoted
 
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 _BUFFERS = {"running_mean", "running_var", "num_batches_tracked"}
@@ -98,15 +99,33 @@ def _by_name(states: Sequence[ParameterState], weights: Sequence[Weight]) -> lis
             ends.setdefault(end, {}).setdefault(".".join(parts[:cut]), weight)
     names = {state.key: ".".join(_plain(_name(state) or "")) for state in states}
     found = Counter(start for name in names.values() for start in ends.get(name, ()))
-    best = max(found, key=lambda start: (found[start], -_rank(start)), default="")
+    most = max(((found[start], -_rank(start)) for start in found), default=(0, 0))
+    best = [start for start in found if (found[start], -_rank(start)) == most]
     pairs = []
     for state in states:
-        its = ends.get(names[state.key], {}).get(best)
-        if its is None:
-            pairs.append(Pair(state, None, "no weight has its name"))
-        else:
-            pairs.append(_checked(state, its))
+        held = ends.get(names[state.key], {})
+        its = [held[start] for start in best if start in held]
+        pairs.append(_only(state, its, "no weight has its name"))
     return pairs
+
+
+def _only(state: ParameterState, weights: Iterable[Weight], none: str) -> Pair:
+    """A parameter and the one weight that it may be; of several, that of its shape.
+
+    Args:
+        state: the parameter.
+        weights: what it may be, some of them the same.
+        none: why there is none.
+    """
+    each = list({id(weight): weight for weight in weights}.values())
+    fitting = [weight for weight in each if weight.entry.shape == state.shape]
+    if len(each) > 1 and fitting:
+        each = fitting
+    if len(each) == 1:
+        return _checked(state, each[0])
+    names = listed((quoted(weight.entry.name) for weight in each), 3)
+    which = f"it may be that of {names}: `model` may name the right ones alone"
+    return Pair(state, None, which if each else none)
 
 
 def _rank(start: str) -> int:
@@ -132,21 +151,24 @@ def _checked(state: ParameterState, weight: Weight) -> Pair:
 def _by_order(optimizer: OptimizerState, weights: Sequence[Weight]) -> list[Pair]:
     """The parameters of all groups, of which each has the order of the model."""
     tried: list[str] = []
-    for model in _models(weights):
-        found = _in_turn(optimizer, model)
-        if isinstance(found, dict):
+    for models in _models(weights):
+        found = [_in_turn(optimizer, model) for model in models]
+        fitting = [each for each in found if isinstance(each, dict)]
+        if fitting:
             return [
-                _checked(state, found[key])
-                if key in found
-                else Pair(state, None, "its group does not name it")
+                _only(
+                    state,
+                    [each[key] for each in fitting if key in each],
+                    "its group does not name it",
+                )
                 for key, state in optimizer.parameters.items()
             ]
-        tried.append(found)
+        tried += [each for each in found if isinstance(each, str)]
     return [Pair(state, None, tried[0]) for state in optimizer.parameters.values()]
 
 
-def _models(weights: Sequence[Weight]) -> Iterable[list[Weight]]:
-    """What may be all parameters of a model in their order, the likeliest first."""
+def _models(weights: Sequence[Weight]) -> Iterable[list[list[Weight]]]:
+    """What may be all parameters of a model in their order; those that are as likely together."""
     parts: dict[str, list[Weight]] = {"": []}
     seen: set[tuple[str, object]] = set()
     for weight in weights:
@@ -162,7 +184,9 @@ def _models(weights: Sequence[Weight]) -> Iterable[list[Weight]]:
                 continue
             seen.add((name, shared))
             parts.setdefault(name, []).append(weight)
-    return (parts[name] for name in sorted(parts, key=_rank))
+    return (
+        [parts[name] for name in names] for _, names in groupby(sorted(parts, key=_rank), key=_rank)
+    )
 
 
 def _in_turn(optimizer: OptimizerState, model: Sequence[Weight]) -> dict[str, Weight] | str:
@@ -219,7 +243,8 @@ def _by_shape(states: Sequence[ParameterState], weights: Sequence[Weight]) -> li
                 Pair(
                     state, None,
                     "the optimizer has no names, the weights' file has not their order, and "
-                    f"several have the shape {list(shape or ())}",
+                    f"several have the shape {list(shape or ())}: `model` may name the weights as "
+                    "torch saved them",
                 )
             )  # fmt: skip
         else:

@@ -64,7 +64,8 @@ def optimizer_of(
     if amsgrad and "max_exp_avg_sq" not in found:
         raise InputError("its group has amsgrad, and its state no max_exp_avg_sq")
     if kind == "adam":
-        return Adam(lr, betas, eps, _count(step), amsgrad=amsgrad)
+        decay = _number(settings, "weight_decay") if "weight_decay" in settings else Fraction(0)
+        return Adam(lr, betas, eps, _count(step), decay, amsgrad)
     return AdamW(lr, betas, eps, _count(step), _number(settings, "weight_decay"), amsgrad)
 
 

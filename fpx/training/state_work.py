@@ -17,13 +17,37 @@ from fpx.tensors.entry import Scalar, TensorEntry
 from fpx.tensors.progress import Progress
 from fpx.tensors.types import IntegerType
 from fpx.training.decay import stuck_normals
-from fpx.training.next_update import followed
+from fpx.training.next_update import Found, followed
 from fpx.training.optimizers import Adam, Optimizer
-from fpx.training.pairing import Pair
+from fpx.training.pairing import Pair, Weight
 from fpx.training.settings import optimizer_of
 from fpx.training.state_loss import Lost
 from fpx.training.states import OptimizerState, ParameterState, number_in
 from fpx.training.updates import Largest, Moved
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter whose update is known.
+
+    Attributes:
+        source: where its state is.
+        name: its name.
+        optimizer: whose update.
+        moments: its moments, in the order of the optimizer's slots.
+        weight: its weight, where something is asked of it and it is known.
+    """
+
+    source: str
+    name: str
+    optimizer: Optimizer
+    moments: Sequence[TensorEntry]
+    weight: Weight | None
+
+    @property
+    def entries(self) -> list[TensorEntry]:
+        """Its tensors: the moments, then the weight."""
+        return [*self.moments, *([] if self.weight is None else [self.weight.entry])]
 
 
 @dataclass
@@ -35,7 +59,6 @@ class StateWork:
         chosen, still_rate, rounding: as of `by_state`.
         rows: what was found.
         unpaired: parameters of which something is not known.
-        errors: what could not be read, a line each.
     """
 
     weights: Sequence[FormatSpec]
@@ -45,7 +68,6 @@ class StateWork:
     rounding: Stochastic | None
     rows: list[StepRow] = field(default_factory=list)
     unpaired: list[Unpaired] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._moved = {spec: Moved(spec) for spec in self.weights}
@@ -55,54 +77,71 @@ class StateWork:
         self._met: dict[tuple[str, Optimizer], list[int]] = {}
         self._zero_eps: dict[Target, bool | None] = {}
 
-    def take(self, optimizer: OptimizerState, pair: Pair, progress: Progress) -> None:
-        """One parameter."""
+    def known(self, optimizer: OptimizerState, pair: Pair) -> Parameter | None:
+        """What is needed to count something of a parameter; None if that is not known."""
         source, state = optimizer.source.name, pair.state
         try:
             its = optimizer_of(state.tensors, state.settings, _step(state), self.chosen)
             moments = [_moment(state, slot) for slot in its.slots]
         except InputError as error:
             self.unpaired.append(Unpaired(source, pair.name, "update", str(error)))
-            return
+            return None
         if pair.weight is None and self.weights:
             self.unpaired.append(Unpaired(source, pair.name, "weight", pair.why))
             if not self.states:
-                return
-        weight = None if pair.weight is None or not self.weights else pair.weight.entry
-        try:
-            found = followed(
-                its, weight, moments, self.weights, self.states, progress, self.rounding
-            )
-        except InputError as error:
-            self.errors.append(str(error))
-            return
-        count = self._met.setdefault((source, its), [0, 0])
+                return None
+        return Parameter(source, pair.name, its, moments, pair.weight if self.weights else None)
+
+    def count(
+        self, parameter: Parameter, entries: Sequence[TensorEntry], progress: Progress
+    ) -> Found:
+        """What is found of a parameter, or of a piece of it.
+
+        Args:
+            parameter: which.
+            entries: its tensors, or those pieces of them.
+            progress: hears how far it is.
+
+        Raises:
+            InputError: damage that shows only in the data, or a scaled format has no such shape.
+        """
+        moments = entries[: len(parameter.moments)]
+        weight = None if parameter.weight is None else entries[-1]
+        return followed(
+            parameter.optimizer, weight, moments, self.weights, self.states, progress,
+            self.rounding,
+        )  # fmt: skip
+
+    def add(self, parameter: Parameter, found: Found) -> None:
+        """Takes in what was found of a parameter: the rows, and what is known of all."""
+        its, moments = parameter.optimizer, parameter.moments
+        count = self._met.setdefault((parameter.source, its), [0, 0])
         count[0] += 1
         count[1] += moments[0].count
         self._total(None).add(found.largest)
-        for move in found.moving:
-            assert pair.weight is not None
+        for moved in found.moved:
+            weight = parameter.weight
             assert weight is not None
-            self._moved[move.moved.spec].add(move.moved)
-            self._types["update"].add(weight.type.name)
+            self._moved[moved.spec].add(moved)
+            from_ = weight.entry.type.name
+            self._types["update"].add(from_)
             self.rows.append(
                 self._update(
-                    pair.weight.source.name, pair.name, its.name, weight.type.name, move.moved,
-                    found.largest,
+                    weight.source.name, parameter.name, its.name, from_, moved, found.largest
                 )
-            )  # fmt: skip
+            )
         from_ = _common({entry.type.name for entry in moments})
         self._types["state"].add(from_)
-        for keep in found.keeping:
-            self._lost[keep.target].add(keep.lost)
-            self._total(keep.target).add(keep.largest)
-            zero = _eps_is_zero(its, keep.target)
+        for kept in found.kept:
+            self._lost[kept.target].add(kept.lost)
+            self._total(kept.target).add(kept.largest)
+            zero = _eps_is_zero(its, kept.target)
             if zero is not None:
-                self._zero_eps[keep.target] = zero or bool(self._zero_eps.get(keep.target))
+                self._zero_eps[kept.target] = zero or bool(self._zero_eps.get(kept.target))
             self.rows.append(
                 self._state(
-                    source, pair.name, its.name, from_, keep.target, keep.lost, keep.largest, zero,
-                    its.decays,
+                    parameter.source, parameter.name, its.name, from_, kept.target, kept.lost,
+                    kept.largest, zero, its.decays,
                 )
             )  # fmt: skip
 

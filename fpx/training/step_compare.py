@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fpx.core.policy import Rounding
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target, find_targets, without_scales
 from fpx.errors import InputError
+from fpx.measure.shares import STDIN
 from fpx.report.limits import Limit
 from fpx.report.step_compare import STEPPABLE, TARGETS, StepReport
 from fpx.report.step_rows import STILL_RATE
@@ -16,6 +18,11 @@ from fpx.training.by_change import by_change
 from fpx.training.by_state import by_state
 from fpx.training.by_step import by_step, step_length
 from fpx.training.chance import stochastic
+
+if TYPE_CHECKING:
+    from fpx.ranks.team import Team
+
+_STDIN = "-"
 
 Names = str | FormatSpec | Sequence[str | FormatSpec]
 """Formats by name, or one."""
@@ -37,6 +44,7 @@ def step_compare(
     checks: Sequence[Limit] = (),
     progress: Progress | None = None,
     keep_partial: bool = False,
+    team: Team | None = None,
 ) -> StepReport:
     """One of three: `by_step` with a step, `by_state` with formats of those, else `by_change`.
 
@@ -50,12 +58,17 @@ def step_compare(
         model, optimizer: `model` and `chosen` of `by_state`.
         rounding: of weights and updates, by name: to nearest, or stochastic as well.
         include, exclude, still_rate, checks, progress, keep_partial: as of those.
+        team: the processes that share the work, of which all call this with the same arguments;
+            what only rank 0 has use for aside: `progress`, `checks`.
 
     Raises:
+        HandedOverError: of a team, this is not rank 0, which has the report.
         InputError: options do not go together, or as of those.
     """
     if not 0 <= still_rate <= 1:
         raise InputError(f"`still` must be from 0 to 1, not {still_rate:g}")
+    if team is not None and _STDIN in (*sources, model):
+        raise InputError(STDIN)
     random = stochastic(rounding)
     state = bool(weights_to or states_to)
     targets = without_scales(find_targets(to or TARGETS, STEPPABLE))
@@ -67,16 +80,20 @@ def step_compare(
         return by_step(
             sources, step_length(lr), targets, include=include, exclude=exclude,
             still_rate=still_rate, rounding=random, checks=checks, progress=progress,
-            keep_partial=keep_partial,
+            keep_partial=keep_partial, team=team,
         )  # fmt: skip
     if state:
+        if random is not None and not weights_to:
+            raise InputError(
+                "weights are what `rounding` is of: give `weights_to`, or leave it out"
+            )
         if len(sources) != 1:
             raise InputError("give one checkpoint with a state; `model` may name its weights")
         return by_state(
             sources[0], without_scales(find_targets(weights_to, STEPPABLE)), states_to,
             model=model, chosen=optimizer, include=include, exclude=exclude,
             still_rate=still_rate, rounding=random, checks=checks, progress=progress,
-            keep_partial=keep_partial,
+            keep_partial=keep_partial, team=team,
         )  # fmt: skip
     if len(sources) != 2:
         raise InputError(
@@ -88,7 +105,7 @@ def step_compare(
     before, after = sources
     return by_change(
         before, after, targets, include=include, exclude=exclude, still_rate=still_rate,
-        checks=checks, progress=progress, keep_partial=keep_partial,
+        checks=checks, progress=progress, keep_partial=keep_partial, team=team,
     )  # fmt: skip
 
 

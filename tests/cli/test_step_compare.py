@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ def test_a_step_and_a_change(checkpoint: Path, tmp_path: Path) -> None:
 def test_conditions_end_with_1_and_say_who(tmp_path: Path) -> None:
     np.save(tmp_path / "ones.npy", np.ones(8))
     path = tmp_path / "ones.npy"
+    np.save(tmp_path / "nine.npy", np.array([1.0] * 9 + [1e-9]))
+    nine = ("step-compare", tmp_path / "nine.npy", "--lr", "1e-5", "--to", "bf16", "--fail-if")
+    assert call(*nine, "unmoved_rate>0.9")[0] == 0  # it is 0.9
+    assert call(*nine, "unmoved_rate>=0.9")[0] == call(*nine, "unmoved_rate>0.89")[0] == 1
     code, _, err = call("step-compare", path, "--lr", "1e-5", "--to", "bf16", "--fail-if",
                         "unmoved_rate>0.9")  # fmt: skip
     assert code == 1
@@ -109,6 +114,13 @@ def test_conditions_end_with_1_and_say_who(tmp_path: Path) -> None:
         (["--lr", "1", "--optimizer", "sgd"], "--optimizer is for an optimizer's state"),
         (["--lr", "1", "--optimizer", "adagrad"], "'adagrad' is not one of"),
         (["--lr", "-1"], "--lr must be a finite number, 0 or more, not '-1'"),
+        (["--lr", "1e400"], "--lr must be a finite number, 0 or more, not '1e400'"),
+        (["--lr", "1", "--scale", "tensor"], "--scale is for an optimizer's state: --state-to"),
+        (["--lr", "1", "--scale-rule", "all"], "--scale-rule is for an optimizer's state"),
+        (["--weights-to", "bf16", "--scale-format", "e8m0"], "--scale-format is for an optimizer"),
+        (["--state-to", "bf16", "--rounding", "stochastic"], "weights are what --rounding is of"),
+        (["--lr", "1", "--fail-if", "verdict!=moves"], "'stands_still' or 'unmoved_rate>0.9'"),
+        (["--lr", "1", "--stored"], "no such option: '--stored' (see"),
         (["--lr", "1", "--still", "2"], "--still must be from 0 to 1, not 2"),
         (["--lr", "1", "--to", "e8m0"], "float8_e8m0fnu has no sign"),
         (["--lr", "1", "--to", "mxfp4"], "mxfp4"),
@@ -156,6 +168,40 @@ def test_saved_forms(checkpoint: Path, tmp_path: Path) -> None:
     assert "0.weight" in saves[2].read_text()
     assert all(path.stat().st_size for path in saves)
     assert "0.weight" in out
+
+
+def test_answers_are_the_lines_of_the_screen(checkpoint: Path, tmp_path: Path) -> None:
+    """In JSON, on the page, and for GitHub."""
+    args = ("step-compare", checkpoint, "--weights-to", "bf16", "--state-to", "bf16,fp32")
+    page = tmp_path / "x.html"
+    _, out, err = call(*args, "--save", page, "--github")
+    answers = document(*args)["answers"]
+    assert [(each["kind"], each["to"], each["fits"]) for each in answers] == [
+        ("update", "bfloat16", False), ("state", "bfloat16", False), ("state", "float32", True),
+    ]  # fmt: skip
+    lines = out.splitlines()
+    for each in answers:
+        text = each["text"].removeprefix("the state ")
+        line = f"{each['to']}{': ' if text == each['text'] else ' state '}{text}"
+        assert line in lines
+        level = "notice" if each["fits"] else "warning"
+        told = f"{each['to']}: {each['text']}".replace("%", "%25")
+        assert f"::{level} title=fpx step-compare::{told}\n" in err
+        assert each["text"] in page.read_text()
+    whole = json.loads(call("step-compare", checkpoint, checkpoint, "--to", "bf16", "--json")[1])
+    (one,) = whole["answers"]
+    assert (one["fits"], one["text"][:12]) == (False, "0% of 131 we")
+
+
+def test_each_row_is_a_case_of_its_own(checkpoint: Path, tmp_path: Path) -> None:
+    """JUnit's, where weights and state go to the same format."""
+    args = ("step-compare", checkpoint, "--weights-to", "bf16", "--state-to", "bf16")
+    call(*args, "--fail-if", "cannot_decay", "--save", tmp_path / "x.xml")
+    found = ElementTree.parse(tmp_path / "x.xml").getroot()
+    cases = [(case.get("classname"), case.get("name")) for case in found.iter("testcase")]
+    assert len(cases) == len(set(cases)) == 16
+    failed = {case.get("classname") for case in found.iter("testcase") if len(case) > 1}
+    assert failed == {f"state of {checkpoint} -> bfloat16"}
 
 
 def test_ctrl_c_shows_what_was_done(tmp_path: Path) -> None:

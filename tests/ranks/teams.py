@@ -157,4 +157,4 @@ def close(one: Any, many: Any, path: str = "") -> None:
         assert one == many, path
 
 
-SUMS = ("_db", "mean_error_ulp", "rms_error")
+SUMS = ("_db", "mean_error_ulp", "rms_error", "expected_moved_count")

@@ -15,6 +15,7 @@ from fpx.errors import UnavailableError
 from tests.helpers import call
 from tests.ranks.teams import Ended, close, launch
 from tests.tensors.reading import open_files
+from tests.training.checkpoints import trained
 
 # a reader that does something else on one rank
 PLANTED = """
@@ -84,9 +85,37 @@ def test_two_ranks_diff(folder: Path) -> None:
     silent(second)
 
 
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_step_compare(ranks: int, tmp_path: Path) -> None:
+    """All three questions, of 8 parameters or fewer weights than ranks."""
+    model, optimizer = trained(named=True, lr=1e-3)
+    saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(saved, tmp_path / "c.pt")
+    np.save(tmp_path / "x.npy", np.linspace(0, 1, 300_000))
+    np.save(tmp_path / "y.npy", np.linspace(0, 1.01, 300_000))
+    one = ["step-compare", tmp_path / "x.npy"]
+    for args in (
+        ["step-compare", tmp_path / "c.pt", "--weights-to", "bf16", "--state-to", "fp16",
+         "--fail-if", "breaks"],
+        [*one, "--lr", "1e-3", "--fail-if", "unmoved_count>9"],
+        [*one, tmp_path / "y.npy", "--to", "bf16"],
+    ):  # fmt: skip
+        code, out, err = call(*args, "--json")
+        first, *others = launch(ranks, *args, "--json", "--save", tmp_path / "saved.csv")
+        close(json.loads(out)["results"], json.loads(first.out)["results"])
+        close(json.loads(out)["totals"], json.loads(first.out)["totals"])
+        assert (first.code, first.err) == (code, err)
+        assert [rank.code for rank in others] == [code] * (ranks - 1)
+        assert (tmp_path / "saved.csv").exists()
+        silent(*others)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_rank_ends_all(rank: int, folder: Path) -> None:
-    args = ["cast-compare", folder / "model-1.safetensors", "--to", "fp16"]
+@pytest.mark.parametrize(
+    "command", [["cast-compare", "--to", "fp16"], ["step-compare", "--lr", "1e-3"]]
+)
+def test_a_killed_rank_ends_all(rank: int, command: list[str], folder: Path) -> None:
+    args = [*command, folder / "model-1.safetensors"]
     ranks = launch(3, *args, planted=PLANTED.format(KILLED, rank), fresh=True)
     killed = ranks.pop(rank)
     assert killed.code == -signal.SIGKILL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
@@ -382,8 +386,19 @@ def test_one_bad_parameter_does_not_spoil_the_others() -> None:
 def test_the_user_may_say_which_optimizer_it_is(chosen: str, decays: bool) -> None:
     saved = checkpoint(lr=1e-3, weight_decay=0.5)
     del saved["optimizer"]["param_groups"][0]["decoupled_weight_decay"]
-    (one,) = compare(saved, "bf16", chosen=chosen).optimizers
-    assert (one.settings["weight_decay"] == 0.5) == decays
+    report = compare(saved, "bf16", chosen=chosen)
+    assert report.optimizers[0].settings["weight_decay"] == 0.5  # it is said, whatever it does
+    largest = [row.max_update for row in updates(report)]
+    del saved["optimizer"]["param_groups"][0]["weight_decay"]
+    if decays:
+        with pytest.raises(InputError, match="its group has no weight_decay"):
+            compare(saved, "bf16", chosen=chosen)
+    else:
+        without = compare(saved, "bf16", chosen=chosen)
+        assert [row.max_update for row in updates(without)] == largest
+        assert [row.unmoved_count for row in updates(without)] == [
+            row.unmoved_count for row in updates(report)
+        ]
     with pytest.raises(InputError, match="its state is not that of sgd"):
         compare(saved, "bf16", chosen="sgd")
 
@@ -436,3 +451,41 @@ def test_rows_of_steps_and_of_updates_have_their_own_numbers() -> None:
     assert one.max_update is None
     assert "max_update" not in one.numbers()
     assert one.unmoved_rate == 1
+
+
+def test_a_folder_without_a_state_is_called_as_it_was_named(tmp_path: Path) -> None:
+    model = network()
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=f"^'{re.escape(str(tmp_path))}' has no optimizer's state"):
+        compare(str(tmp_path), "bf16")
+
+
+def test_a_file_without_order_says_which_would_have_one(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    report = compare(str(tmp_path), "bf16", "bf16")
+    assert [row.tensor for row in updates(report)] == ["0.weight", "3.weight", "3.bias"]
+    (note,) = report.notes
+    assert note.endswith(
+        "no weight of state.1 and 4 more: the optimizer has no names, the weights' file has not "
+        "their order, and several have the shape [8]: `model` may name the weights as torch saved "
+        "them"
+    )
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    whole = compare(str(tmp_path / "optimizer.pt"), "bf16", model=str(tmp_path / "model.pt"))
+    assert len(updates(whole)) == 8
+    assert not whole.notes
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("flat", [False, True])
+def test_settings_that_are_read_are_not_said_to_be_passed_over(flat: bool, tmp_path: Path) -> None:
+    model, optimizer = trained()
+    options = StateDictOptions(flatten_optimizer_state_dict=flat)
+    state = get_optimizer_state_dict(model, optimizer, options=options)
+    save(
+        {"model": model.state_dict(), "o": state, "epoch": 3}, checkpoint_id=tmp_path, no_dist=True
+    )
+    notes = compare(str(tmp_path), "bf16").notes
+    assert notes == (f"{tmp_path}: passed over, because they are no tensors: 'epoch'",)

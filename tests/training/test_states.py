@@ -161,7 +161,7 @@ def test_beside_safetensors_which_has_no_order(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert pairs[1].why == (
         "the optimizer has no names, the weights' file has not their order, and several have the "
-        "shape [8]"
+        "shape [8]: `model` may name the weights as torch saved them"
     )
     assert pairs[1].name == "state.1"
 
@@ -223,6 +223,23 @@ def test_two_optimizers() -> None:
     assert [each.root for each in optimizers] == ["optimizers.0.", "optimizers.1."]
     check(pairs, "a.")
     assert other is not one
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_of_two_models_that_are_alike_nothing_tells_which_it_is(named: bool) -> None:
+    """As two critics are, each with an optimizer of its own."""
+    one, first = trained(named=named, lr=1e-3)
+    saved = {"q1": one.state_dict(), "q2": network().state_dict(), "o": first.state_dict()}
+    _, pairs = found(saved)
+    assert weight_names(pairs) == [None] * 8
+    assert pairs[0].why == (
+        "it may be that of 'q1.0.weight', 'q2.0.weight': `model` may name the right ones alone"
+    )
+    _, pairs = found({"model": saved["q2"], "q1": saved["q1"], "o": saved["o"]})
+    check(pairs, "model.")  # as the likelier one is called
+    saved["q2"] = {name: torch.ones(2, *tensor.shape) for name, tensor in saved["q1"].items()}
+    _, pairs = found(saved)
+    check(pairs, "q1.")  # the only one of these shapes
 
 
 def test_a_model_whose_names_look_like_a_state() -> None:

@@ -17,7 +17,8 @@ from typing import Any
 from fpx.errors import InputError
 from fpx.report.base import JsonValue
 from fpx.report.checks import Check, CheckedRow, Failure, Row
-from fpx.report.gates.changes import STUDIES, Change, Key, OldRow, shown
+from fpx.report.gates.changes import Change, Key, OldRow
+from fpx.report.gates.studies import STUDIES
 from fpx.words import cause, listed, quoted, quoted_path
 
 
@@ -104,29 +105,32 @@ class Baseline:
         file: its name.
         command: whose report it is.
         rows: its rows.
-        environment: what produced them.
+        asked: what produced them: the report's `environment`, and what it has as `asked`.
     """
 
     file: str
     command: str
     rows: tuple[OldRow, ...]
-    environment: Mapping[str, JsonValue]
+    asked: Mapping[str, JsonValue]
 
-    def compared(
-        self, rows: Sequence[CheckedRow], environment: Mapping[str, JsonValue]
-    ) -> Comparison:
+    def compared(self, rows: Sequence[CheckedRow], asked: Mapping[str, JsonValue]) -> Comparison:
         """The rows of a new report beside those of this one.
+
+        Args:
+            rows: the new ones.
+            asked: what produced them.
 
         Raises:
             InputError: the two are about different questions.
         """
         study = STUDIES[self.command]
         for name in study.same:
-            if self.environment.get(name) != environment.get(name):
-                was, now = self.environment.get(name), environment.get(name)
+            was, now = self.asked.get(name), asked.get(name)
+            if was != now:
+                then, since = ("none" if value is None else value for value in (was, now))
                 raise InputError(
-                    f"{quoted_path(self.file)} is of another question: {name} was {shown(was)}, "
-                    f"and is {shown(now)} now"
+                    f"{quoted_path(self.file)} is of another question: {name} was {then}, and is "
+                    f"{since} now"
                 )
         names = self._sources(rows) if "source" in study.identity else {}
         renamed = (
@@ -228,9 +232,10 @@ def parse_baseline(text: bytes, file: str, schema: str) -> Baseline:
             f"save one with fpx {command} --json"
         )
     entries, environment = document.get("results"), document.get("environment")
+    asked = document.get("asked", {})
     if (
         not isinstance(entries, list)
-        or not isinstance(environment, dict)
+        or not (isinstance(environment, dict) and isinstance(asked, dict))
         or not all(isinstance(entry, dict) for entry in entries)
     ):
         raise InputError(f"{quoted_path(file)} is damaged: it has no results")
@@ -242,7 +247,7 @@ def parse_baseline(text: bytes, file: str, schema: str) -> Baseline:
             raise InputError(
                 f"{quoted_path(file)} is damaged: of entry {number}, {error}"
             ) from None
-    return Baseline(file, command, tuple(rows), environment)
+    return Baseline(file, command, tuple(rows), environment | asked)
 
 
 def _no_constant(token: str) -> None:

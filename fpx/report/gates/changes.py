@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -117,7 +117,7 @@ _RANKS: Mapping[str, int] = {
 """How bad a verdict is, and how bad an outcome."""
 
 
-def _old_cast(entry: Entry, own: Mapping[str, str]) -> OldCast:
+def cast_row(entry: Entry, own: Mapping[str, str]) -> OldCast:
     """A cast of the baseline, with what its nulls mean."""
     words: dict[str, Any] = {}
     for name, kind in (("outcome", Outcome), ("verdict", Verdict)):
@@ -142,7 +142,8 @@ def _old_cast(entry: Entry, own: Mapping[str, str]) -> OldCast:
     return OldCast("cast-compare", entry, own, metrics, words["outcome"], judgement)
 
 
-def _cast_changes(old: Any, new: Any) -> Iterator[Change]:
+def cast_changes(old: Any, new: Any) -> Iterator[Change]:
+    """The verdict, and metrics that moved."""
     before, after = old.judgement.verdict, new.judgement.verdict
     destroyed = Outcome.DESTROYED in (old.outcome, new.outcome)
     if before is not after:
@@ -185,14 +186,25 @@ def excuses(condition: Condition, old: MeasuredRow, new: MeasuredRow) -> bool:
         return was != was and now != now
     if not (was != now if condition.percent else differ(metric, was, now)):
         return True
-    worse = {">": 1, "<": -1}.get(condition.comparison[0], METRICS[metric].worse)
+    worse = direction(condition.comparison, METRICS[metric].worse)
     return worse != 0 and (now < was) == (worse > 0)
+
+
+def direction(comparison: str, worse: int) -> int:
+    """Which way a number gets worse where a condition asks for it: up (1), down (-1) or either (0).
+
+    Args:
+        comparison: the condition's.
+        worse: which way it does where nobody asks.
+    """
+    return {">": 1, "<": -1}.get(comparison[0], worse)
 
 
 # -- cast-verify -----------------------------------------------------------------------------------
 
 
-def _verify_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
+def verify_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
+    """A cast of the baseline, with its causes."""
     if not isinstance(entry.get("offered"), bool):
         raise damaged("offered", entry.get("offered"))
     causes = entry.get("causes")
@@ -206,7 +218,7 @@ def _verify_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
     return OldRow("cast-verify", entry, own)
 
 
-def _verify_changes(old: OldRow, new: Any) -> Iterator[Change]:
+def verify_changes(old: OldRow, new: Any) -> Iterator[Change]:
     """Causes that are new or gone, and where the same codes were cast, their counts."""
     if old.entry["offered"] != new.offered:
         yield Change("offered", old.entry["offered"], new.offered, worse=not new.offered)
@@ -237,7 +249,8 @@ def _is_lines(value: object) -> bool:
     )
 
 
-def _inspect_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
+def inspect_row(entry: Entry, own: Mapping[str, str]) -> OldRow:
+    """A tensor of the baseline, with its statistics if it has some."""
     if not isinstance(entry.get("dtype"), str):
         raise damaged("dtype", entry.get("dtype"))
     if not isinstance(entry.get("shape"), list):
@@ -261,7 +274,8 @@ def _doubts(entry: Entry) -> list[str] | None:
     return None if found is None else list(found)
 
 
-def _inspect_changes(old: OldRow, new: Any) -> Iterator[Change]:
+def inspect_changes(old: OldRow, new: Any) -> Iterator[Change]:
+    """Another dtype or shape, other doubts, and counts of values."""
     if old.entry["dtype"] != new.dtype:
         yield Change("dtype", old.entry["dtype"], new.dtype, worse=True)
     if old.entry["shape"] != list(new.shape):
@@ -280,7 +294,8 @@ def _inspect_changes(old: OldRow, new: Any) -> Iterator[Change]:
             yield Change(name, then, count, count > then)
 
 
-def _no_stats(old: Iterable[OldRow], new: Mapping[Key, Any]) -> Iterator[str]:
+def no_stats(old: Iterable[OldRow], new: Mapping[Key, Any]) -> Iterator[str]:
+    """A line on tensors that have no statistics to compare with."""
     if any(row.stats is not None for row in new.values()) and any(
         row.entry.get("stats") is None for row in old
     ):
@@ -288,60 +303,3 @@ def _no_stats(old: Iterable[OldRow], new: Mapping[Key, Any]) -> Iterator[str]:
             "the baseline has no stats of some tensors, whose values are not compared: save one "
             "with --stats"
         )
-
-
-# -- all of them -----------------------------------------------------------------------------------
-
-
-def _no_notes(old: Iterable[OldRow], new: Mapping[Key, Any]) -> Iterator[str]:
-    return iter(())
-
-
-class Study(NamedTuple):
-    """How reports of a command are compared.
-
-    Attributes:
-        identity: the keys that tell rows apart.
-        row: makes a row of an entry and its identity; raises InputError if it is damaged.
-        changes: from an old row to a new one.
-        same: keys of the environment without which numbers do not compare.
-        missing_fails: whether a row that is gone is a failure.
-        notes: of what could not be compared.
-    """
-
-    identity: tuple[str, ...]
-    row: Callable[[Entry, Mapping[str, str]], OldRow]
-    changes: Callable[[Any, Any], Iterator[Change]]
-    same: tuple[str, ...] = ()
-    missing_fails: bool = False
-    notes: Callable[[Iterable[OldRow], Mapping[Key, Any]], Iterator[str]] = _no_notes
-
-    def read(self, entry: Entry) -> OldRow:
-        """The row of an entry.
-
-        Raises:
-            InputError: the entry is damaged.
-        """
-        for name in self.identity:
-            if not isinstance(entry.get(name), str):
-                raise damaged(name, entry.get(name))
-        return self.row(entry, {name: entry[name] for name in self.identity})
-
-
-_CAST = ("from", "to", "backend", "device")
-STUDIES: Mapping[str, Study] = {
-    "cast-compare": Study(("source", "tensor", *_CAST), _old_cast, _cast_changes),
-    "cast-verify": Study(
-        _CAST,
-        _verify_row,
-        _verify_changes,
-        same=("against", "layout", "compile", "flush_denormal"),
-    ),
-    "inspect": Study(
-        ("source", "tensor"),
-        _inspect_row,
-        _inspect_changes,
-        missing_fails=True,
-        notes=_no_stats,
-    ),
-}

@@ -142,10 +142,11 @@ class _Reader:
         self.notes: list[str] = []
 
     def told(self) -> tuple[str, ...]:
-        """What is to be said of the checkpoint."""
-        if not self.others:
+        """What is to be said of the checkpoint; settings of optimizers are what `scalars` reads."""
+        others = [name for name in self.others if _SETTINGS not in name]
+        if not others:
             return tuple(self.notes)
-        named = listed(map(quoted, self.others), 3)
+        named = listed(map(quoted, others), 3)
         return (f"passed over, because they are no tensors: {named}", *self.notes)
 
     def scalars(self) -> Scalars:

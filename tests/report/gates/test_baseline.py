@@ -549,7 +549,7 @@ def test_damage(tmp_path: Path, change: Callable[[Document], object], says: str)
         (b"null", "is no report of fpx"),
     ],
 )
-@pytest.mark.parametrize("command", ["cast-compare", "cast-verify", "inspect"])
+@pytest.mark.parametrize("command", ["cast-compare", "cast-verify", "inspect", "step-compare"])
 def test_other_files(tmp_path: Path, text: bytes, says: str, command: str) -> None:
     old = tmp_path / "old.json"
     old.write_bytes(text)
