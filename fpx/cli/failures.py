@@ -143,6 +143,9 @@ def failures_explained() -> Iterator[None]:
         yield
     except FpxError as error:
         _trace()
+        if was_interrupted():  # and an import was left half done
+            complain("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
         complain(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:

@@ -37,6 +37,17 @@ def was_interrupted() -> bool:
     return bool(_came)
 
 
+def check_interrupts() -> None:
+    """For places that long work comes by again and again.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came, and who called what it ended went on: while torch loads
+            numpy, torch does.
+    """
+    if _came:
+        raise KeyboardInterrupt
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _came.append(number)
     signal.default_int_handler(number, frame)

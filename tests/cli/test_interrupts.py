@@ -16,6 +16,8 @@ import typer
 from fpx.cli import interrupts
 from fpx.cli.failures import failures_explained
 from fpx.cli.interrupts import remember_interrupts
+from fpx.cli.progress import ProgressBar
+from fpx.errors import InputError
 from tests.helpers import PATIENCE
 
 
@@ -29,18 +31,41 @@ def remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.mark.parametrize(("interrupted", "code"), [(True, 130), (False, 70)])
+def swallowed() -> None:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("error", "otherwise"), [(ImportError("no cause"), 70), (InputError("no numpy"), 2)]
+)
+@pytest.mark.parametrize("interrupted", [True, False])
 @pytest.mark.usefixtures("remembered")
-def test_an_interrupt_that_a_library_swallows_is_one(interrupted: bool, code: int) -> None:
+def test_an_interrupt_that_a_library_swallows_is_one(
+    interrupted: bool, error: Exception, otherwise: int
+) -> None:
+    code = 130 if interrupted else otherwise
+
     def load() -> None:
         if interrupted:
-            with suppress(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        raise ImportError("cannot load module more than once per process")
+            swallowed()
+        raise error
 
     with pytest.raises(typer.Exit) as ended, failures_explained():
         load()
     assert ended.value.exit_code == code
+
+
+@pytest.mark.parametrize("what", [ProgressBar.start, ProgressBar.advance])
+@pytest.mark.usefixtures("remembered")
+def test_work_ends_after_an_interrupt_that_was_swallowed(
+    what: Callable[[ProgressBar, int], None],
+) -> None:
+    with ProgressBar("working") as progress:
+        what(progress, 1)
+        swallowed()
+        with pytest.raises(KeyboardInterrupt):
+            what(progress, 1)
 
 
 def in_a_callback(lose: Callable[[], None]) -> None:
