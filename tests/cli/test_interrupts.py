@@ -9,7 +9,9 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -132,9 +134,9 @@ class Named:
     def __set_name__(self, owner, name): signal.raise_signal(signal.SIGINT)
 class Finder:
     def find_spec(self, name, *_):
-        if name == sys.argv[-1]:
-            sys.argv.pop()
+        if name == where:
             WHAT
+where = sys.argv.pop()
 sys.meta_path.insert(0, Finder())
 import fpx.cli; fpx.cli.main()
 """
@@ -149,6 +151,17 @@ def test_an_interrupt_before_the_command_runs_is_one_line(when: str, what: str) 
     fpx = [sys.executable, "-c", _FOUND.replace("WHAT", what), "--help", when]
     result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
     assert (result.returncode, result.stderr) == (130, "fpx: interrupted\n")
+
+
+def test_an_interrupt_while_torch_loads_numpy_is_not_lost(tmp_path: Path) -> None:
+    """torch swallows it, and would go on without numpy."""
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones(4))
+    code = _FOUND.replace("WHAT", "signal.raise_signal(signal.SIGINT)")
+    fpx = [sys.executable, "-c", code, "step-compare", path, "--lr", "1", "numpy._core"]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    said = "fpx: interrupted\n"
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
 
 
 def test_main_remembers_interrupts() -> None:
