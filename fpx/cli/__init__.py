@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 
+from fpx.cli.interrupts import INTERRUPTED, remember_interrupts, was_interrupted
+
 _THRESHOLD = 50_000  # objects more than a short command makes
 
 
@@ -19,18 +21,27 @@ def _open_what_is_closed() -> None:
 
 def main() -> None:
     """The `fpx` console script."""
+    _open_what_is_closed()
+    try:
+        _run()
+    except (KeyboardInterrupt, Exception):  # before the command was there to hear it
+        if not was_interrupted():
+            raise
+        sys.stderr.write("fpx: interrupted\n")
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    remember_interrupts()
     # imports make much and drop nothing: looking for garbage meanwhile is 10% of a short command,
     # and a command imports what it needs when it runs
     gc.disable()
     try:
         from fpx.cli.app import app
-        from fpx.cli.failures import remember_interrupts
     finally:
         gc.freeze()
         gc.enable()
     gc.set_threshold(_THRESHOLD)
-    _open_what_is_closed()
-    remember_interrupts()
     try:
         app(prog_name="fpx")
     finally:

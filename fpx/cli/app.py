@@ -16,13 +16,13 @@ from typer.core import TyperGroup
 from fpx.cli import config
 from fpx.cli.failures import (
     INTERNAL_ERROR,
-    INTERRUPTED,
     UsageError,
     complain,
     failures_explained,
     speak_of,
     usage_message,
 )
+from fpx.cli.interrupts import INTERRUPTED
 from fpx.cli.output import remember_command_line
 from fpx.errors import CheckError, InputError, UnavailableError
 from fpx.version import __version__
@@ -152,6 +152,11 @@ class FpxGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands."""
         return list(COMMANDS)
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """click's; `--help` prints and ends here."""
+        with failures_explained():  # typer would end without a word
+            return super().make_context(*args, **extra)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """The arguments; `help decode` is `decode --help`."""

@@ -1,10 +1,9 @@
-"""How every command ends: lines on stderr, exit codes, closed pipes, Ctrl-C."""
+"""How every command ends: lines on stderr, exit codes, closed pipes."""
 
 from __future__ import annotations
 
 import os
 import re
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,17 +12,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer.main
 
+from fpx.cli.interrupts import INTERRUPTED, was_interrupted
 from fpx.cli.output import NO_ROOM, Output, deliver
 from fpx.errors import CheckError, FpxError, InputError, UnavailableError
 from fpx.report.base import Report
 from fpx.words import did_you_mean, escape, quoted
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from fpx.report.checks import Failure
 
-INTERRUPTED = 130
 INTERNAL_ERROR = 70  # EX_SOFTWARE in BSD's sysexits.h: a bug in fpx, never a result
 
 
@@ -141,29 +138,15 @@ def _drop(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-_interrupts: list[int] = []  # signals that came
-
-
-def remember_interrupts() -> None:
-    """From here on Ctrl-C is an interrupt, whatever a library makes of it.
-
-    What is raised while numpy is imported ends as an ImportError or a RecursionError.
-    """
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _interrupts.append(number)
-        signal.default_int_handler(number, frame)
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
-
-
 @contextmanager
 def failures_explained() -> Iterator[None]:
     try:
         yield
     except FpxError as error:
         _trace()
+        if was_interrupted():  # and an import was left half done
+            complain("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
         complain(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -183,7 +166,7 @@ def failures_explained() -> Iterator[None]:
     except (typer.Exit, typer.Abort, UsageError):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: a bug still gets one line
-        if not _interrupts:
+        if not was_interrupted():
             _explain_bug(error)
         _trace()
         complain("interrupted")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from fpx.cli.interrupts import check_interrupts
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 
 class ProgressBar:
     """A bar on stderr where that is a terminal; nothing where it is not.
+
+    Its methods raise a KeyboardInterrupt that somebody swallowed.
 
     Args:
         label: what is being done.
@@ -29,6 +33,7 @@ class ProgressBar:
 
     def start(self, total: int) -> None:
         """The number of elements to come."""
+        check_interrupts()
         if not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -47,5 +52,6 @@ class ProgressBar:
 
     def advance(self, count: int) -> None:
         """That many more are done."""
+        check_interrupts()
         if self._bars is not None:
             self._bars.advance(self._task, count)

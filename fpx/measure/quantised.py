@@ -38,8 +38,8 @@ def dtype_of(quantised: Quantised) -> str:
     """What a list of tensors calls the dtype: the scaled format, or the file's name of blocks."""
     if quantised.format is not None:
         return quantised.format.name
-    if quantised.stored_bytes is not None:  # of blocks that have their scales in them: GGUF's Q4_K
-        return quantised.stored_type
+    if quantised.stored_bytes is not None and quantised.reach is not None:
+        return quantised.stored_type  # of blocks that have their scales in them: GGUF's Q4_K
     if not quantised.scales:
         return quantised.element
     reach = "scaled" if quantised.reach is None else quantised.reach.option

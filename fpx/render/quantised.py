@@ -68,7 +68,8 @@ def suspicions(tensors: Sequence[TensorInfo], *, every: bool) -> list[Renderable
         found.append(Text.assemble((f" {escape(name)}: ", "bold"), escape(line)))
     if len(shown) < len(lines):
         found.append(Text(f" and {counted(len(lines) - len(shown), 'line')} more: --all"))
-    unread = sum(how.doubts is None for _, how in weights)
+    scaled = [how for _, how in weights if how.scales or how.reach is not None]
+    unread = sum(how.doubts is None for how in scaled)
     if unread:
         found.append(
             Text(
@@ -77,7 +78,7 @@ def suspicions(tensors: Sequence[TensorInfo], *, every: bool) -> list[Renderable
                 LABEL_STYLE,
             )
         )
-    elif weights and not lines:
+    elif scaled and not lines:
         found.append(Text("Nothing suspicious in their scales.", GOOD_STYLE))
     return found
 

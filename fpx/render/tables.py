@@ -54,7 +54,7 @@ class FittingTable(Table):
             if self._need(console, options, back) <= options.max_width:
                 kept = back
         out = [column for column in every if not any(column is item for item in kept)]
-        self.columns = [replace(column, _index=at) for at, column in enumerate(kept)]
+        self.columns = _alone(kept)
         if len(kept) == 1:
             self.columns[0].no_wrap = False  # what is alone may fold, or it would be cut
         if title:  # in all of the width, where rich has that of the table
@@ -76,10 +76,11 @@ class FittingTable(Table):
         return kept[-1]
 
     def _need(self, console: Console, options: ConsoleOptions, columns: list[Column]) -> int:
-        """The columns of a terminal that those of the table need."""
+        """The columns of a terminal that those of the table need, if no others are in it."""
         wide = options.update_width(AMPLE)
+        self.columns = _alone(columns)
         need = self._extra_width
-        for column in columns:
+        for column in self.columns:
             width = self._measure_column(console, wide, column)
             if column.no_wrap:
                 need += width.maximum
@@ -87,6 +88,11 @@ class FittingTable(Table):
                 least = max(column.min_width or 0, _LEAST) + self._get_padding_width(column._index)
                 need += min(width.maximum, least)
         return need
+
+
+def _alone(columns: Iterable[Column]) -> list[Column]:
+    """Some columns of a table as those of a table of their own."""
+    return [replace(column, _index=at) for at, column in enumerate(columns)]
 
 
 def _name(column: Column) -> str:

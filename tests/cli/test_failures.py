@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +16,9 @@ import typer
 from safetensors.torch import save_file
 
 import fpx
-from fpx.cli import failures
 from fpx.cli.failures import (
-    failures_explained,
     finish,
     in_options,
-    remember_interrupts,
     speak_of,
 )
 from fpx.cli.output import SCREEN
@@ -119,39 +114,6 @@ def test_ctrl_c_exits_130() -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == "fpx: interrupted\n"
-
-
-@pytest.fixture
-def remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(failures, "_interrupts", [])
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    remember_interrupts()
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.parametrize(("interrupted", "code"), [(True, 130), (False, 70)])
-@pytest.mark.usefixtures("remembered")
-def test_an_interrupt_that_a_library_swallows_is_one(interrupted: bool, code: int) -> None:
-    def load() -> None:
-        if interrupted:
-            with suppress(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-        raise ImportError("cannot load module more than once per process")
-
-    with pytest.raises(typer.Exit) as ended, failures_explained():
-        load()
-    assert ended.value.exit_code == code
-
-
-def test_main_remembers_interrupts() -> None:
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fpx.cli\n"
-        "try: fpx.cli.main()\n"
-        "finally: print(signal.getsignal(signal.SIGINT).__module__)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.endswith("fpx.cli.failures\n")
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -18,9 +18,10 @@ from safetensors.torch import load_file, save_file
 
 import fpx
 from fpx.report.followed import ElementReport
+from fpx.tensors.files.onnx_entries import ONNX_TYPES
 from tests.helpers import call, document, results
 from tests.tensors.quantised.test_layouts import LAYOUTS as WRITTEN
-from tests.writers import gguf, nvfp4
+from tests.writers import gguf, nvfp4, onnx, onnx_tensor
 
 WEIGHT = "layer.1.up.weight"
 
@@ -290,3 +291,22 @@ def test_ggufs_blocks(tmp_path: Path) -> None:
     assert (found.value, found.dtype) == ("15.5", "Q8_0")
     (top,) = results("inspect", path, "--tensor", "w", "--top", "1")
     assert (top["dtype"], top["largest"][0]["value"]) == ("Q8_0", 15.5)
+
+
+@pytest.mark.parametrize("code", [23, 27, 28])
+def test_numbers_of_few_bits_have_a_size(code: int, tmp_path: Path) -> None:
+    """Those of ONNX, which have no scales."""
+    row = ONNX_TYPES[code]
+    path = tmp_path / "x.onnx"
+    data = bytes(-(-5 * row.bits // 8))
+    path.write_bytes(onnx(onnx_tensor("x", code, (5,), (9, data))))
+    for options in ([], ["--stats"]):
+        (entry,) = results("inspect", path, *options)
+        assert (entry["bytes"], entry["storage_bytes"]) == (len(data), len(data))
+        assert entry["quantised"]["stored_bytes"] == len(data)
+        assert entry["dtype"] == row.type.name
+        assert entry["bits_per_element"] == 8 * len(data) / 5
+        out = call("inspect", path, *options)[1]
+        assert f"onnx, {len(data)} bytes" in out
+        assert "?" not in out
+        assert "scales" not in out

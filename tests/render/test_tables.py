@@ -69,9 +69,27 @@ def test_columns_go_in_their_order() -> None:
     assert "No room" not in drawn(a_table(), 80)
     assert "No room for: less important (" in drawn(a_table(), 40)
     assert "No room for: less important, last (" in " ".join(drawn(a_table(), 28).split())
-    assert "No room for: code, less important (" in " ".join(drawn(a_table(), 20).split())
+    assert "No room for: code, less important (" in " ".join(drawn(a_table(), 19).split())
     text = drawn(a_table(), 80)
     assert CODES[0] in text
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+@pytest.mark.parametrize("first_out", [(), ("c", "b", "e", "d")])
+def test_a_column_goes_only_where_it_would_be_cut(count: int, first_out: tuple[str, ...]) -> None:
+    def table(names: str) -> FittingTable:
+        made = plain_table(first_out=first_out)
+        for name in names:
+            made.add_column(name, no_wrap=True)
+        made.add_row(*(name * 7 for name in names))
+        return made
+
+    going = first_out or "edcb"
+    kept = "".join(name for name in "abcde" if name not in going[: 5 - count])
+    needed = max(map(len, drawn(table(kept), AMPLE).splitlines()))
+    for width, shown in ((needed, kept), (needed - 1, kept.replace(going[5 - count], ""))):
+        text = drawn(table("abcde"), width)
+        assert [name for name in "abcde" if name * 7 in text] == [*shown]
 
 
 def test_what_folds_keeps_every_digit() -> None:

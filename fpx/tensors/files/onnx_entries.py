@@ -105,19 +105,21 @@ def onnx_entry(name: str, type_: OnnxType, shape: tuple[int, ...], data: Data) -
 
     if not few or not isinstance(type_.type, FormatSpec):
         return TensorEntry(name, type_.type, shape, read)
+    nbytes = -(-count * type_.bits // 8)
     quantised = Quantised(
         layout=f"ONNX {type_.name}",
         format=None,
         element=type_.type.name,
         stored=name,
         stored_type=type_.name,
-        stored_shape=(-(-count * type_.bits // 8),),
+        stored_shape=(nbytes,),
         packing=Packing.LOW_FIRST,
         reach=None,
         scales=(),
         evidence=Evidence.METADATA,
         recognised_by=f"ONNX data type {type_.name}",
         follow=_follower(name, type_, shape, path, parts[0][0]) if whole else None,
+        stored_bytes=nbytes,
     )
     return TensorEntry(name, FORMATS["float64"], shape, read, quantised=quantised)
 

@@ -111,7 +111,8 @@ class Quantised:
         follow: one element by its logical index (row-major axes of `TensorEntry.shape`).
         scale_codes: how often each code of the scales of blocks comes; None where scales are no
             codes of a byte.
-        stored_bytes: of `stored`, where its dtype and shape do not tell (GGUF's blocks).
+        stored_bytes: of `stored`, where its dtype and shape do not tell (GGUF's blocks, codes of
+            few bits in ONNX).
     """
 
     layout: str

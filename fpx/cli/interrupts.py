@@ -1,0 +1,67 @@
+"""Ctrl-C: an interrupt, whoever catches the exception that it is."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from _thread import start_new_thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+INTERRUPTED = 130
+"""The exit code: 128 and the number of the signal, as shells have it."""
+
+_AGAIN = 0.01  # seconds after which what nobody heard is raised once more
+
+_came: list[int] = []  # signals
+
+
+def remember_interrupts() -> None:
+    """From here on Ctrl-C is an interrupt, whatever a library or Python makes of it.
+
+    What is raised while numpy is imported ends as an ImportError or a RecursionError. What is
+    raised where Python can't pass it on, in callbacks of weak references and destructors, Python
+    would print, and go on.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+        sys.unraisablehook = _unheard
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C came."""
+    return bool(_came)
+
+
+def check_interrupts() -> None:
+    """For places that long work comes by again and again.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came, and who called what it ended went on: while torch loads
+            numpy, torch does.
+    """
+    if _came:
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _came.append(number)
+    signal.default_int_handler(number, frame)
+
+
+def _unheard(exception: sys.UnraisableHookArgs) -> None:
+    if exception.exc_type is KeyboardInterrupt:
+        start_new_thread(_interrupt_again, ())
+    else:
+        sys.__unraisablehook__(exception)
+
+
+def _interrupt_again() -> None:
+    time.sleep(_AGAIN)
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)

@@ -1,0 +1,184 @@
+"""Ctrl-C: an interrupt, whoever catches the exception that it is."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from fpx.cli import interrupts
+from fpx.cli.failures import failures_explained
+from fpx.cli.interrupts import remember_interrupts
+from fpx.cli.progress import ProgressBar
+from fpx.errors import InputError
+from tests.helpers import PATIENCE
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(interrupts, "_came", [])
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    remember_interrupts()
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def swallowed() -> None:
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("error", "otherwise"), [(ImportError("no cause"), 70), (InputError("no numpy"), 2)]
+)
+@pytest.mark.parametrize("interrupted", [True, False])
+@pytest.mark.usefixtures("remembered")
+def test_an_interrupt_that_a_library_swallows_is_one(
+    interrupted: bool, error: Exception, otherwise: int
+) -> None:
+    code = 130 if interrupted else otherwise
+
+    def load() -> None:
+        if interrupted:
+            swallowed()
+        raise error
+
+    with pytest.raises(typer.Exit) as ended, failures_explained():
+        load()
+    assert ended.value.exit_code == code
+
+
+@pytest.mark.parametrize("what", [ProgressBar.start, ProgressBar.advance])
+@pytest.mark.usefixtures("remembered")
+def test_work_ends_after_an_interrupt_that_was_swallowed(
+    what: Callable[[ProgressBar, int], None],
+) -> None:
+    with ProgressBar("working") as progress:
+        what(progress, 1)
+        swallowed()
+        with pytest.raises(KeyboardInterrupt):
+            what(progress, 1)
+
+
+def in_a_callback(lose: Callable[[], None]) -> None:
+    class Held:
+        pass
+
+    held = Held()
+    ref = weakref.ref(held, lambda _: lose())
+    del held
+    assert ref() is None
+
+
+def in_a_destructor(lose: Callable[[], None]) -> None:
+    class Held:
+        def __del__(self) -> None:
+            lose()
+
+    Held()
+
+
+def in_a_generator(lose: Callable[[], None]) -> None:
+    def held() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            lose()
+
+    next(held())
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("where", [in_a_callback, in_a_destructor, in_a_generator])
+@pytest.mark.usefixtures("remembered")
+def test_an_interrupt_comes_again_where_nobody_can_hear_it(
+    where: Callable[[Callable[[], None]], None], times: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        where(lambda: signal.raise_signal(signal.SIGINT))
+        for _ in range(times - 1):
+            where(lambda: time.sleep(PATIENCE))
+        time.sleep(PATIENCE)
+
+    with pytest.raises(typer.Exit) as ended, failures_explained():
+        work()
+    assert ended.value.exit_code == 130
+    assert capfd.readouterr().err == "fpx: interrupted\n"
+
+
+def test_another_exception_that_nobody_hears_is_told_as_ever() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from fpx.cli.interrupts import remember_interrupts; remember_interrupts()\n"
+        "class Held:\n    def __del__(self): raise ValueError('never')\n"
+        "Held()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0
+    assert "ValueError: never" in result.stderr
+
+
+_FOUND = """
+import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)
+class Named:
+    def __set_name__(self, owner, name): signal.raise_signal(signal.SIGINT)
+class Finder:
+    def find_spec(self, name, *_):
+        if name == where:
+            WHAT
+where = sys.argv.pop()
+sys.meta_path.insert(0, Finder())
+import fpx.cli; fpx.cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "what", ["signal.raise_signal(signal.SIGINT)", "type('Owner', (), {'name': Named()})"]
+)
+@pytest.mark.parametrize("when", ["fpx.cli.app", "fpx.render.help"])
+def test_an_interrupt_before_the_command_runs_is_one_line(when: str, what: str) -> None:
+    """Of what is raised while a class is made, Python makes a RuntimeError."""
+    fpx = [sys.executable, "-c", _FOUND.replace("WHAT", what), "--help", when]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stderr) == (130, "fpx: interrupted\n")
+
+
+def test_an_interrupt_while_torch_loads_numpy_is_not_lost(tmp_path: Path) -> None:
+    """torch swallows it, and would go on without numpy."""
+    path = tmp_path / "x.npy"
+    np.save(path, np.ones(4))
+    code = _FOUND.replace("WHAT", "signal.raise_signal(signal.SIGINT)")
+    fpx = [sys.executable, "-c", code, "step-compare", path, "--lr", "1", "numpy._core"]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    said = "fpx: interrupted\n"
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
+
+
+def test_main_remembers_interrupts() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fpx.cli\n"
+        "try: fpx.cli.main()\n"
+        "finally: print(signal.getsignal(signal.SIGINT).__module__)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.endswith("fpx.cli.interrupts\n")
+
+
+def test_who_ignores_interrupts_is_not_interrupted() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); import fpx.cli\n"
+        "try: fpx.cli.main()\n"
+        "finally: signal.raise_signal(signal.SIGINT); print('on')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.endswith("on\n")
