@@ -11,9 +11,7 @@ import re
 from fpx.words import escape
 
 _HEX_FLOAT = r"0x[0-9a-f]+(?:[.][0-9a-f]+)?p[+-]?[0-9]+"
-_NUMBER = (
-    rf"[+-]?(?:{_HEX_FLOAT}|0[xb][0-9a-f]+|inf|nan|[0-9.]+(?:e[+-]?[0-9]+)?(?:/[0-9]+)?)"
-)
+_NUMBER = rf"[+-]?(?:{_HEX_FLOAT}|0[xb][0-9a-f]+|inf|nan|[0-9.]+(?:e[+-]?[0-9]+)?(?:/[0-9]+)?)"
 _NUMBERS = re.compile(rf"{_NUMBER}(?:(?: [+-])? {_NUMBER})*", re.IGNORECASE)
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 

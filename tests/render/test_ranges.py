@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_number_lines_tell_normals_from_subnormals() -> None:
 def test_exponents_above_number_lines_are_whole_and_apart(names: list[str], width: int) -> None:
     axis, *lines = drawn(NumberLines([find_format(name) for name in names]), width).splitlines()
     labels = [int(label) for label in axis.split()]
-    steps = {right - left for left, right in zip(labels, labels[1:], strict=False)}
+    steps = {right - left for left, right in pairwise(labels)}
     assert len(steps) == (len(labels) > 1), axis
     for step in steps:
         assert re.fullmatch("10*|20*|50*", str(step))
