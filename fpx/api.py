@@ -416,6 +416,7 @@ def calc(
     *,
     rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
     overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
     precise: bool = False,
     order: Order | str = "sequential",
     trace: bool = False,
@@ -436,6 +437,7 @@ def calc(
         expression: such as `"0.05 - 1e-5"`: see docs/calc.md.
         dtype: a format or its name; a list or tuple gives a report for each in one.
         rounding, overflow: as for `decode`; `stochastic[:bits[:a|b|c]]` gives all results.
+        read_as: as for `decode`.
         precise: whether the whole is computed exactly and rounded once.
         order: how `sum` and `dot` add: `sequential`, `pairwise`, `kahan` or `exact`.
         trace: whether the report shows every step.
@@ -456,6 +458,7 @@ def calc(
         else without_scales(find_targets(dtype)),
         rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
         overflow=_choice(Overflow, overflow, "overflow"),
+        read_as=_choice(ReadAs, read_as, "read_as"),
         precise=precise,
         order=_choice(Order, order, "order"),
         traced=trace,
