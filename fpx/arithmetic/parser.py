@@ -71,9 +71,7 @@ _TOKEN = re.compile(
 )
 
 
-def parse(
-    text: str, variables: Sequence[str] = (), read_as: ReadAs = ReadAs.AUTO
-) -> Expression:
+def parse(text: str, variables: Sequence[str] = (), read_as: ReadAs = ReadAs.AUTO) -> Expression:
     """The expression that a text means.
 
     Numbers are what `fpx decode` reads; those with a `/` or parentheses of their own stand in
