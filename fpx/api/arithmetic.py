@@ -12,6 +12,7 @@ from fpx.api.arguments import (
     _Formats,
     _Several,
 )
+from fpx.core.literals import ReadAs
 from fpx.core.policy import AnyRounding, Overflow, Rounding, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import find_plain, find_targets, without_scales
@@ -33,6 +34,7 @@ def calc(
     *,
     rounding: AnyRounding | str = Rounding.TIES_TO_EVEN,
     overflow: Overflow | str = Overflow.IEEE,
+    read_as: ReadAs | str = ReadAs.AUTO,
     precise: bool = False,
     order: Order | str = "sequential",
     trace: bool = False,
@@ -53,6 +55,7 @@ def calc(
         expression: such as `"0.05 - 1e-5"`: see docs/calc.md.
         dtype: a format or its name; a list or tuple gives a report for each in one.
         rounding, overflow: as for `decode`; `stochastic[:bits[:a|b|c]]` gives all results.
+        read_as: as for `decode`.
         precise: whether the whole is computed exactly and rounded once.
         order: how `sum` and `dot` add: `sequential`, `pairwise`, `kahan` or `exact`.
         trace: whether the report shows every step.
@@ -73,6 +76,7 @@ def calc(
         else without_scales(find_targets(dtype)),
         rounding=find_rounding(rounding) if isinstance(rounding, str) else rounding,
         overflow=_choice(Overflow, overflow, "overflow"),
+        read_as=_choice(ReadAs, read_as, "read_as"),
         precise=precise,
         order=_choice(Order, order, "order"),
         traced=trace,

@@ -51,32 +51,40 @@ def absorbed(
     Only an inexact operation is asked: 2 + 0 is 2 and no surprise.
 
     Args:
-        operation: as in `OPERATIONS`; of `+`, `-`, `*` and `/` there is something to tell.
+        operation: as in `OPERATIONS`; of `+`, `-`, `*`, `/` and `fma` there is something to tell.
+            Where the product of an `fma` changed nothing, its first factor is the operand.
         operands: codes.
         result: what it gave.
         target: how it was rounded.
         text, column: of the operation.
     """
-    if operation not in ("+", "-", "*", "/") or INEXACT not in result.flags:
+    if operation not in ("+", "-", "*", "/", "fma") or INEXACT not in result.flags:
         return None
     spec = target.spec
-    numbers = [codec.decode(code, spec) for code in (*operands, result.code)]
-    a, b, kept = (None if item is None else item.fraction for item in numbers)
-    if not a or not b or not kept:  # a zero, or no number
+    decoded = [codec.decode(code, spec) for code in (*operands, result.code)]
+    numbers = [item.fraction for item in decoded if item is not None and item.significand]
+    if len(numbers) < len(decoded):  # a zero, or no number
         return None
+    *values, kept = numbers
+    factor = Fraction(1)  # of the first operand
+    if operation == "fma":
+        first, factor, last = values
+        operation, values, operands = "+", [first * factor, last], (operands[0], operands[2])
+    a, b = values
     if operation == "-":
         operation, b = "+", -b
     if kept == a:
-        changer, other = operands[1], b
+        changer, other, factor = operands[1], b, Fraction(1)
     elif kept == b and operation != "/":
         changer, other = operands[0], a
     else:
         return None
     ends = _ends(result.code, kept < 0, target)
-    threshold = _for_sum(abs(kept), other * kept > 0, ends) if operation == "+" else None
-    if operation in ("*", "/"):
-        if other < 0:
-            return None
+    if operation == "+":
+        threshold = _for_sum(abs(kept), other * kept > 0, ends, abs(factor))
+    elif other < 0:
+        return None
+    else:
         threshold = _for_scaling(operation, abs(kept), other, ends, spec)
     smallest = None if threshold is None else _nearest(threshold, spec)
     negative = bool(changer & spec.sign_mask)
@@ -108,10 +116,10 @@ def _ends(code: int, negative: bool, target: Target) -> _Ends:
     )
 
 
-def _for_sum(kept: Fraction, outward: bool, ends: _Ends) -> _Threshold | None:
-    """What has to be added, away from zero or toward it."""
+def _for_sum(kept: Fraction, outward: bool, ends: _Ends, factor: Fraction) -> _Threshold | None:
+    """What has to be added, away from zero or toward it, after it is multiplied by a factor."""
     end, closed = (ends.high, ends.high_closed) if outward else (ends.low, ends.low_closed)
-    return None if end is None else _Threshold(abs(end - kept), not closed, upward=True)
+    return None if end is None else _Threshold(abs(end - kept) / factor, not closed, upward=True)
 
 
 def _for_scaling(

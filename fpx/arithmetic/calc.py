@@ -9,6 +9,7 @@ from fpx.arithmetic.one_format import calc_in
 from fpx.arithmetic.parser import parse
 from fpx.arithmetic.results import Target
 from fpx.arithmetic.stochastic import outcomes_in
+from fpx.core.literals import ReadAs
 from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -25,6 +26,7 @@ def calc(
     *,
     rounding: AnyRounding = Rounding.TIES_TO_EVEN,
     overflow: Overflow = Overflow.IEEE,
+    read_as: ReadAs = ReadAs.AUTO,
     precise: bool = False,
     order: Order = Order.SEQUENTIAL,
     traced: bool = False,
@@ -38,6 +40,7 @@ def calc(
         text: the expression: see `fpx.arithmetic.parser.parse`.
         formats: one or more.
         rounding, overflow: how results are rounded; stochastically, all of them are told.
+        read_as: what `0x…`, `0b…` and plain integers mean.
         precise: whether the whole is computed exactly and rounded once.
         order: how sums and dot products add.
         traced: whether every step is shown.
@@ -54,7 +57,7 @@ def calc(
         InputError: no such expression or condition, or a format that cannot hold its numbers.
     """
     names = [part.strip() for name in variables for part in name.split(",")]
-    expression = parse(text, list(dict.fromkeys(names)))
+    expression = parse(text, list(dict.fromkeys(names)), read_as)
     if isinstance(rounding, Stochastic):
         for given, name in (
             (variables, "all_"), (traced, "trace"), (libraries, "libraries"),

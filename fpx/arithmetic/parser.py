@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from fpx.core.literals import NAMES, parse_literal
+from fpx.core.literals import NAMES, ReadAs, parse_literal
 from fpx.core.numbers import Code, Literal
 from fpx.errors import InputError
 from fpx.words import did_you_mean, listed, quoted
@@ -71,7 +71,7 @@ _TOKEN = re.compile(
 )
 
 
-def parse(text: str, variables: Sequence[str] = ()) -> Expression:
+def parse(text: str, variables: Sequence[str] = (), read_as: ReadAs = ReadAs.AUTO) -> Expression:
     """The expression that a text means.
 
     Numbers are what `fpx decode` reads; those with a `/` or parentheses of their own stand in
@@ -82,6 +82,7 @@ def parse(text: str, variables: Sequence[str] = ()) -> Expression:
     Args:
         text: up to LONGEST characters.
         variables: names that stand for a number that is not known yet.
+        read_as: what `0x…`, `0b…` and plain integers mean.
 
     Raises:
         InputError: it is no expression; the message names the column.
@@ -94,7 +95,7 @@ def parse(text: str, variables: Sequence[str] = ()) -> Expression:
             raise InputError(f"{quoted(name)} is no name of a variable: write letters, such as x")
         if name in _FUNCTIONS or name.lower() in NAMES:
             raise InputError(f"{quoted(name)} has a meaning already: name the variable x or y")
-    steps = _Parser(whole).whole()
+    steps = _Parser(whole, read_as).whole()
     unused = [name for name in variables if all(step.variable != name for step in steps)]
     if unused:
         raise InputError(f"{quoted(text)} has no variable {quoted(unused[0])}")
@@ -110,8 +111,9 @@ class _Token(NamedTuple):
 class _Parser:
     """Recursive descent: sum, product, signed, atom."""
 
-    def __init__(self, whole: Expression) -> None:
+    def __init__(self, whole: Expression, read_as: ReadAs) -> None:
         self._whole = whole
+        self._read_as = read_as
         self._tokens = self._tokenised()
         self._at = 0
         self._depth = 0
@@ -213,7 +215,7 @@ class _Parser:
 
     def _number(self, token: _Token, text: str) -> int:
         try:
-            literal = parse_literal(text)
+            literal = parse_literal(text, self._read_as)
         except InputError as error:
             raise self._error(token, str(error)) from None
         self._steps.append(Step(LITERAL, (), token.column, literal))

@@ -9,6 +9,7 @@ import typer
 from fpx.cli import options
 from fpx.cli.failures import command_path, finish, meant_option
 from fpx.cli.output import SCREEN, Output
+from fpx.core.literals import ReadAs
 from fpx.core.policy import Overflow, Rounding, find_rounding
 from fpx.core.targets import find_targets, without_scales
 from fpx.errors import InputError
@@ -30,6 +31,7 @@ def calc(
     dtype: options.Formats = None,
     rounding: options.RoundingMode = Rounding.TIES_TO_EVEN.value,
     overflow: options.OverflowPolicy = Overflow.IEEE,
+    read_as: options.Meaning = ReadAs.AUTO,
     precise: Annotated[
         bool,
         typer.Option(
@@ -103,6 +105,7 @@ def calc(
         without_scales(find_targets(dtype or options.SIDE_BY_SIDE)),
         rounding=find_rounding(rounding),
         overflow=overflow,
+        read_as=read_as,
         precise=precise,
         order=order,
         traced=trace,

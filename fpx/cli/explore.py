@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fpx.cli import options
-from fpx.cli.failures import note
+from fpx.cli.failures import INTERNAL_ERROR, note
 from fpx.cli.values import read_numbers
 from fpx.core.formats import FORMATS
 from fpx.core.literals import ReadAs
@@ -113,6 +113,8 @@ def explore(
 
     app = ExploreApp(state)
     app.run()
+    if app.return_code:  # Textual has drawn what went wrong
+        raise typer.Exit(INTERNAL_ERROR)
     if not served:
         print(command_line(app.state))
 

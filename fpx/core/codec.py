@@ -148,7 +148,7 @@ def round_infinity(
         InputError: overflow to NaN in a format with neither infinity nor NaN.
     """
     if negative and not spec.signed:
-        return _invalid(spec, overflow)
+        return _invalid(spec, overflow, None)
     code = special_codes(spec, overflow).infinity
     if code is None:
         check_overflow(spec, overflow)
@@ -169,28 +169,27 @@ def finished(
         InputError: overflow to NaN in a format without one.
     """
     magnitude, inexact, quantum = found
+    quantum = min(quantum, spec.emax - spec.fraction_bits)
     if negative and not spec.signed and (magnitude or not spec.zero):
-        return _invalid(spec, overflow)
+        return _invalid(spec, overflow, quantum)
     if magnitude > spec.max_finite_magnitude:
         check_overflow(spec, overflow)
         beyond = special_codes(spec, overflow, direction).beyond
         assert beyond is not None
-        quantum = min(quantum, spec.emax - spec.fraction_bits)
         return Rounded(with_sign(beyond, negative, spec), True, True, quantum)
     return Rounded(with_sign(magnitude, negative, spec), inexact, False, quantum)
 
 
 def _zero(spec: FormatSpec, overflow: Overflow, negative: bool) -> Rounded:
     if not spec.zero:
-        return _invalid(spec, overflow)
+        return _invalid(spec, overflow, spec.quantum_exponent)
     return Rounded(with_sign(0, negative, spec), ulp_exponent=spec.quantum_exponent)
 
 
-def _invalid(spec: FormatSpec, overflow: Overflow) -> Rounded:
+def _invalid(spec: FormatSpec, overflow: Overflow, quantum: int | None) -> Rounded:
     """What a number below all values of the format becomes."""
     code = special_codes(spec, overflow).invalid
-    exponent = None if is_nan(code, spec) else spec.quantum_exponent
-    return Rounded(code, inexact=True, ulp_exponent=exponent, invalid=True)
+    return Rounded(code, inexact=True, ulp_exponent=quantum, invalid=True)
 
 
 def round_magnitude(

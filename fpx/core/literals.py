@@ -37,7 +37,7 @@ class ReadAs(Enum):
     AUTO = "auto"
     """`0x4049` and `0b01` are codes; with a point or an exponent (`0x1.8p3`) a value."""
     VALUE = "value"
-    """Everything is a value: `0x10` is sixteen."""
+    """Everything is a value: `0x10` is sixteen, `0b10` two."""
     CODE = "code"
     """Everything is a code: `16` is the code 0x10."""
 
@@ -66,6 +66,9 @@ _DECIMAL = re.compile(r"([+-]?)(?=[.]?[0-9])([0-9]*)(?:[.]([0-9]*))?(?:[eE]([+-]
 _HEX_FLOAT = (
     r"([+-]?)0[xX](?=[.]?[0-9a-fA-F])([0-9a-fA-F]*)(?:[.]([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]+))?"
 )
+
+
+_BINARY = r"([+-]?)0[bB]([01]+)"
 
 
 _FRACTION = r"([+-]?)([0-9]+)/([0-9]+)"
@@ -107,6 +110,9 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
             read_as is ReadAs.VALUE or "." in body or match.group(4) is not None
         ):
             return _hex_float(body, *match.groups())
+        match = _pattern(_BINARY).fullmatch(body)
+        if match is not None and read_as is ReadAs.VALUE:
+            return RationalNumber(match.group(1) == "-", int(match.group(2), 2), 1, 0, body)
         match = _pattern(_FRACTION).fullmatch(body)
         if match is not None:
             sign, over, under = match.groups()

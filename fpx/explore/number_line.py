@@ -182,10 +182,11 @@ def _ends(interval: Interval, scale: _Scale) -> tuple[int, int]:
 
 
 def _ulp(report: DecodeReport, scale: _Scale) -> Text:
-    """The ulp as a length, from the value away from zero."""
+    """The ulp as a length, from the value away from zero; an infinite number has none."""
     value, ulp = report.dyadic, report.ulp_dyadic
     assert value is not None
-    assert ulp is not None
+    if ulp is None:
+        return Text()
     says = f"1 ulp = 2^{ulp.exponent}"
     ends = scale.column(value), scale.column(value.minus(ulp) if report.sign else value.plus(ulp))
     start, end = min(ends), max(ends)

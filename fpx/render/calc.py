@@ -179,7 +179,10 @@ def _absorption(item: Absorbed, report: CalcReport, legible: Legible) -> str:
     if item.smallest is None:
         return f"{again}: {where}, where the format has no number"
     first = shortest_decimal(item.smallest, report.spec)
-    return f"{again}: the first to count is {first} ({where})"
+    # of three operands, which one it is
+    place = shortest_decimal(item.operand, report.spec) if item.operation.startswith("fma") else ""
+    instead = f" in place of {place}" if place else ""
+    return f"{again}: the first to count{instead} is {first} ({where})"
 
 
 def _steps(report: CalcReport, legible: Legible) -> RenderableType:

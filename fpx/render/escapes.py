@@ -10,7 +10,8 @@ import re
 
 from fpx.words import escape
 
-_NUMBER = r"[+-]?(?:0[xb][0-9a-f]+|inf|nan|[0-9.]+(?:e[+-]?[0-9]+)?(?:/[0-9]+)?)"
+_HEX_FLOAT = r"0x[0-9a-f]+(?:[.][0-9a-f]+)?p[+-]?[0-9]+"
+_NUMBER = rf"[+-]?(?:{_HEX_FLOAT}|0[xb][0-9a-f]+|inf|nan|[0-9.]+(?:e[+-]?[0-9]+)?(?:/[0-9]+)?)"
 _NUMBERS = re.compile(rf"{_NUMBER}(?:(?: [+-])? {_NUMBER})*", re.IGNORECASE)
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
@@ -18,7 +19,7 @@ _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 def csv_cell(text: str) -> str:
     """A text as a cell of CSV: one that a spreadsheet would run gets an apostrophe first.
 
-    Numbers stay as they are, exact ones too: `-1/3`, `-inf`, `-0.1 + 1e-30`.
+    Numbers stay as they are, exact ones too: `-1/3`, `-inf`, `-0x1.8p+0`, `-0.1 + 1e-30`.
     """
     if text.startswith(_FORMULA) and not _NUMBERS.fullmatch(text):
         text = f"'{text}"

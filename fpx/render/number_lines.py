@@ -12,6 +12,7 @@ from fpx.render.tables import picture_width
 from fpx.render.text import GOOD_STYLE, LABEL_STYLE, WARNING_STYLE
 
 _WIDEST_DRAWN = 8  # exponent bits, where many formats share an axis: wider ones leave it
+_NEAREST_LABELS = 8  # columns from one to the next
 
 
 class NumberLines:
@@ -72,19 +73,22 @@ class NumberLines:
         return line
 
     def _axis(self, width: int) -> Text:
-        """Round exponents above their columns."""
+        """Round exponents above their columns, whole and apart."""
+        longest = max(len(str(self._low)), len(str(self._high)))
+        room = max(longest + longest // 2 + 1, _NEAREST_LABELS)  # those at the ends move inward
         step = next(
             step
             for power in range(12)
             for step in (10**power, 2 * 10**power, 5 * 10**power)
-            if self.at(self._low + step, width) >= 8 or step > self._high - self._low
+            if self.at(self._low + step, width) >= room or step > self._high - self._low
         )
-        cells = [" "] * (width + 8)
+        cells = [" "] * width
         for exponent in range(-(-self._low // step) * step, self._high, step):
             label = str(exponent)
-            start = max(self.at(exponent, width) - len(label) // 2, 0)
+            middle = self.at(exponent, width) - len(label) // 2
+            start = max(min(middle, width - len(label)), 0)
             cells[start : start + len(label)] = label
-        return Text("".join(cells)[:width].rstrip(), LABEL_STYLE)
+        return Text("".join(cells).rstrip(), LABEL_STYLE)
 
 
 def lowest(spec: FormatSpec) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import pytest
 
 from fpx.arithmetic.absorption import absorbed
 from fpx.arithmetic.results import Target, value_of
+from fpx.core import codec
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.policy import Overflow, Rounding
@@ -148,7 +149,7 @@ def test_what_is_no_surprise() -> None:
     assert found("*", target, 0x3F80, 0x4000) is None
     assert found("-", target, 0x3F80, 0x3F00) is None
     assert found("+", target, 0x7F80, 0x3F80) is None
-    assert absorbed("fma", (1, 2, 3), run("fma", target, 1, 2, 0x3F80), target, "", 1) is None
+    assert absorbed("sqrt", (2,), run("sqrt", target, 2), target, "", 1) is None
     assert INEXACT in run("/", target, 0x3F80, 0x4040).flags
     assert found("/", target, 0x3F80, 0x4040) is None
 
@@ -166,3 +167,52 @@ def test_subnormals_that_stay(operation: str) -> None:
     item = found("*", Target(E5M2), 0x02, 0x3B)
     assert item is not None
     assert (item.threshold, item.threshold_counts, item.smallest) == ("0.75", False, 0x39)
+
+
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("spec", [FP4, E4M3, E5M2, E8M0], ids=lambda spec: spec.name)
+def test_products_and_terms_that_an_fma_absorbs(spec: FormatSpec, rounding: Rounding) -> None:
+    """Whatever stayed, the first that counts in the place of the other is found by search."""
+    target, rng = Target(spec, rounding), random.Random(f"{spec.name} {rounding.value}")
+    seen = set()
+    for _ in range(400):
+        operands = tuple(rng.randrange(1 << spec.bits) for _ in range(3))
+        result = run("fma", target, *operands)
+        item = absorbed("fma", operands, result, target, "", 1)
+        a, b, c = (finite(code, spec) for code in operands)
+        kept = finite(result.code, spec)
+        if not (a and b and c and kept) or INEXACT not in result.flags or kept not in (a * b, c):
+            assert item is None
+            continue
+        assert item is not None
+        at = 2 if kept == a * b else 0  # which may change
+        seen.add(at)
+        assert (item.kept, item.operand) == (result.code, operands[at])
+
+        def changes(
+            code: int, at: int = at, operands: Sequence[int] = operands, kept: int = item.kept
+        ) -> bool:
+            others = [code if place == at else each for place, each in enumerate(operands)]
+            return run("fma", target, *others).code != kept
+
+        own = abs((a, b, c)[at])
+        others = {
+            abs(value): code
+            for code in range(1 << spec.bits)
+            if (value := finite(code, spec)) and abs(value) > own
+            and (code & spec.sign_mask) == (operands[at] & spec.sign_mask) and changes(code)
+        }  # fmt: skip
+        assert item.smallest == (others[min(others)] if others else None)
+        if item.threshold is None:
+            assert not others
+            continue
+        edge = Fraction(item.threshold)
+        for number, change in (
+            (edge, item.threshold_counts),
+            (edge * (1 + NUDGE), True),
+            (edge * (1 - NUDGE), False),
+        ):
+            exact = a * b + number if at == 2 else number * b + c
+            rounded = codec.round_exact(*exact.as_integer_ratio(), spec, rounding)
+            assert (rounded.code != item.kept) == change
+    assert seen == {0, 2} or spec in (FP4, E8M0)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import fpx
 from tests.helpers import call, document, results
 
 
@@ -59,6 +60,18 @@ def test_an_expression_may_come_in_words_and_begin_with_a_sign() -> None:
     assert call("calc", "--dytpe", "fp16", "1")[2] == (
         "fpx: no such option: '--dytpe'; did you mean '--dtype'? (see fpx calc --help)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("meaning", "code"),
+    # 0x3c00 is 1 as a code; 16 and 0b10 are 16 and 2, or the 16th and 2nd subnormal
+    [("auto", "0x4c40"), ("value", "0x7382"), ("code", "0x3c00")],
+)
+def test_what_codes_and_integers_mean(meaning: str, code: str) -> None:
+    text = "0x3c00 + 16 + 0b10"
+    (entry,) = results("calc", text, "--dtype", "fp16", "--as", meaning)
+    assert entry["code"] == code
+    assert fpx.calc(text, "fp16", read_as=meaning).code == int(code, 16)
 
 
 def test_steps_and_libraries_are_rows() -> None:

@@ -23,6 +23,8 @@ def begun(monkeypatch: pytest.MonkeyPatch, *args: object) -> tuple[State, str]:
     found: list[State] = []
 
     class App:
+        return_code = 0
+
         def __init__(self, state: State) -> None:
             self.state = state
             found.append(state)
@@ -68,6 +70,17 @@ def test_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (state.rounding, state.overflow) == (Rounding.TOWARD_ZERO, Overflow.SATURATE)
     assert out.endswith(" --rounding toward_zero --overflow saturate\n")
     assert call(*shlex.split(out)[1:])[0] == 0
+
+
+def test_a_program_that_broke_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = pytest.importorskip("fpx.explore.app", reason="Textual is not installed").ExploreApp
+
+    def broken(self: Any) -> None:
+        self._return_code = 1  # as after Textual has drawn what was raised
+
+    monkeypatch.setattr(app, "run", broken)
+    monkeypatch.setattr("fpx.cli.explore._here", lambda: True)
+    assert call("explore")[:2] == (70, "")
 
 
 def test_a_block(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+import fpx
 from fpx.core import codec
 from fpx.core.codec import Classification
 from fpx.core.formats import FORMATS
@@ -310,3 +311,20 @@ def test_numbers_that_no_value_is_near_are_invalid(overflow: str, codes: list[st
     found = results("encode", "-1", "-inf", "0", "--dtype", "e8m0", "--overflow", overflow)
     assert [entry["code"] for entry in found] == codes
     assert [entry["flags"] for entry in found] == [["inexact", "invalid"]] * 3
+
+
+@pytest.mark.parametrize("overflow", ["ieee", "saturate"])
+@pytest.mark.parametrize("name", ["e8m0", "e4m0b20fnu", "binary8p4uf", "binary8p1ue"])
+def test_a_number_below_all_values_has_the_ulp_of_its_magnitude(name: str, overflow: str) -> None:
+    spec = find_format(name)
+    for value in map(Fraction, ("-8", "-0.3", "-1e-3", "-1e40", "-1e-40")):
+        (entry,) = results("decode", str(value), "--dtype", name, "--overflow", overflow)
+        if "invalid" not in entry["flags"]:  # so near to a zero that it becomes that
+            continue
+        binade = max(n for n in range(-200, 200) if Fraction(2) ** n <= -value)
+        ulp = Fraction(2) ** (min(max(binade, spec.emin), spec.emax) - spec.fraction_bits)
+        assert Fraction(entry["ulp"]) == ulp
+        if entry["error_ulp"] is not None:
+            assert Fraction(entry["error_ulp"]) == (Fraction(entry["value"]) - value) / ulp
+            calculated = fpx.calc(f"[{value}]", name, overflow=overflow)
+            assert calculated.error_ulp == entry["error_ulp"]

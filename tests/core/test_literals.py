@@ -63,6 +63,8 @@ def test_bad(text: str) -> None:
         ("0x40_49", ReadAs.CODE, Code(0x4049, 16, "0x40_49")),
         ("16", ReadAs.CODE, Code(16, 5, "16")),
         ("0x10", ReadAs.VALUE, RationalNumber(False, 16, 1, 0, "0x10")),
+        ("0b10", ReadAs.VALUE, RationalNumber(False, 2, 1, 0, "0b10")),
+        ("-0B0111", ReadAs.VALUE, RationalNumber(True, 7, 1, 0, "-0B0111")),
     ],
 )
 def test_read_as(text: str, read_as: ReadAs, expected: object) -> None:

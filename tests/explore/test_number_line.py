@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fpx
+from fpx.core.literals import parse_literal
 from fpx.core.names import find_format
+from fpx.core.policy import Overflow
 from fpx.explore.number_line import NumberLine, WholeLine
 from fpx.explore.state import LEVELS, State
 from tests.explore.screens import state_of
@@ -145,3 +147,18 @@ def test_brackets_say_whether_an_end_rounds_here() -> None:
     assert line_of(state)[2].split()[0].replace("━", "") == "()"
     assert line_of(state.stepped(up=True))[2].split()[0].replace("━", "") == "[]"
     assert line_of(state.rounded(1))[2].split()[0].replace("━", "") == "[)"
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf"])
+@pytest.mark.parametrize(
+    ("name", "overflow"), [("fp4", Overflow.IEEE), ("fp16", Overflow.SATURATE)]
+)
+def test_an_infinity_that_became_a_number_has_no_ulp(
+    number: str, name: str, overflow: Overflow
+) -> None:
+    state = State.of(parse_literal(number), [find_format(name)], overflow=overflow)
+    assert state.report.value is not None
+    for zoom in range(LEVELS + 1):
+        lines = line_of(state, zoom)
+        assert not any("ulp" in line for line in lines)
+    assert "●" in line_of(state)[1]

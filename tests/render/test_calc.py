@@ -36,6 +36,8 @@ def rows(text: str, dtype: str = "bf16", width: int = 120, **options: object) ->
         ("1/3", "bf16", "error", "+1/1536  (1/3 ulp)"),
         ("1e99999999 * 0", "bf16", "exact", "not computed: the exact value is too large or small"),
         ("max + 1", "fp4", "absorbed", "6 + 1 is 6 again: nothing further that way changes it"),
+        ("fma(1e-5, -0.5, 0.05)", "bf16", "absorbed", "to count in place of 1e-05 is 0.000244"),
+        ("fma(2, 3, 1e-9)", "bf16", "absorbed", "6 again: the first to count in place of 1e-09 is"),
         ("1e-40 * 1e-30", "e8m0", "absorbed", "nothing further that way changes it"),
     ],
 )

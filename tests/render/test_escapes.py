@@ -56,8 +56,10 @@ def test_markdown_makes_no_links(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-1", "+1", "-1.5e-07", "-inf", "+inf", "nan", "-1/3", "-0x1f", "-0.1 + 1e-30", "-1 2"]
-)
+    "text",
+    ["-1", "+1", "-1.5e-07", "-inf", "+inf", "nan", "-1/3", "-0x1f", "-0.1 + 1e-30", "-1 2",
+     "-0x1p+0", "-0x1.8p-20"],
+)  # fmt: skip
 def test_numbers_stay_numbers_in_csv(text: str) -> None:
     assert csv_cell(text) == text
 
