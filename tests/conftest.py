@@ -1,5 +1,6 @@
 """Set before torch is imported, here and in the processes that tests start."""
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,15 @@ sys.dont_write_bytecode = False
 
 # a test that is about the width of a screen sets it; processes side by side get one otherwise
 os.environ.pop("COLUMNS", None)
+
+# torch and thousands of tests stay: each search for cycles of objects would go through them
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 # a machine that is busy is no fault: examples may take as long as they like
 settings.register_profile("fpx", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,62 +10,80 @@ from functools import cache
 from pathlib import Path
 
 _SERVER = """
-import gc, json, os, runpy, select, signal, socket, sys
-import torch
-gc.freeze()  # or each fork looks through all of torch when it ends
+import atexit, contextlib, gc, json, os, runpy, select, signal, socket, sys, threading
+import numba, torch, torch._dynamo  # the last is what optimizers import
+gc.freeze()  # or each fork looks through all of torch
 
-def take(asked, stdio):
+def take(args, env, cwd, stdio):
     for number, stream in enumerate(stdio):
         os.dup2(stream, number)
         os.close(stream)
     os.environ.clear()
-    os.environ.update(asked["env"])
-    os.chdir(asked["cwd"])
-    option, what, *args = asked["args"]
-    sys.argv[:] = [option, *args]
-    if option == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    elif option == "-c":
-        exec(what, {"__name__": "__main__"})
-    else:
-        sys.exit(f"a process with torch takes -c or -m, not {option}")
-
-def watch(child):  # it ends with who asked for it
-    ended = os.pidfd_open(child)
-    if connection in select.select([connection, ended], [], [])[0]:
-        os.kill(child, signal.SIGKILL)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.environ.update(env)
+    os.chdir(cwd)
+    option, what, *rest = args
+    sys.argv[:] = [option, *rest]
+    code = 0
     try:
-        connection.sendall(b"%d" % code)
-    finally:
-        os._exit(0)
+        if option == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif option == "-c":
+            exec(what, {"__name__": "__main__"})
+        else:
+            sys.exit(f"a process with torch takes -c or -m, not {option}")
+    except SystemExit as ended:
+        code = ended.code or 0
+        if not isinstance(code, int):
+            raise
+    end(code)
+
+def end(code):  # as Python does, but that torch is not taken apart, which is most of the work
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # Python tells of those
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+    sys.exit(code)
+
+def serve(listener):
+    children = {}  # by what tells that one ended: it, and who asked for it
+    while True:
+        clients = {client: child for child, client in children.values()}
+        for ready in select.select([listener, 0, *children, *clients], [], [])[0]:
+            if ready == 0:
+                os._exit(0)
+            elif ready in clients:  # a child ends with who asked for it
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(clients[ready], signal.SIGKILL)
+            elif ready in children:
+                child, client = children.pop(ready)
+                os.close(ready)
+                code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                with contextlib.suppress(OSError), client:
+                    client.sendall(b"%d" % code)
+            else:
+                client, _ = listener.accept()
+                size = int.from_bytes(client.recv(4, socket.MSG_WAITALL))
+                asked = json.loads(client.recv(size, socket.MSG_WAITALL))
+                _, stdio, _, _ = socket.recv_fds(client, 1, 3)
+                child = os.fork()
+                if not child:
+                    for each, other in children.items():
+                        os.close(each)
+                        other[1].close()
+                    client.close()
+                    return asked, stdio
+                for stream in stdio:
+                    os.close(stream)
+                children[os.pidfd_open(child)] = child, client
 
 with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(sys.argv[1])
     listener.listen()
     print(flush=True)
-    watchers = set()
-    while True:
-        ready, _, _ = select.select([listener, 0], [], [])
-        if 0 in ready:
-            sys.exit()
-        watchers = {each for each in watchers if os.waitpid(each, os.WNOHANG) == (0, 0)}
-        connection, _ = listener.accept()
-        watcher = os.fork()
-        if not watcher:
-            break
-        watchers.add(watcher)
-        connection.close()
-with connection:
-    size = int.from_bytes(connection.recv(4, socket.MSG_WAITALL))
-    asked = connection.recv(size, socket.MSG_WAITALL)
-    _, stdio, _, _ = socket.recv_fds(connection, 1, 3)
-    child = os.fork()
-    if child:
-        for stream in (0, 1, 2, *stdio):
-            os.close(stream)
-        watch(child)
-take(json.loads(asked), stdio)
+    asked, stdio = serve(listener)
+take(**asked, stdio=stdio)
 """
 
 _CLIENT = """

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cache
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -159,18 +161,18 @@ def numbers(
     grid = [-(-length // each) for length, each in zip(shape, block, strict=True)]
     assert len(scales) == prod(grid)
     assert len(codes) == prod(shape)
+
+    @cache  # blocks are large, and codes are few
+    def number(code: int, flat: int) -> Fraction | None:
+        value, scale = element_value(code, element), scales[flat]
+        return None if value is None or scale is None else value * scale * factor
+
     found: list[Fraction | None] = []
-    for place, code in enumerate(codes):
-        rest = place
-        index: list[int] = []
-        for length in reversed(shape):
-            rest, at = divmod(rest, length)
-            index.insert(0, at)
+    for code, index in zip(codes, product(*map(range, shape)), strict=True):
         flat = 0
         for at, each, length in zip(index, block, grid, strict=True):
             flat = flat * length + at // each
-        value, scale = element_value(code, element), scales[flat]
-        found.append(None if value is None or scale is None else value * scale * factor)
+        found.append(number(code, flat))
     return found
 
 

@@ -74,6 +74,7 @@ def largest_power(element: str) -> Fraction:
     return max(Fraction(2) ** k for k in range(-20, 20) if Fraction(2) ** k in values)
 
 
+@cache
 def scale(amax: Fraction, element: str, rule: str) -> Fraction:
     """The power of two of a rule, within E8M0; amax > 0."""
     if rule == "rceil":  # the smallest that clips nothing
@@ -121,11 +122,9 @@ def allowed(x: Fraction, element: str, ties: str) -> set[int]:
 
     Two codes of one value (of +0 and -0) are both in it.
     """
-    line, codes = _line(element)
-    at = bisect_right(line, x)
-    around = line[max(at - 1, 0) : at + 1]
-    distance = min(abs(value - x) for value in around)
-    found = [value for value in around if abs(value - x) == distance]
+    codes = _line(element)[1]
+    nearest = distance(x, element)
+    found = [value for value in _around(x, element) if abs(value - x) == nearest]
     if len(found) == 2:
         if ties == "even":
             found = [v for v in found if any(code % 2 == 0 for code in codes[v])]
@@ -133,6 +132,17 @@ def allowed(x: Fraction, element: str, ties: str) -> set[int]:
             found = [(max if ties == "away" else min)(found, key=abs)]
     assert len(found) == 1
     return codes[found[0]]
+
+
+def distance(x: Fraction, element: str) -> Fraction:
+    """How far the nearest of all that are written is."""
+    return min(abs(value - x) for value in _around(x, element))
+
+
+def _around(x: Fraction, element: str) -> list[Fraction]:
+    line, _ = _line(element)
+    at = bisect_right(line, x)
+    return line[max(at - 1, 0) : at + 1]
 
 
 @cache

@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 def reveal(folder: Path, name: str, *more: str) -> Any:
     args = ["reveal", "--with", f"hostile:{name}", "--rows", "50", "--n", "6", *more]
-    return run(*args, cwd=folder)
+    return run(*args, warm=True, cwd=folder)
 
 
 def test_what_a_function_prints_is_no_result(folder: Path) -> None:

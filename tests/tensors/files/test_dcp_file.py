@@ -450,8 +450,8 @@ BAD: dict[str, tuple[bytes, str]] = {
         pickle.dumps(Metadata({"x": BytesStorageMetadata()}, storage_data={})),
         "holds no tensors that fpx reads (passed over, because they are no tensors: 'x')",
     ),
-    "lists": (opcodes(b"]" * (20 << 20) + b"."), "more things than checkpoints have"),
-    "key": (opcodes(b"})" + b"\x85" * 10**6 + b"Ns."), "a key of many parts"),
+    "memo": (opcodes(b"Nr\xff\xff\xff\x01."), "more things than checkpoints have"),
+    "key": (opcodes(b"})" + b"\x85" * 10**5 + b"Ns."), "a key of many parts"),
     "long": (opcodes(b"N0" * (33 << 20)), "67,108,864 are read"),
 }  # fmt: skip
 
