@@ -89,8 +89,7 @@ class Answer:
     @property
     def least_sqnr(self) -> CastRow | None:
         """The row of the lowest SQNR, which `worst` need not be; None where none has one."""
-        found = [row for row in self.rows if row.metrics["sqnr_db"] == row.number("sqnr_db")]
-        return min(found, key=lambda row: (row.number("sqnr_db"), row.badness()), default=None)
+        return _noisiest(self.rows)
 
     @property
     def median_sqnr_db(self) -> float:
@@ -165,24 +164,16 @@ class Answer:
     def _remains(self, rows: Sequence[CastRow]) -> str:
         """What tensors that fit lose all the same: `; worst 72.5 dB (a.weight), 22 underflow`."""
         parts = []
-        noisy = [row for row in rows if math.isfinite(row.metrics["sqnr_db"] or 0)]
-        worst = min(noisy, key=lambda row: row.number("sqnr_db"), default=None)
-        if worst is None:
-            parts.append("nothing is lost")
-        else:
+        worst = _noisiest(rows)
+        if worst is not None and worst.number("sqnr_db") < math.inf:
             name = f" ({self._named(worst)})" if len(rows) > 1 else ""
             parts.append(f"{'worst ' if name else ''}{decibels(worst.number('sqnr_db'))}{name}")
-        overflows = _total([row for row in rows if not is_scaled(row)], "overflow_count")
-        if overflows:
-            parts.append(
-                f"{overflows:,} value{'s' * (overflows > 1)} overflow{'s' * (overflows == 1)}"
-            )
-        clipped = _total(rows, "clipped_count")
-        if clipped:
-            parts.append(f"{clipped:,} value{'s are' if clipped > 1 else ' is'} clipped")
-        lost = _total(rows, "underflow_count")
-        if lost:
-            parts.append(f"{lost:,} value{'s' * (lost > 1)} underflow{'s' * (lost == 1)}")
+        for metric, one, many in _TOLD:
+            plain = metric == "overflow_count"  # of scaled targets, clipping is told
+            count = _total([row for row in rows if not (plain and is_scaled(row))], metric)
+            if count:
+                parts.append(f"{count:,} value{'s' * (count > 1)} {one if count == 1 else many}")
+        parts = parts or ["nothing is lost"]
         return f"; {', '.join(parts)}"
 
     def _nonfinite_inputs(self) -> list[str]:
@@ -202,6 +193,22 @@ class Answer:
         )
         where = listed((self._named(row) for row in found), _MOST_NAMES)
         return [f"Before the cast already: {what} ({where})."]
+
+
+_TOLD = (
+    ("overflow_count", "overflows", "overflow"),
+    ("unexpected_nonfinite_count", "becomes infinite or NaN", "become infinite or NaN"),
+    ("nan_lost_count", "is a NaN and becomes a number", "are NaN and become numbers"),
+    ("clipped_count", "is clipped", "are clipped"),
+    ("underflow_count", "underflows", "underflow"),
+)
+"""What tensors may lose that fit all the same, and how one value and several of them are said."""
+
+
+def _noisiest(rows: Iterable[CastRow]) -> CastRow | None:
+    """The row of the lowest SQNR; None where none has one."""
+    found = [row for row in rows if row.metrics["sqnr_db"] == row.number("sqnr_db")]
+    return min(found, key=lambda row: (row.number("sqnr_db"), row.badness()), default=None)
 
 
 def _usually_scaled(to: str) -> bool:
@@ -270,7 +277,7 @@ def _how(row: CastRow) -> str:
 def _times(ratio: Fraction) -> str:
     if ratio < 10**6:
         return f"{float(ratio):.2g} ×" if ratio < 10 else f"{float(ratio):,.0f} ×"
-    return f"2^{ratio.numerator.bit_length() - ratio.denominator.bit_length()} ×"
+    return f"2^{round(math.log2(ratio.numerator) - math.log2(ratio.denominator))} ×"
 
 
 def helpful_shift(row: CastRow, tolerance: Tolerance) -> int | None:
