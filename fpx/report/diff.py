@@ -182,7 +182,8 @@ class DiffReport(Report):
     @property
     def equal(self) -> bool:
         """Whether every tensor is equal, bit for bit, and nothing was left out."""
-        return self.counts[Change.EQUAL] == len(self.rows) and not (self.partial or self.errors)
+        left_out = self.partial or self.errors or self.passed_over
+        return self.counts[Change.EQUAL] == len(self.rows) and not left_out
 
     def worst_first(self) -> list[DiffRow]:
         """The rows, the worst first."""

@@ -157,6 +157,9 @@ def test_a_tensor_that_several_files_have_is_not_chosen(tmp_path: Path) -> None:
         code, out, err = call("inspect", *files, "--tensor", "x", *more)
         assert (code, out) == (2, "")
         assert err.startswith("fpx: 2 files have a tensor 'x'")
+    torch.save({"a": {"b": torch.ones(2)}, "a.b": torch.zeros(2)}, tmp_path / "x.pt")
+    _, _, err = call("inspect", tmp_path / "x.pt", "--tensor", "a.b")
+    assert err == "fpx: 2 tensors are called 'a.b' there: none is chosen\n"
     (entry,) = results("inspect", *files, "--tensor", "b", "--index", "0")
     assert entry["value"] == "1"
 
