@@ -32,12 +32,14 @@ class Answer:
         to: the target.
         rows: what the cast did to each tensor of the source.
         tolerance: how much a tensor may lose and still fit.
+        partial: whether the work was interrupted: rows are missing, or of a part of their tensor.
     """
 
     source: str
     to: str
     rows: tuple[CastRow, ...] = field(repr=False)
     tolerance: Tolerance = USUAL
+    partial: bool = False
 
     @property
     def label(self) -> str:
@@ -52,8 +54,8 @@ class Answer:
 
     @property
     def fits(self) -> bool:
-        """Whether every tensor fits."""
-        return not self.unfit
+        """Whether every tensor fits; False too where not all was seen."""
+        return not (self.unfit or self.partial)
 
     @property
     def tensors(self) -> int:
@@ -119,9 +121,12 @@ class Answer:
     def text(self) -> str:
         """It in words, without the name of the format."""
         sentences = [*(self._no() if self.unfit else self._yes()), *self._nonfinite_inputs()]
-        return " ".join(sentences)
+        so_far = "so far " if self.partial else ""
+        return so_far + " ".join(sentences)
 
     def _yes(self) -> list[str]:
+        if self.partial and not _total(self.rows, "count"):
+            return ["nothing was cast."]
         if all(row.outcome.value == "empty" for row in self.rows):
             return ["yes, but there are no finite values in it."]
         of = "It fits" if self.tensors == 1 else f"All {self.tensors:,} tensors fit"

@@ -212,6 +212,8 @@ class DiffReport(Report):
             found = f"{rest}; otherwise {alike[0].lower()}{alike[1:]}" if rest else alike
         if self.passed_over:
             found += f"; {self.passed_over:,} passed over, see the notes"
+        if self.partial:
+            found += "; interrupted before the others"
         return f"{found}."
 
     def _different(self, compared: int) -> str:

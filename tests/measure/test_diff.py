@@ -378,6 +378,8 @@ def test_an_interrupted_comparison_keeps_what_it_knows() -> None:
     ]  # fmt: skip
     assert report.rows[1].comparison is not None
     assert 10 <= report.rows[1].comparison.count < 100
+    same = diff(a, a, progress=_Interrupts(150), **kinds)
+    assert same.answer == "Equal: 1 tensor, bit for bit; interrupted before the others."
     with pytest.raises(KeyboardInterrupt):
         diff(a, b, progress=_Interrupts(150))
 
