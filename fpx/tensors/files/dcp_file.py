@@ -23,6 +23,7 @@ from fpx.errors import InputError
 from fpx.tensors.blocks import Box
 from fpx.tensors.entry import (
     COMPLEX_NOTE,
+    NO_TENSORS,
     Scalar,
     Scalars,
     Source,
@@ -233,7 +234,7 @@ class _Reader:
         if not self.others:
             return tuple(self.notes)
         named = listed(map(quoted, self.others), 3)
-        return (f"passed over, because they are no tensors: {named}", *self.notes)
+        return (f"{named}: {NO_TENSORS}", *self.notes)
 
     def scalars(self) -> Scalars:
         """The numbers and texts of optimizers' groups, each of which is a pickle of its own.
