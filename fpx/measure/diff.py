@@ -13,7 +13,7 @@ from fpx.measure.diff_rows import Work
 from fpx.measure.matching import Found, by_name, is_nameless
 from fpx.measure.shares import STDIN
 from fpx.report.diff import DiffReport, Unchanged
-from fpx.tensors.entry import COMPLEX_NOTE, Source
+from fpx.tensors.entry import COMPLEX_NOTE, NO_TENSORS, Source
 from fpx.tensors.opening import holds_nowhere, open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.tensors.quantised.group import REMARKS
@@ -115,7 +115,7 @@ def diff(
         details=environment([find_device("cpu")]),
         errors=tuple(work.errors),
         notes=notes,
-        passed_over=sum(not note.endswith((COMPLEX_NOTE, *REMARKS)) for note in notes),
+        passed_over=sum(not note.endswith((COMPLEX_NOTE, NO_TENSORS, *REMARKS)) for note in notes),
         partial=partial,
     )
 

@@ -193,8 +193,11 @@ def find_tensor(
         names = [entry.name for source in opened.sources for entry in source.entries]
         hint = did_you_mean(tensor, names) or ": fpx inspect FILE lists the names"
         raise InputError(f"no tensor {quoted(tensor)} there{hint}")
+    files = len({id(source) for source, _ in found})
+    if files > 1:
+        raise InputError(f"{files} files have a tensor {quoted(tensor)}: name one file")
     if len(found) > 1:
-        raise InputError(f"{len(found)} files have a tensor {quoted(tensor)}: name one file")
+        raise InputError(f"{len(found)} tensors are called {quoted(tensor)} there: none is chosen")
     return found[0]
 
 

@@ -173,7 +173,7 @@ def _count(x: Array, q: Array, overflow: float, smallest_normal: float, counts: 
         to_inf += np.int32(beyond & (after == np.inf))
         to_nan += np.int32(beyond & (after != after))
         destroyed += np.int32((before < np.inf) & (not (after < np.inf)))
-        under += np.int32((after == 0) & (before != 0))
+        under += np.int32((after == 0) & (before > 0) & (before < np.inf))
         small += np.int32((after < smallest_normal) & (after != 0))
         nan += np.int32(before != before)
         inf += np.int32(before == np.inf)

@@ -52,9 +52,13 @@ def by_name(sources: Sequence[Source], prefixes: Sequence[str] = ()) -> dict[str
             start = next((text for text in prefixes if entry.name.startswith(text)), "")
             name = entry.name[len(start) :]
             if name in found:
+                before = found[name].source
                 raise InputError(
-                    f"two tensors are called {quoted(name)}, in {quoted_path(found[name].source)} "
+                    f"two tensors are called {quoted(name)}, in {quoted_path(before)} "
                     f"and in {quoted_path(source.name)}: name one of the files, or use `exclude`"
+                    if before != source.name
+                    else f"two tensors are called {quoted(name)} in {quoted_path(before)}: "
+                    "use `exclude`"
                 )
             found[name] = Found(source.name, entry)
     return found

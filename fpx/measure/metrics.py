@@ -38,7 +38,9 @@ def _unexpected_nonfinite(pair: Pair) -> int:
 
 
 def _underflows(pair: Pair) -> int:
-    return 0 if pair.zero is None else pair.source.count(pair.zero & ~pair.source.zero)
+    if pair.zero is None:
+        return 0
+    return pair.source.count(pair.zero & (pair.source.finite_magnitude > 0))
 
 
 def _exact(pair: Pair) -> int:

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,10 +17,12 @@ from fpx.core.policy import Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
+from fpx.measure.apart import places
+from fpx.measure.block import SourceBlock
 from fpx.measure.moments import Moments
 from fpx.report.decode import DecodeReport
 from fpx.report.inspect_row import Channel, Element, TensorStats
-from fpx.tensors.dtypes import codes_of
+from fpx.tensors.dtypes import Origin, codes_of
 from fpx.tensors.entry import TensorEntry
 from fpx.tensors.progress import Progress
 from fpx.words import quoted
@@ -67,7 +70,9 @@ def tensor_stats(
         zeros += zero
         if not least >= normal:  # also where there is a NaN
             subnormals += int((magnitude < normal).count_nonzero()) - zero
-        fields = magnitude.view(torch.int64) >> _WIDE.fraction_bits
+        # integers of 64 bits may round up to the next power of two
+        exact = magnitude if part.is_floating_point() else SourceBlock(part).exact_magnitude
+        fields = exact.view(torch.int64) >> _WIDE.fraction_bits
         exponents += torch.bincount(fields, minlength=len(exponents))
         exponents[0] -= zero  # which have the exponent of float64's subnormals
         if not math.isfinite(most):
@@ -179,7 +184,7 @@ def described(entry: TensorEntry, index: tuple[int, ...], value: Tensor) -> Elem
     if isinstance(entry.type, FormatSpec):
         code = int(codes_of(value.reshape(1)).item()) % (1 << entry.type.bits)
         return Element(index, float(value), shortest_decimal(code, entry.type))
-    number = int(value)
+    number = int(value.item())  # `int` of a tensor has no room for uint64
     return Element(index, number, str(number))
 
 
@@ -288,12 +293,35 @@ def extremes(
     largest, smallest, closest = (_Top(entry, count) for _ in range(3))
     start = 0
     for part in entry.blocks(block):
-        values = part.to(torch.float64)
-        largest.add(part, values, start)
-        smallest.add(part, -values, start)
-        closest.add(part, torch.where(values == 0, torch.nan, -values.abs()), start)
+        for top, keys in zip((largest, smallest, closest), _keys(part, entry.type), strict=True):
+            top.add(part, keys, start)
         start += len(part)
     return largest.elements, smallest.elements, closest.elements
+
+
+class _Keys(NamedTuple):
+    """What elements are ordered by, of shape (n,): float64, or int64 of integers, exactly.
+
+    Attributes:
+        keys: the larger, the more extreme.
+        usable: which elements count, as bools.
+    """
+
+    keys: Tensor
+    usable: Tensor
+
+
+def _keys(part: Tensor, type_: Origin) -> tuple[_Keys, _Keys, _Keys]:
+    """By value, by falling value, and of those that are not 0 by falling magnitude."""
+    if isinstance(type_, FormatSpec):
+        values = part.to(torch.float64)
+        usable, nonzero, near = ~values.isnan(), values.abs() > 0, -values.abs()
+    else:
+        values = places(codes_of(part), type_)
+        usable, nonzero = torch.ones_like(values, dtype=torch.bool), codes_of(part) != 0
+        near = torch.where(values < 0, values, -values) if type_.signed else ~values
+    falling = -values if values.is_floating_point() else ~values  # -2^63 has no negative
+    return _Keys(values, usable), _Keys(falling, usable), _Keys(near, nonzero)
 
 
 class _Top:
@@ -302,21 +330,21 @@ class _Top:
     def __init__(self, entry: TensorEntry, count: int) -> None:
         self._entry = entry
         self._count = count
-        self._items: list[tuple[float, int, Element]] = []  # key, position, element
+        self._items: list[tuple[int | float, int, Element]] = []  # key, position, element
 
     @property
     def elements(self) -> tuple[Element, ...]:
         """Those elements."""
         return tuple(element for _, _, element in self._items)
 
-    def add(self, values: Tensor, keys: Tensor, start: int) -> None:
-        """Takes in the values at positions from `start` on; NaN keys do not count."""
-        usable = (~keys.isnan()).nonzero().view(-1)
+    def add(self, values: Tensor, by: _Keys, start: int) -> None:
+        """Takes in the values at positions from `start` on."""
+        keys, usable = by.keys, by.usable.nonzero().view(-1)
         if len(self._items) == self._count:
             usable = usable[keys[usable] > self._items[-1][0]]
         order = keys[usable].argsort(descending=True, stable=True)[: self._count]
         found = [
-            (float(keys[at]), start + at, self._element(start + at, values[at]))
+            (keys[at].item(), start + at, self._element(start + at, values[at]))
             for at in usable[order].tolist()
         ]
         merged = sorted([*self._items, *found], key=lambda item: (-item[0], item[1]))

@@ -124,7 +124,7 @@ def _outdone(report: CastReport) -> set[tuple[str, str]]:
 
 
 def _answer(answer: Answer) -> Text:
-    style = GOOD_STYLE if answer.fits else BAD_STYLE
+    style = BAD_STYLE if answer.unfit else GOOD_STYLE
     verdict, rest = answer.text.split(".", 1) if "." in answer.text else (answer.text, "")
     return Text.assemble((f"{answer.label}: ", "bold"), (f"{verdict}.", style), rest)
 

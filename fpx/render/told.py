@@ -42,7 +42,8 @@ def answers_of(report: Report) -> list[Told]:
     """The answers that a report gives, those that are no good first."""
     beside = report.beside()
     if "answer" in beside:
-        return [Told("", not report.failures(), str(beside["answer"]))]
+        good = not (report.failures() or beside.get("partial"))
+        return [Told("", good, str(beside["answer"]))]
     found = beside.get("answers", ())
     several = len({answer["source"] for answer in found}) > 1
     told = [

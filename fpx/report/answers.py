@@ -32,12 +32,14 @@ class Answer:
         to: the target.
         rows: what the cast did to each tensor of the source.
         tolerance: how much a tensor may lose and still fit.
+        partial: whether the work was interrupted: rows are missing, or of a part of their tensor.
     """
 
     source: str
     to: str
     rows: tuple[CastRow, ...] = field(repr=False)
     tolerance: Tolerance = USUAL
+    partial: bool = False
 
     @property
     def label(self) -> str:
@@ -52,8 +54,8 @@ class Answer:
 
     @property
     def fits(self) -> bool:
-        """Whether every tensor fits."""
-        return not self.unfit
+        """Whether every tensor fits; False too where not all was seen."""
+        return not (self.unfit or self.partial)
 
     @property
     def tensors(self) -> int:
@@ -89,8 +91,7 @@ class Answer:
     @property
     def least_sqnr(self) -> CastRow | None:
         """The row of the lowest SQNR, which `worst` need not be; None where none has one."""
-        found = [row for row in self.rows if row.metrics["sqnr_db"] == row.number("sqnr_db")]
-        return min(found, key=lambda row: (row.number("sqnr_db"), row.badness()), default=None)
+        return _noisiest(self.rows)
 
     @property
     def median_sqnr_db(self) -> float:
@@ -120,9 +121,12 @@ class Answer:
     def text(self) -> str:
         """It in words, without the name of the format."""
         sentences = [*(self._no() if self.unfit else self._yes()), *self._nonfinite_inputs()]
-        return " ".join(sentences)
+        so_far = "so far " if self.partial else ""
+        return so_far + " ".join(sentences)
 
     def _yes(self) -> list[str]:
+        if self.partial and not _total(self.rows, "count"):
+            return ["nothing was cast."]
         if all(row.outcome.value == "empty" for row in self.rows):
             return ["yes, but there are no finite values in it."]
         of = "It fits" if self.tensors == 1 else f"All {self.tensors:,} tensors fit"
@@ -165,24 +169,16 @@ class Answer:
     def _remains(self, rows: Sequence[CastRow]) -> str:
         """What tensors that fit lose all the same: `; worst 72.5 dB (a.weight), 22 underflow`."""
         parts = []
-        noisy = [row for row in rows if math.isfinite(row.metrics["sqnr_db"] or 0)]
-        worst = min(noisy, key=lambda row: row.number("sqnr_db"), default=None)
-        if worst is None:
-            parts.append("nothing is lost")
-        else:
+        worst = _noisiest(rows)
+        if worst is not None and worst.number("sqnr_db") < math.inf:
             name = f" ({self._named(worst)})" if len(rows) > 1 else ""
             parts.append(f"{'worst ' if name else ''}{decibels(worst.number('sqnr_db'))}{name}")
-        overflows = _total([row for row in rows if not is_scaled(row)], "overflow_count")
-        if overflows:
-            parts.append(
-                f"{overflows:,} value{'s' * (overflows > 1)} overflow{'s' * (overflows == 1)}"
-            )
-        clipped = _total(rows, "clipped_count")
-        if clipped:
-            parts.append(f"{clipped:,} value{'s are' if clipped > 1 else ' is'} clipped")
-        lost = _total(rows, "underflow_count")
-        if lost:
-            parts.append(f"{lost:,} value{'s' * (lost > 1)} underflow{'s' * (lost == 1)}")
+        for metric, one, many in _TOLD:
+            plain = metric == "overflow_count"  # of scaled targets, clipping is told
+            count = _total([row for row in rows if not (plain and is_scaled(row))], metric)
+            if count:
+                parts.append(f"{count:,} value{'s' * (count > 1)} {one if count == 1 else many}")
+        parts = parts or ["nothing is lost"]
         return f"; {', '.join(parts)}"
 
     def _nonfinite_inputs(self) -> list[str]:
@@ -202,6 +198,22 @@ class Answer:
         )
         where = listed((self._named(row) for row in found), _MOST_NAMES)
         return [f"Before the cast already: {what} ({where})."]
+
+
+_TOLD = (
+    ("overflow_count", "overflows", "overflow"),
+    ("unexpected_nonfinite_count", "becomes infinite or NaN", "become infinite or NaN"),
+    ("nan_lost_count", "is a NaN and becomes a number", "are NaN and become numbers"),
+    ("clipped_count", "is clipped", "are clipped"),
+    ("underflow_count", "underflows", "underflow"),
+)
+"""What tensors may lose that fit all the same, and how one value and several of them are said."""
+
+
+def _noisiest(rows: Iterable[CastRow]) -> CastRow | None:
+    """The row of the lowest SQNR; None where none has one."""
+    found = [row for row in rows if row.metrics["sqnr_db"] == row.number("sqnr_db")]
+    return min(found, key=lambda row: (row.number("sqnr_db"), row.badness()), default=None)
 
 
 def _usually_scaled(to: str) -> bool:
@@ -270,7 +282,7 @@ def _how(row: CastRow) -> str:
 def _times(ratio: Fraction) -> str:
     if ratio < 10**6:
         return f"{float(ratio):.2g} ×" if ratio < 10 else f"{float(ratio):,.0f} ×"
-    return f"2^{ratio.numerator.bit_length() - ratio.denominator.bit_length()} ×"
+    return f"2^{round(math.log2(ratio.numerator) - math.log2(ratio.denominator))} ×"
 
 
 def helpful_shift(row: CastRow, tolerance: Tolerance) -> int | None:

@@ -138,7 +138,8 @@ class CastReport(Report):
         for row in self.rows:
             found[row.source, row.to].append(row)
         return tuple(
-            Answer(source, to, tuple(rows), self.tolerance) for (source, to), rows in found.items()
+            Answer(source, to, tuple(rows), self.tolerance, self.partial)
+            for (source, to), rows in found.items()
         )
 
     @once
@@ -150,6 +151,7 @@ class CastReport(Report):
                 total.to,
                 tuple(row for row in self.rows if row.to == total.to),
                 self.tolerance,
+                self.partial,
             )
             for total in self.totals
         )

@@ -92,8 +92,10 @@ class Failure(Generic[Row]):
     @property
     def text(self) -> str:
         """The failure on one line."""
-        was = f"; it was {number(self.old)}" if isinstance(self.old, (int, float, str)) else ""
-        return f"{self.row.title}: {self.reason}{was}"
+        if not isinstance(self.old, (int, float, str)):
+            return f"{self.row.title}: {self.reason}"
+        unit = "%" if self.check.text.endswith("%") else ""  # of a condition on a share
+        return f"{self.row.title}: {self.reason}; it was {number(self.old)}{unit}"
 
     @property
     def reason(self) -> str:

@@ -182,7 +182,8 @@ class DiffReport(Report):
     @property
     def equal(self) -> bool:
         """Whether every tensor is equal, bit for bit, and nothing was left out."""
-        return self.counts[Change.EQUAL] == len(self.rows) and not (self.partial or self.errors)
+        left_out = self.partial or self.errors or self.passed_over
+        return self.counts[Change.EQUAL] == len(self.rows) and not left_out
 
     def worst_first(self) -> list[DiffRow]:
         """The rows, the worst first."""
@@ -211,6 +212,8 @@ class DiffReport(Report):
             found = f"{rest}; otherwise {alike[0].lower()}{alike[1:]}" if rest else alike
         if self.passed_over:
             found += f"; {self.passed_over:,} passed over, see the notes"
+        if self.partial:
+            found += "; interrupted before the others"
         return f"{found}."
 
     def _different(self, compared: int) -> str:

@@ -137,7 +137,7 @@ _COUNTS = (
         "or the cast is wrong",
     ),
     _count("destroyed_count", "finite x that became infinite or NaN", location="first_destroyed"),
-    _count("underflow_count", "non-zero x that became zero"),
+    _count("underflow_count", "finite non-zero x that became zero"),
     _count("subnormal_count", "results below the target's smallest normal value, zero aside"),
     _count("nan_input_count", "x that is NaN"),
     _count("inf_input_count", "x that is infinite"),

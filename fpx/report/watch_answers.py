@@ -153,7 +153,7 @@ def _updates(rows: Sequence[UpdateRow]) -> Iterable[str]:
         return
     stayed = sum(row.unmoved_count for row in rows)
     lost = sum(row.lost_update_count for row in rows)
-    if stayed:
+    if lost:  # others stay because no update was wanted
         steps = max(row.calls for row in rows)
         per = "that step" if steps == 1 else "an average step"
         yield (

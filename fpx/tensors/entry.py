@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fpx.tensors.quantised.model import Quantised
 
 COMPLEX_NOTE = "complex: the last index is 0 for real parts, 1 for imaginary ones"
+NO_TENSORS = "no tensors, passed over"
+"""How a note on numbers and texts ends, of which other kinds of files say nothing."""
 
 
 @dataclass(frozen=True)

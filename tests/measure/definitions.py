@@ -55,7 +55,7 @@ def reference_row(
             (np.isfinite(x) & ~np.isfinite(q) & ~np.array(over)).sum()
         ),
         "destroyed_count": int((np.isfinite(x) & ~np.isfinite(q)).sum()),
-        "underflow_count": int(((x != 0) & (q == 0)).sum()),
+        "underflow_count": int((np.isfinite(x) & (x != 0) & (q == 0)).sum()),
         "nan_input_count": int(np.isnan(x).sum()),
         "inf_input_count": int(np.isinf(x).sum()),
         "nan_lost_count": int((np.isnan(x) & ~np.isnan(q)).sum()),

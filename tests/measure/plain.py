@@ -74,7 +74,7 @@ def measure_plainly(
         else:
             if beyond:
                 found.append("saturated_count")
-            if not after and (before != 0):
+            if not after and isinstance(before, Fraction) and before:
                 found.append("underflow_count")
             if 0 < abs(after) < target.smallest_normal.fraction:
                 found.append("subnormal_count")

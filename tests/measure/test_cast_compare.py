@@ -15,6 +15,7 @@ from fpx.casts.backends import TorchBackend
 from fpx.casts.device import Device
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
+from fpx.core.targets import find_targets
 from fpx.errors import InputError
 from fpx.measure.cast_compare import cast_compare
 from fpx.measure.distinct import has_few_codes
@@ -276,6 +277,26 @@ def test_interrupted_in_the_middle_of_a_tensor(dtype: torch.dtype, tmp_path: Pat
     (total,) = report.totals
     assert 1 << 20 <= total.count < count
     assert total.overflow_count == total.count
+    (answer,) = report.answers
+    assert answer.text.startswith(f"so far no. It overflows: {total.count:,} of {total.count:,} ")
+
+
+def test_what_was_interrupted_is_no_yes() -> None:
+    """Though all that was cast fits: the rest was not seen."""
+
+    class Interrupts(Silent):
+        def advance(self, count: int) -> None:
+            raise KeyboardInterrupt
+
+    tensors = {"a": torch.full((3,), 1.0004), "b": torch.full((3,), 1e9)}
+    targets = [FORMATS["float16"], *find_targets(["mxfp4"])]
+    report = cast_compare([tensors], targets, progress=Interrupts(), keep_partial=True)
+    assert report.partial
+    assert [row.count for row in report.rows] == [3, 0]
+    assert [answer.text for answer in report.answers] == [
+        "so far yes. It fits; 67.96 dB.", "so far nothing was cast.",
+    ]  # fmt: skip
+    assert not any(answer.fits for answer in (*report.answers, *report.overall))
 
 
 def test_boundaries_are_cast_to_the_target_they_are_of() -> None:

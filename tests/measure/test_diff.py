@@ -337,6 +337,9 @@ def test_two_tensors_of_one_name_are_told_of(tmp_path: Any) -> None:
     with pytest.raises(InputError, match="two tensors are called 'w'"):
         diff({"w": torch.ones(2), "module.w": torch.ones(2)}, {"w": torch.ones(2)},
              strip_prefix=["module."])  # fmt: skip
+    torch.save({"a": {"b": torch.ones(2)}, "a.b": torch.zeros(2)}, tmp_path / "x.pt")
+    with pytest.raises(InputError, match=r"two tensors are called 'a\.b' in .*x\.pt': use `excl"):
+        diff(tmp_path / "x.pt", tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("tolerance", [-1, -(2**70)])
@@ -375,6 +378,8 @@ def test_an_interrupted_comparison_keeps_what_it_knows() -> None:
     ]  # fmt: skip
     assert report.rows[1].comparison is not None
     assert 10 <= report.rows[1].comparison.count < 100
+    same = diff(a, a, progress=_Interrupts(150), **kinds)
+    assert same.answer == "Equal: 1 tensor, bit for bit; interrupted before the others."
     with pytest.raises(KeyboardInterrupt):
         diff(a, b, progress=_Interrupts(150))
 

@@ -75,6 +75,42 @@ def test_extremes_are_where_they_are(tmp_path: Path) -> None:
     assert "inf" in out
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint64, torch.uint8, torch.bool], ids=str)
+def test_extremes_of_integers_are_exact(dtype: torch.dtype) -> None:
+    """Also where float64, in which neighbours beyond 2^53 are one, has not all of them."""
+    bits = [2**53, 2**53 + 1, 3, 0, -(2**63), -(2**63) + 1, 2**63 - 1, 2**63 - 2, -1, -2, 1, 0]
+    x = torch.tensor(bits, dtype=torch.int64)
+    x = x.view(dtype) if dtype.itemsize == 8 else x.to(dtype)
+    numbers = [value.item() for value in x]
+    entry = entry_of("x", x)
+    for count, block in ((len(x), 100), (len(x), 5), (3, 1), (4, 4)):
+        largest, smallest, closest = extremes(entry, count, block=block)
+        down, up = sorted(numbers, reverse=True)[:count], sorted(numbers)[:count]
+        near = sorted((n for n in numbers if n), key=abs)[:count]
+        for found, wanted in ((largest, down), (smallest, up), (closest, near)):
+            assert [abs(item.value) for item in found] == [abs(number) for number in wanted]
+            assert all(numbers[item.index[0]] == item.value for item in found)
+            assert [item.shortest for item in found] == [str(item.value) for item in found]
+        assert [item.value for item in (*largest, *smallest)] == down + up
+
+
+def test_values_of_uint64_are_shown(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([2**64 - 1, 2**63, 7], np.uint64))
+    code, out, err = call("inspect", tmp_path / "x.npy", "--tensor", "x")
+    assert (code, err) == (0, "")
+    assert "18446744073709551615" in out
+    assert "9223372036854775808" in out
+
+
+def test_exponents_of_integers_are_exact() -> None:
+    for dtype, wanted in (
+        (torch.int64, {62: 1, 0: 2, 63: 1}),
+        (torch.uint64, {62: 1, 63: 2, 0: 1}),
+    ):
+        x = torch.tensor([2**63 - 1, 1, -1, -(2**63)]).view(dtype)
+        assert tensor_stats(entry_of("x", x)).exponent_histogram == wanted
+
+
 def test_extremes_of_what_comes_on_stdin() -> None:
     data = io.BytesIO()
     np.save(data, np.array([3.0, -7.0, 1e-9, -1e-12, 0.0], np.float32))
@@ -121,6 +157,9 @@ def test_a_tensor_that_several_files_have_is_not_chosen(tmp_path: Path) -> None:
         code, out, err = call("inspect", *files, "--tensor", "x", *more)
         assert (code, out) == (2, "")
         assert err.startswith("fpx: 2 files have a tensor 'x'")
+    torch.save({"a": {"b": torch.ones(2)}, "a.b": torch.zeros(2)}, tmp_path / "x.pt")
+    _, _, err = call("inspect", tmp_path / "x.pt", "--tensor", "a.b")
+    assert err == "fpx: 2 tensors are called 'a.b' there: none is chosen\n"
     (entry,) = results("inspect", *files, "--tensor", "b", "--index", "0")
     assert entry["value"] == "1"
 

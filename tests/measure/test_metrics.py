@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import fpx
 from fpx.casts.backends import BACKENDS
 from fpx.casts.scaling import scales_of
 from fpx.casts.stochastic import chances
@@ -153,6 +154,14 @@ def _counts_of_scales() -> Mapping[str, int]:
     return measure_scales(
         scales_of(torch.ones(1, dtype=torch.float64), None, target), None, target
     ).counts
+
+
+@pytest.mark.parametrize("to", ["fp4", "fp4:tensor", "int8:tensor", "nf4"])
+def test_a_nan_that_becomes_zero_is_no_underflow(to: str) -> None:
+    """It was no number; as one, it would be no share of those that were."""
+    x = torch.tensor([math.nan, -math.nan, math.nan, 1.0, 1.0])
+    (row,) = fpx.cast_compare(x, to=to).rows
+    assert (row.nan_lost_count, row.underflow_count, row.underflow_rate) == (3, 0, 0.0)
 
 
 def _counts_of_draws() -> set[str]:

@@ -87,9 +87,7 @@ def defined(x: torch.Tensor, target: ScaledFormat) -> tuple[Definition, Counter[
             counts["clipped_count"] += clipped
             if not math.isfinite(value):
                 counts["nan_input_count" if math.isnan(value) else "inf_input_count"] += 1
-                lost = math.isnan(value) and result is not None
-                counts["nan_lost_count"] += lost
-                counts["underflow_count"] += lost and result == 0
+                counts["nan_lost_count"] += math.isnan(value) and result is not None
                 counts["exact_count"] += math.isinf(value) and result is None and bool(block.scale)
                 continue
             if result is None:

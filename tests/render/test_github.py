@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,12 @@ def test_failures_are_errors_answers_warnings_or_notices() -> None:
     assert notice.startswith("::notice title=fpx cast-compare::bfloat16: yes.")
     rest = [line for line in err.splitlines() if not line.startswith("::")]
     assert rest == plain[2].splitlines()
+
+
+def test_what_was_interrupted_is_no_notice() -> None:
+    report = fpx.diff({"x": torch.ones(2)}, {"x": torch.ones(2)})
+    assert annotate([report])[0].startswith("::notice ")
+    assert annotate([replace(report, partial=True)])[0].startswith("::warning ")
 
 
 def test_of_a_kind_there_are_ten_at_most_and_the_last_tells_of_the_rest() -> None:

@@ -85,6 +85,35 @@ def test_answers(tensors: dict[str, list[float]], to: str, text: str) -> None:
     assert (entry["text"], entry["fits"], entry["tensors"]) == (text, answer.fits, len(tensors))
 
 
+@pytest.mark.parametrize(
+    ("tensors", "to", "text"),
+    [
+        ({"x": [1e9, 1.0]}, "fp16", "yes. It fits; -inf dB, 1 value overflows."),
+        ({"x": [1e9, 1.0], "y": [1.0004] * 3, "z": [1.0]}, "fp16",
+         "yes. All 3 tensors fit; worst -inf dB (x), 1 value overflows."),
+        ({"x": [65519.9999999] * 2}, "fp16",  # by way of float32, which rounds up
+         "yes. It fits; -inf dB, 2 values become infinite or NaN."),
+        ({"x": [1.0, math.nan]}, "fp4",
+         "yes. It fits; 1 value is a NaN and becomes a number. Before the cast already: 1 NaN "
+         "(x)."),
+        ({"x": [1.0, 2.0] * 8 + [math.inf] * 2}, "mxfp4",
+         "yes. It fits; -inf dB, 16 values become infinite or NaN. Before the cast already: "
+         "2 infinite (x)."),
+    ],
+)  # fmt: skip
+def test_what_is_tolerated_is_told(tensors: dict[str, list[float]], to: str, text: str) -> None:
+    assert answer_to(tensors, to, tolerate_overflow=1).text == text
+
+
+@pytest.mark.parametrize(
+    ("largest", "times"),
+    [(2.0**64, "2^48"), (65504.0 * 2.0**40.4, "2^40"), (65504.0 * 2.0**40.6, "2^41"),
+     (1e300, "2^981"), (1e9, "15,266")],
+)  # fmt: skip
+def test_how_far_beyond_the_maximum(largest: float, times: str) -> None:
+    assert f"({times} × the maximum)" in answer_to({"x": [largest, 1.0]}).text
+
+
 def test_counts_and_keep_list() -> None:
     answer = answer_to({"z": [1e9], "b": [1.0], "a": [1e-9], "c": [1e9], "d": [1.0004]})
     assert answer.keep == ("z", "a", "c")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fpx.errors import InputError
-from fpx.tensors.entry import COMPLEX_NOTE, Scalar, Scalars, Source, TensorEntry, Unread
+from fpx.tensors.entry import COMPLEX_NOTE, NO_TENSORS, Scalar, Scalars, Source, TensorEntry, Unread
 from fpx.tensors.files.dcp_parts import (
     LARGEST,
     DamagedError,
@@ -147,7 +147,7 @@ class _Reader:
         if not others:
             return tuple(self.notes)
         named = listed(map(quoted, others), 3)
-        return (f"passed over, because they are no tensors: {named}", *self.notes)
+        return (f"{named}: {NO_TENSORS}", *self.notes)
 
     def scalars(self) -> Scalars:
         """The numbers and texts of optimizers' groups, each of which is a pickle of its own.

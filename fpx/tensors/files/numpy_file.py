@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self
 
 from fpx.errors import InputError
 from fpx.tensors.blocks import Box
-from fpx.tensors.entry import Source, TensorEntry
+from fpx.tensors.entry import COMPLEX_NOTE, Source, TensorEntry
 from fpx.tensors.files.headers import Stream, ends_early, fill
 from fpx.tensors.files.kinds import STREAM_HEAD, kind_of_stream
 from fpx.tensors.types import Origin, itemsize, type_named
@@ -42,7 +42,8 @@ def open_stdin(file: IO[bytes] | None = None) -> Source:
         raise InputError(
             f"stdin takes one .npy file, and {what}: pass other kinds of files by their path"
         )
-    return Source("stdin", (_npy_entry("stdin", "stdin", lambda: stdin, rewinds=False),), kind=kind)
+    found = _array("stdin", "stdin", lambda: stdin, rewinds=False)
+    return Source("stdin", (found.entry,), found.notes, kind=kind)
 
 
 class _Stdin(io.RawIOBase):
@@ -88,7 +89,8 @@ def open_npy(path: Path) -> Source:
     def stream() -> Stream:
         return path.open("rb")
 
-    return Source(str(path), (_npy_entry(path.stem, str(path), stream, path),))
+    found = _array(path.stem, str(path), stream, path)
+    return Source(str(path), (found.entry,), found.notes)
 
 
 def open_npz(path: Path) -> Source:
@@ -117,14 +119,25 @@ def open_npz(path: Path) -> Source:
 
         name = info.filename.removesuffix(".npy")
         try:
-            entries.append(_npy_entry(name, f"{path}/{name}", stream))
-        except _NoNumbersError:
-            notes.append(f"{name}: no numbers that torch has, not read")
+            found = _array(name, f"{path}/{name}", stream)
+        except _NoNumbersError as error:
+            notes.append(f"{name}: {error.what}, not read")
+        else:
+            entries.append(found.entry)
+            notes += found.notes
     return Source(str(path), tuple(entries), tuple(notes))
 
 
 class _NoNumbersError(InputError):
-    """An array of text, dates or records: nothing to cast, and nothing wrong with it."""
+    """An array of text, dates, records or objects: nothing to cast, and nothing wrong with it.
+
+    Attributes:
+        what: what is in it, in a few words.
+    """
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 _MAGIC = b"\x93NUMPY"
@@ -220,13 +233,20 @@ def _has_objects(dtype: object) -> bool:
     return isinstance(dtype, (list, tuple)) and any(map(_has_objects, dtype))
 
 
-def _npy_entry(
+class _Array(NamedTuple):
+    """An array, and what there is to say of how it is read."""
+
+    entry: TensorEntry
+    notes: tuple[str, ...]
+
+
+def _array(
     name: str,
     shown: str,
     stream: Callable[[], Stream],
     path: Path | None = None,
     rewinds: bool = True,
-) -> TensorEntry:
+) -> _Array:
     """An array.
 
     Args:
@@ -243,15 +263,17 @@ def _npy_entry(
         if rewinds:
             file.close()
     if _has_objects(header.dtype):
-        raise InputError(
+        raise _NoNumbersError(
             f"{quoted_path(shown)} holds Python objects (a pickle), which fpx never loads: "
-            "save it as an array of numbers"
+            "save it as an array of numbers",
+            "Python objects (a pickle)",
         )
     type_, stored, is_complex = _parts(header.dtype)
     if type_ is None:
         raise _NoNumbersError(
             f"{quoted_path(shown)} has numpy dtype {escape(str(header.dtype))[:40]}, which torch "
-            "lacks: convert it first"
+            "lacks: convert it first",
+            "no numbers that torch has",
         )
     # of complex numbers two each, the real part first: a last axis of their own
     shape = (*header.shape, 2) if is_complex else header.shape
@@ -291,4 +313,5 @@ def _npy_entry(
             )
 
     parts = None if path is None else read_box
-    return TensorEntry(name, type_, shape, read, order=order, read_box=parts, lasting=True)
+    entry = TensorEntry(name, type_, shape, read, order=order, read_box=parts, lasting=True)
+    return _Array(entry, (f"{name}: {COMPLEX_NOTE}",) if is_complex else ())

@@ -150,6 +150,7 @@ def test_a_condition_that_held_before_is_excused(
     assert found == code, err
     if code:
         assert "; it was " in err.splitlines()[-1]
+        assert err.rstrip().endswith("%") == condition.endswith("%")
         assert document["failures"][0]["check"] == condition
         assert "baseline_value" in document["failures"][0]
 

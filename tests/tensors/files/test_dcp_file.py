@@ -27,6 +27,7 @@ from torch.distributed.checkpoint.metadata import (
 )
 from torch.distributed.checkpoint.state_dict_saver import save
 
+import fpx
 from fpx.errors import InputError
 from fpx.tensors.opening import open_all
 from tests.forks import with_torch
@@ -89,7 +90,9 @@ def test_what_torch_saves(tmp_path: Path) -> None:
     assert all(same(found[name], expected[name]) for name in expected)
     (source,) = open_files(str(tmp_path))
     assert (source.name, source.kind) == (str(tmp_path), "torch distributed")
-    assert source.notes[0] == "passed over, because they are no tensors: 'optim.lr', 'epoch'"
+    assert source.notes[0] == "'optim.lr', 'epoch': no tensors, passed over"
+    report = fpx.diff(tmp_path, tmp_path)
+    assert (report.passed_over, report.equal) == (0, True)
     assert source.metadata["version"]
 
 
@@ -448,7 +451,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "empty": (pickle.dumps(Metadata({}, storage_data={})), "holds no tensors"),
     "bytes": (
         pickle.dumps(Metadata({"x": BytesStorageMetadata()}, storage_data={})),
-        "holds no tensors that fpx reads (passed over, because they are no tensors: 'x')",
+        "holds no tensors that fpx reads ('x': no tensors, passed over)",
     ),
     "memo": (opcodes(b"Nr\xff\xff\xff\x01."), "more things than checkpoints have"),
     "key": (opcodes(b"})" + b"\x85" * 10**5 + b"Ns."), "a key of many parts"),

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fpx.tensors.entry import COMPLEX_NOTE
+from fpx.tensors.files.numpy_file import open_stdin
 from tests.tensors.reading import check_file, notes, read, refused, rows_of
 from tests.writers import npy, tensors
 
@@ -53,6 +55,15 @@ def test_complex_numpy(tmp_path: Path) -> None:
         assert read(tmp_path / "x.npy")["x"].tolist() == [[[1, 2], [3, -4]]]
 
 
+def test_complex_arrays_are_noted(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.ones(2, complex))
+    np.savez(tmp_path / "y.npz", z=np.ones(2, np.complex64), real=np.ones(2))
+    assert notes(tmp_path / "x.npy") == [f"x: {COMPLEX_NOTE}"]
+    assert notes(tmp_path / "y.npz") == [f"z: {COMPLEX_NOTE}"]
+    data = io.BytesIO((tmp_path / "x.npy").read_bytes())
+    assert open_stdin(data).notes == (f"stdin: {COMPLEX_NOTE}",)
+
+
 def test_complex_in_fortran_order(tmp_path: Path) -> None:
     z = np.asfortranarray(np.arange(6).reshape(2, 3) * (1 + 2j))
     np.save(tmp_path / "x.npy", z)
@@ -63,6 +74,9 @@ def test_text_beside_numbers_and_python_2(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=np.ones(3), words=np.array(["x"]))
     assert set(read(tmp_path / "x.npz")) == {"a"}
     assert notes(tmp_path / "x.npz") == ["words: no numbers that torch has, not read"]
+    np.savez(tmp_path / "y.npz", a=np.ones(3), things=np.array([None]))
+    assert set(read(tmp_path / "y.npz")) == {"a"}
+    assert notes(tmp_path / "y.npz") == ["things: Python objects (a pickle), not read"]
     header = b"{'descr':'<f4','fortran_order':False,'shape':(2L,)}"
     (tmp_path / "old.npy").write_bytes(npy(header) + struct.pack("<2f", 1, 2))
     assert read(tmp_path / "old.npy")["old"].tolist() == [1, 2]

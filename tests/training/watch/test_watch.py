@@ -44,6 +44,18 @@ def test_everything_is_counted_once(dtype: torch.dtype, micro: int) -> None:
     assert any(row.underflow_count for row in watched.values)
 
 
+def test_weights_of_which_no_update_was_wanted_are_no_loss() -> None:
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    with fpx.watch(model, optimizer) as seen:
+        model(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).sum().backward()
+        optimizer.step()
+    report = seen.report()
+    (updates,) = {row.unmoved_count for row in report.models[0].updates if row.name == "weight"}
+    assert updates == 6
+    assert {answer["text"] for answer in report.to_dict()["answers"]} == {"nothing is lost."}
+
+
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_what_checkpoints_compute_again_is_counted_once(reentrant: bool) -> None:
     by_hand = net()
