@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -39,3 +40,11 @@ pytest.register_assert_rewrite(
     "tests.measure.definitions",
     "tests.conformance.planted",
 )
+
+
+@pytest.fixture
+def quick_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fpx devices` in this process measures each rate for a moment."""
+    from fpx.casts import devices
+
+    monkeypatch.setattr(devices, "survey_devices", partial(devices.survey_devices, seconds=0.001))

@@ -311,6 +311,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.mark.usefixtures("quick_rates")
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_printed_is_golden(name: str, folder: Path) -> None:
     with chdir(folder):

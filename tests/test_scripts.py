@@ -1,9 +1,12 @@
-"""What scripts/test-minimum installs."""
+"""What the scripts install, and when."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +54,44 @@ def test_ranks_are_rehearsed(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.startswith("3 ranks, 4 files, 200 tensors, 0.004 TB\n")
     assert "plan: 202 pieces; a rank reads 1.0000 to 1.0000 of its part\n" in said
     assert said.endswith("with a report of 400 rows\n")
+
+
+_PYTHON = """#!/bin/sh
+printf '%s\\n' "$*" >>"$0.log"
+case $1 in
+-c) [ "$2" != 'import textual' ] || [ -e "$0.textual" ] ;;
+-m) : >"$0.textual" ;;
+*)
+    [ "$4" != zz ] || { echo 'fpx: no number' >&2; exit 2; }
+    [ "$4" != --help ] || { echo Usage; exit 0; }
+    [ -e "$0.textual" ] || { echo 'fpx: no Textual' >&2; exit 3; }
+    echo explored
+    ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "ends", "installs"),
+    [("3.14", (0, "explored\n", ""), 1), ("zz", (2, "", "fpx: no number\n"), 0),
+     ("--help", (0, "Usage\n", ""), 0)],
+)  # fmt: skip
+def test_explore_reads_its_arguments_before_anything_is_installed(
+    word: str, ends: tuple[int, str, str], installs: int, tmp_path: Path
+) -> None:
+    for name in ("scripts/fpx", "scripts/setup.sh", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(_PYTHON)
+    python.chmod(0o755)
+    (tmp_path / ".venv/made-for").write_text(f"{tmp_path}\n")
+    (tmp_path / ".venv/ready-").touch()
+    run = [str(tmp_path / "scripts/fpx"), "explore", word]
+    done = subprocess.run(run, capture_output=True, encoding="utf-8", check=False)
+    said = "".join(line for line in done.stderr.splitlines(True) if "setting up" not in line)
+    assert (done.returncode, done.stdout, said) == ends
+    log = (tmp_path / ".venv/bin/python.log").read_text().splitlines()
+    assert sum(line.startswith("-m pip install") for line in log) == installs
+    assert (tmp_path / ".venv/ready-explore").exists() == bool(installs)

@@ -72,6 +72,7 @@ def test_every_suffix_is_saved_beside_what_is_printed(model: str) -> None:
     assert all(Path(file).read_text().endswith("\n") for file in files)
 
 
+@pytest.mark.usefixtures("quick_rates")
 @pytest.mark.parametrize("command", REPORTING)
 def test_every_command_saves(command: str, model: str) -> None:
     args = {

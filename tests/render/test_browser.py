@@ -427,6 +427,7 @@ OTHERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("quick_rates")
 @pytest.mark.parametrize("command", OTHERS)
 def test_other_reports_have_pages_too(
     chrome: Chrome, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

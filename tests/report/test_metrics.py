@@ -60,8 +60,13 @@ def test_counts_are_of_elements_or_blocks() -> None:
         assert not row.is_count or row.merge is Merge.SUM
 
 
+@pytest.fixture(scope="module")
+def help_text() -> str:
+    return call("cast-compare", "--help", columns=200)[1].replace("\n", "")
+
+
 @pytest.mark.parametrize("name", METRICS)
-def test_every_metric_can_be_asked_about(name: str) -> None:
+def test_every_metric_can_be_asked_about(name: str, help_text: str) -> None:
     assert parse_condition(f"{name}>=1").metric == name
     (row,) = fpx.cast_compare(torch.tensor([1.0004, 1e-9]), to="fp16").rows
     if METRICS[name].of_scales:
@@ -75,7 +80,7 @@ def test_every_metric_can_be_asked_about(name: str) -> None:
     value = row.metrics[name]
     assert parse_condition(f"{name}<1e300").fails(row) == (value is not None)
     shown = name if not name.endswith("_rate") else "*_rate"
-    assert shown in call("cast-compare", "--help", columns=200)[1].replace("\n", "")
+    assert shown in help_text
 
 
 @pytest.mark.parametrize("module", [metrics, checks], ids=lambda module: str(module.__name__))
