@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fpx.report.block import BlocksReport
     from fpx.report.calc import CalcReport, CalcReports, Order
     from fpx.report.calc_all import AllCodesReport, AllCodesReports
+    from fpx.report.calc_all_stochastic import AllOutcomesReport, AllOutcomesReports
     from fpx.report.calc_stochastic import StochasticReport, StochasticReports
     from fpx.report.cast_compare import CastReport
     from fpx.report.cast_verify import VerifyReport
@@ -427,6 +428,8 @@ def calc(
     | CalcReports
     | AllCodesReport
     | AllCodesReports
+    | AllOutcomesReport
+    | AllOutcomesReports
     | StochasticReport
     | StochasticReports
 ):
