@@ -260,7 +260,8 @@ def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
 # What a command that answers in a moment loads of fpx. Whatever more it needs is to be imported in
 # a function, where it is needed.
 _ANY = {
-    "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures", "fpx.cli.interrupts", "fpx.cli.output",
+    "fpx", "fpx.cli", "fpx.cli.app", "fpx.cli.config", "fpx.cli.failures",
+    "fpx.cli.interrupts", "fpx.cli.output",
     "fpx.cli.saving", "fpx.core", "fpx.core.dyadic", "fpx.core.spec",
     "fpx.drawing", "fpx.errors",
     "fpx.report", "fpx.report.base", "fpx.version", "fpx.words",

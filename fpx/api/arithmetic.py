@@ -20,6 +20,7 @@ from fpx.core.targets import find_plain, find_targets, without_scales
 if TYPE_CHECKING:
     from fpx.report.calc import CalcReport, CalcReports, Order
     from fpx.report.calc_all import AllCodesReport, AllCodesReports
+    from fpx.report.calc_all_stochastic import AllOutcomesReport, AllOutcomesReports
     from fpx.report.calc_stochastic import StochasticReport, StochasticReports
     from fpx.report.op_verify import FunctionsReport, OpVerifyReport
     from fpx.report.reveal import RevealReport
@@ -46,6 +47,8 @@ def calc(
     | CalcReports
     | AllCodesReport
     | AllCodesReports
+    | AllOutcomesReport
+    | AllOutcomesReports
     | StochasticReport
     | StochasticReports
 ):

@@ -9,13 +9,15 @@ from fpx.arithmetic.one_format import calc_in
 from fpx.arithmetic.parser import parse
 from fpx.arithmetic.results import Target
 from fpx.arithmetic.stochastic import outcomes_in
+from fpx.arithmetic.stochastic_every_code import outcomes_over_every_code
 from fpx.core.literals import ReadAs
 from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
-from fpx.report import calc_all
+from fpx.report import calc_all, calc_all_stochastic
 from fpx.report.calc import NUMBERS, CalcReport, CalcReports, Order
 from fpx.report.calc_all import AllCodesReports
+from fpx.report.calc_all_stochastic import AllOutcomesReports
 from fpx.report.calc_stochastic import StochasticReports
 from fpx.report.limits import parse_limit
 
@@ -33,7 +35,7 @@ def calc(
     variables: Sequence[str] = (),
     libraries: bool = False,
     conditions: Sequence[str] = (),
-) -> CalcReports | AllCodesReports | StochasticReports:
+) -> CalcReports | AllCodesReports | StochasticReports | AllOutcomesReports:
     """What an expression gives in each of some formats.
 
     Args:
@@ -51,7 +53,7 @@ def calc(
 
     Returns:
         A report for each format; with variables, on all of their codes; by stochastic rounding, on
-        all results.
+        all results; on both.
 
     Raises:
         InputError: no such expression or condition, or a format that cannot hold its numbers.
@@ -60,14 +62,24 @@ def calc(
     expression = parse(text, list(dict.fromkeys(names)), read_as)
     if isinstance(rounding, Stochastic):
         for given, name in (
-            (variables, "all_"), (traced, "trace"), (libraries, "libraries"),
-            (conditions, "fail_if"),
+            (traced, "trace"), (libraries, "libraries"), (conditions and not variables, "fail_if"),
         ):  # fmt: skip
             if given:
                 raise InputError(
                     f"`{name}` is of one result, and stochastic rounding has several: choose "
                     "another `rounding`"
                 )
+        if variables:
+            limits = tuple(parse_limit(each, calc_all_stochastic.NUMBERS) for each in conditions)
+            return AllOutcomesReports(
+                tuple(
+                    outcomes_over_every_code(
+                        expression, spec, rounding, overflow,
+                        order=order, precise=precise, checks=limits,
+                    )
+                    for spec in formats
+                )
+            )  # fmt: skip
         return StochasticReports(
             tuple(
                 outcomes_in(expression, spec, rounding, overflow, order=order, precise=precise)

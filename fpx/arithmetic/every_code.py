@@ -18,6 +18,7 @@ from fpx.arithmetic.results import Coded, Target, coded
 from fpx.arithmetic.surds import TooHardError
 from fpx.core import codec
 from fpx.core.codec import Classification
+from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.calc import Order
 from fpx.report.calc_all import COUNTS, KINDS, AllCodesReport, Binade, VariableCounts
@@ -52,14 +53,8 @@ def over_every_code(
         InputError: as there; the format is too wide, or there are too many variables.
     """
     spec, names = target.spec, expression.variables
-    if len(names) not in _MOST_BITS:
-        raise InputError(f"`all_` runs over one variable or two, not {len(names)}")
-    if spec.bits > _MOST_BITS[len(names)]:
-        raise InputError(
-            f"{spec.name} has {spec.bits} bits: `all_` runs over formats of up to 16 bits, with "
-            "two variables of up to 8"
-        )
-    kinds = [_kind(code, target) for code in range(1 << spec.bits)]
+    check_variables(expression, spec)
+    kinds = kinds_of(spec)
     exponents = [_exponent(code, target) for code in range(1 << spec.bits)]
     counts = Counter(dict.fromkeys(COUNTS, 0))
     seen: list[Counter[tuple[str, int]]] = [Counter() for _ in names]
@@ -124,8 +119,26 @@ def _every(
         yield codes, Coded(done[-1].coded.code, raised(item for item in done if item.exact))
 
 
-def _kind(code: int, target: Target) -> str:
-    return _NAMES.get(codec.classify(code, target.spec), "nan")
+def check_variables(expression: Expression, spec: FormatSpec) -> None:
+    """Refuses variables whose codes are too many.
+
+    Raises:
+        InputError: they are.
+    """
+    names = expression.variables
+    if len(names) not in _MOST_BITS:
+        raise InputError(f"`all_` runs over one variable or two, not {len(names)}")
+    if spec.bits > _MOST_BITS[len(names)]:
+        raise InputError(
+            f"{spec.name} has {spec.bits} bits: `all_` runs over formats of up to 16 bits, with "
+            "two variables of up to 8"
+        )
+
+
+def kinds_of(spec: FormatSpec) -> list[str]:
+    """Of each code: `zero`, `subnormal`, `normal`, `inf` or `nan`."""
+    every = (codec.classify(code, spec) for code in range(1 << spec.bits))
+    return [_NAMES.get(found, "nan") for found in every]
 
 
 def _exponent(code: int, target: Target) -> int:

@@ -55,7 +55,7 @@ def outcomes_in(
             followed, or a probability is irrational.
     """
     target = Target(spec, overflow=overflow)
-    read = expression if precise else _as_read(expression, target)
+    read = expression if precise else as_read(expression, target)
     why_not, whole = "", None
     try:
         whole = exact_whole(read, target)
@@ -64,13 +64,13 @@ def outcomes_in(
     if precise:
         if whole is None:
             raise InputError(f"{quoted(expression.text)}: {why_not}; leave out `precise=True`")
-        codes = _codes(whole, target, rounding)
+        codes = codes_of(whole, target, rounding)
         nearest = coded(whole, target)
         literals: dict[str, str] = {}
         steps: Sequence[Step] = ()
     else:
         ordered = ordered_for(expression, order, target)
-        codes = _all_codes(ordered, target, rounding)
+        codes = all_codes(ordered, target, rounding)
         nearest = rounded_steps(ordered, target)[-1].coded
         literals = rounded_literals(ordered, target)
         steps = ordered.steps
@@ -85,7 +85,7 @@ def outcomes_in(
         precise=precise,
         codes=dict(sorted(codes.items(), key=lambda item: _place(item[0], spec))),
         number=number,
-        ulp=None if number is None else _ulp(number, spec),
+        ulp=None if number is None else ulp_at(number, spec),
         exact=None if whole is None else exact_text(whole.value),
         why_not=why_not,
         nearest=nearest.code,
@@ -94,7 +94,7 @@ def outcomes_in(
     )
 
 
-def _as_read(expression: Expression, target: Target) -> Expression:
+def as_read(expression: Expression, target: Target) -> Expression:
     """The expression with the numbers that the format has in place of those that were written."""
     spec, steps = target.spec, []
     for step in expression.steps:
@@ -106,7 +106,7 @@ def _as_read(expression: Expression, target: Target) -> Expression:
     return replace(expression, steps=tuple(steps))
 
 
-def _all_codes(expression: Expression, target: Target, rounding: Stochastic) -> dict[int, Fraction]:
+def all_codes(expression: Expression, target: Target, rounding: Stochastic) -> dict[int, Fraction]:
     """Code of the whole -> probability."""
     steps = expression.steps
     last_use = {at: at for at in range(len(steps))}
@@ -150,14 +150,14 @@ def _step_codes(
             return {literal_coded(step.literal, target).code: Fraction(1)}
         values = (value_of(code, target.spec) for code in operands)
         exact = OPERATIONS[step.operation](Context(target.rounding, Tower()), *values)
-        return _codes(exact, target, rounding)
+        return codes_of(exact, target, rounding)
     except InputError as error:
         raise expression.fails(step.column, str(error)) from None
     except TooHardError as error:
         raise expression.fails(step.column, f"the exact result {error}") from None
 
 
-def _codes(exact: Result, target: Target, rounding: Stochastic) -> dict[int, Fraction]:
+def codes_of(exact: Result, target: Target, rounding: Stochastic) -> dict[int, Fraction]:
     """What the exact result of an operation may become."""
     number, negative = exact.value.number, exact.value.negative
     if number is None:
@@ -183,7 +183,7 @@ def _place(code: int, spec: FormatSpec) -> tuple[bool, int, bool]:
     return False, ordinal(code, spec), not code & spec.sign_mask
 
 
-def _ulp(number: Fraction, spec: FormatSpec) -> Fraction:
+def ulp_at(number: Fraction, spec: FormatSpec) -> Fraction:
     """The spacing of a format at a number."""
     if not number:
         return Dyadic(1, spec.quantum_exponent).fraction

@@ -159,7 +159,7 @@ class Elements:
             the smallest step that there is.
         element: the values of the elements, float64.
         result: element x step.
-        step: per element; NaN where the scale is NaN.
+        step: per element; 0 where the scale is 0, NaN where it is NaN.
     """
 
     ratio: Tensor
@@ -178,7 +178,7 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
         narrow: whether every x has at most 24 bits, so that no quotient is rounded to a number of
             few bits that it is not.
     """
-    dead = step == 0
+    dead, given = step == 0, step
     tiny = None
     if bool(dead.any()):
         tiny = float(target.scale.smallest_positive.fraction)
@@ -190,7 +190,7 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
         element = _with_specials(element, ratio, step, target)
     if tiny is not None:
         element = torch.where(dead & element.isfinite(), 0.0, element)
-    return Elements(ratio, element, element * step, step.expand_as(x))
+    return Elements(ratio, element, element * step, given.expand_as(x))
 
 
 def _with_specials(element: Tensor, ratio: Tensor, step: Tensor, target: ScaledFormat) -> Tensor:

@@ -66,11 +66,16 @@ def _power(exponent: Tensor) -> Tensor:
     return (field << 52).view(torch.float64)
 
 
-def away(found: Chances, rounding: Stochastic) -> Tensor:
-    """The probability of each number to be rounded away from zero, float64 (n,)."""
+def away(distance: Tensor, rounding: Stochastic) -> Tensor:
+    """The probability of each number to be rounded away from zero, float64 (n,).
+
+    Args:
+        distance: from the neighbours nearer to zero, as of `Chances`.
+        rounding: how probabilities follow.
+    """
     if rounding.bits is None:
-        return found.distance
-    return _words_away(found.distance, rounding) * 2.0**-rounding.bits
+        return distance
+    return _words_away(distance, rounding) * 2.0**-rounding.bits
 
 
 def _words_away(distance: Tensor, rounding: Stochastic) -> Tensor:
@@ -85,19 +90,19 @@ def _words_away(distance: Tensor, rounding: Stochastic) -> Tensor:
     return words.round_()  # ties to even
 
 
-def goes_away(found: Chances, rounding: Stochastic, words: Tensor) -> Tensor:
+def goes_away(distance: Tensor, rounding: Stochastic, words: Tensor) -> Tensor:
     """Whether the words take the numbers away from zero, bools (n,).
 
     Args:
-        found: the numbers.
+        distance: of the numbers, as of `away`.
         rounding: of r bits, the upper r bits of a word count; the ideal one takes all 63.
         words: int64 (n,), as `words_at` gives them.
     """
     bits = WORD_BITS if rounding.bits is None else rounding.bits
     if rounding.bits is None:
-        often = (found.distance * 2.0**bits).to(torch.int64)
+        often = (distance * 2.0**bits).to(torch.int64)
     else:
-        often = _words_away(found.distance, rounding).to(torch.int64)
+        often = _words_away(distance, rounding).to(torch.int64)
     if bits == WORD_BITS:
         return words < often
     return (words >> (WORD_BITS - bits)) >= (1 << bits) - often

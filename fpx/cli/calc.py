@@ -91,6 +91,7 @@ def calc(
     fpx calc 'x + y' --dtype e4m3fn --all x --all y
     fpx calc '1/3 - 0x3eab' --dtype bf16 --libraries
     fpx calc '0.05 - 1e-5' --dtype bf16 --rounding stochastic
+    fpx calc 'x * y' --dtype fp4 --all x,y --rounding stochastic:1
     """
     wrong = next((word for word in expression if word.startswith("--")), None)
     if wrong is not None:  # unknown options reach the expression, because -1 looks like one

@@ -31,6 +31,7 @@ from fpx.measure.scaled_casting import ScaledCasting
 from fpx.measure.scaled_reading import scale_entry
 from fpx.measure.shares import Part, parts
 from fpx.measure.stochastic_casting import StochasticCasting
+from fpx.measure.stochastic_scaled_casting import Draws, StochasticScaledCasting
 from fpx.report.cast_compare import TARGETS, CastReport
 from fpx.report.cast_row import CastRow
 from fpx.report.channels import ChannelCost
@@ -124,7 +125,7 @@ def cast_compare(
             f'`backend="{EXACT.name}"`'
         )
     if rounding is not None:
-        _check_drawable(scaled, backend)
+        _check_drawable(backend)
         choice = Choice(EXACT, where)
     sample = Sample(drawn_in(from_), size, seed, plain)
     opened = open_all(
@@ -178,7 +179,8 @@ def cast_compare(
 
     def blank(entry: TensorEntry) -> Done:
         try:
-            return Done(casts_of(entry), _scalings(entry, scaled, where))
+            draws = None if rounding is None else Draws(rounding, seed, entry.name, entry.start)
+            return Done(casts_of(entry), _scalings(entry, scaled, where, draws))
         except InputError as error:
             return Done(error=error)
 
@@ -280,17 +282,12 @@ def cast_compare(
     )
 
 
-def _check_drawable(scaled: Sequence[ScaledFormat], backend: Backend | None) -> None:
-    """Refuses what no draw is made of.
+def _check_drawable(backend: Backend | None) -> None:
+    """Refuses a backend that no draw is made by.
 
     Raises:
-        InputError: a target with scales, or a backend that rounds to nearest.
+        InputError: it rounds to nearest.
     """
-    if scaled:
-        raise InputError(
-            f"stochastic rounding is of targets without scales, and {scaled[0].name} has them: "
-            "leave out `rounding`"
-        )
     if backend not in (None, EXACT):
         raise InputError(
             "stochastic rounding is done by fpx itself: leave out `backend`, or `rounding`"
@@ -307,9 +304,15 @@ def _casts(
 
 
 def _scalings(
-    entry: TensorEntry, targets: Sequence[ScaledFormat], device: Device
+    entry: TensorEntry, targets: Sequence[ScaledFormat], device: Device, draws: Draws | None
 ) -> list[ScaledCasting]:
     """The scaled casts of a tensor; none of one that was made for a plain target.
+
+    Args:
+        entry: the tensor.
+        targets: to what.
+        device: where.
+        draws: by which elements are rounded; None is to nearest.
 
     Raises:
         InputError: it has no such axis.
@@ -317,7 +320,11 @@ def _scalings(
     if entry.only_for is not None:
         return []
     origin = origin_of(entry.dtype)
-    return [ScaledCasting(origin, target, entry.shape, device) for target in targets]
+    if draws is None:
+        return [ScaledCasting(origin, target, entry.shape, device) for target in targets]
+    return [
+        StochasticScaledCasting(origin, target, entry.shape, device, draws) for target in targets
+    ]
 
 
 def _passes(entry: TensorEntry, plain: Sequence[FormatSpec], scaled: Sequence[ScaledFormat]) -> int:

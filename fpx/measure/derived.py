@@ -47,6 +47,17 @@ class _Cast(NamedTuple):
             sqnr_db = _ratio_db(signal, noise) if noise.total else math.inf
         return cls(stats, target, inputs, signal, noise, rms_error, sqnr_db)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it was rounded stochastically."""
+        return "expected_error_ulp" in self.stats.sums
+
+    @property
+    def reference(self) -> Reference:
+        """What its scaled target gives on normal numbers, rounded in the same way."""
+        assert isinstance(self.target, ScaledFormat)
+        return reference_of(self.target, self.is_drawn)
+
     def total(self, name: str) -> int | float:
         """A count, or, of what is expected, a sum of probabilities."""
         sums = self.stats.sums
@@ -145,8 +156,8 @@ def _small_value_loss_db(cast: _Cast) -> float:
     if not noise.total:
         return 0.0
     if isinstance(target, ScaledFormat):
-        return _below_reference_db(cast, reference_of(target))
-    square = _DRAWN_SQUARE if "expected_error_ulp" in stats.sums else _NEAREST_SQUARE
+        return _below_reference_db(cast)
+    square = _DRAWN_SQUARE if cast.is_drawn else _NEAREST_SQUARE
     # what is beyond the largest exponent has another error, or none that is a number
     usual = _usual_noise(stats.exponents, target.emax, target.fraction_bits, square)
     usual_of_small = _usual_noise(stats.exponents, target.emin - 1, target.fraction_bits, square)
@@ -181,10 +192,10 @@ def _usual_noise(
     return ScaledSquares(total, top - fraction_bits)
 
 
-def _below_reference_db(cast: _Cast, reference: Reference) -> float:
+def _below_reference_db(cast: _Cast) -> float:
     """By how much the SQNR, without what clipping costs, is below that of normal numbers."""
     noise = cast.stats.squares("unclipped_noise")
-    return max(0.0, reference.sqnr_db - _ratio_db(cast.signal, noise)) if noise.total else 0.0
+    return max(0.0, cast.reference.sqnr_db - _ratio_db(cast.signal, noise)) if noise.total else 0.0
 
 
 def _clipping_loss_db(cast: _Cast) -> float:
@@ -197,14 +208,12 @@ def _clipping_loss_db(cast: _Cast) -> float:
 
 
 def _excess_underflow(cast: _Cast) -> float:
-    assert isinstance(cast.target, ScaledFormat)
     rate = _underflow_rate("underflow_count")(cast)
-    return max(0.0, rate - 2 * reference_of(cast.target).underflow_rate)
+    return max(0.0, rate - 2 * cast.reference.underflow_rate)
 
 
 def _reference_sqnr_db(cast: _Cast) -> float:
-    assert isinstance(cast.target, ScaledFormat)
-    return reference_of(cast.target).sqnr_db
+    return cast.reference.sqnr_db
 
 
 DERIVED: Mapping[str, Derivation] = MappingProxyType(

@@ -13,9 +13,11 @@ import torch
 
 from fpx.casts.device import find_device
 from fpx.core.formats import FORMATS
+from fpx.core.policy import Stochastic
 from fpx.core.scaling import ScaledFormat
 from fpx.measure.block import SourceBlock
 from fpx.measure.scaled_casting import ScaledCasting
+from fpx.measure.stochastic_scaled_casting import Draws, StochasticScaledCasting
 
 _SHAPE = (64, 1024)
 _SEED = 1
@@ -34,11 +36,17 @@ class Reference(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def reference_of(target: ScaledFormat) -> Reference:
-    """What 65,536 numbers of N(0, 1) in rows of 1,024 become, always the same ones."""
+def reference_of(target: ScaledFormat, drawn: bool = False) -> Reference:
+    """What 65,536 numbers of N(0, 1) in rows of 1,024 become, always the same ones.
+
+    Args:
+        target: what they are cast to.
+        drawn: whether they are rounded stochastically, by draws that are always the same too.
+    """
     generator = torch.Generator().manual_seed(_SEED)
     x = torch.randn(_SHAPE[0] * _SHAPE[1], generator=generator, dtype=torch.float64)
-    casting = ScaledCasting(FORMATS["float64"], target, _SHAPE, find_device("cpu"))
+    cast = FORMATS["float64"], target, _SHAPE, find_device("cpu")
+    casting = StochasticScaledCasting(*cast, Draws(Stochastic())) if drawn else ScaledCasting(*cast)
     source = SourceBlock(x)
     casting.survey(source, 0)
     casting.prepare()

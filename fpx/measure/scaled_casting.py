@@ -139,13 +139,7 @@ class ScaledCasting:
             What it became: float64.
         """
         source = source.wide
-        x = _exact(source)
-        narrow = source.x.is_floating_point() and source.x.dtype is not torch.float64
-        if self.width is None:
-            ids = self._grouping.ids(start, len(x), x.device)
-            elements = quantise(x, self._steps[ids], self.target, narrow)
-        else:
-            elements = self._quantise_blocks(source, x, start, narrow)
+        elements = self.elements(source, start)
         pair = ScaledPair(source, elements, self.target)
         found = measure_scaled(pair, self.stats.known)
 
@@ -154,6 +148,20 @@ class ScaledCasting:
 
         self.stats.take(found, locate)
         return elements.result
+
+    def elements(self, source: SourceBlock, start: int) -> Elements:
+        """What a block becomes; takes its scales in.
+
+        Args:
+            source: the block, in float64.
+            start: position of its first element in the tensor.
+        """
+        x = exact(source)
+        narrow = source.x.is_floating_point() and source.x.dtype is not torch.float64
+        if self.width is not None:
+            return self._quantise_blocks(source, x, start, narrow)
+        ids = self._grouping.ids(start, len(x), x.device)
+        return quantise(x, self._steps[ids], self.target, narrow)
 
     def measured(
         self, source: SourceBlock, start: int, where: Where, measure: ScaledMeasurer
@@ -255,7 +263,7 @@ def _finite(source: SourceBlock) -> Amax:
     return torch.where(source.finite, source.exact_magnitude, 0.0), ~source.finite
 
 
-def _exact(source: SourceBlock) -> Tensor:
+def exact(source: SourceBlock) -> Tensor:
     """x to be divided: rounded to odd where it is an integer beyond 2^53."""
     if source.low is None:
         return source.value

@@ -15,6 +15,7 @@ from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Where
 from fpx.measure.measurement import Measurement, Measurer
+from fpx.measure.metrics import measure as in_float64
 from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import container
 
@@ -46,14 +47,18 @@ class StochasticCasting(Casting):
     def measured(
         self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> Callable[[], None]:
-        """As `Casting.measured`, with what is expected of all draws."""
-        take = super().measured(source, codes, where, measure, start)
+        """As `Casting.measured`, with what is expected of all draws; by torch, in float64.
+
+        A tiny number that a draw takes up to the smallest one of the target has an error of more
+        bits than float32 has.
+        """
+        take = super().measured(source.wide, codes, where, in_float64, start)
         found = self._chances(source.x)
         more = measure_chances(found, self._up(found, start), self.target, self.rounding)
 
         def take_both() -> None:
             take()
-            self.stats.take(more, _located)
+            self.stats.take(more, nowhere)
 
         return take_both
 
@@ -62,10 +67,11 @@ class StochasticCasting(Casting):
 
     def _up(self, found: Chances, start: int) -> Tensor:
         words = words_at(self.seed, self.tensor, start, len(found.distance))
-        return goes_away(found, self.rounding, words.to(found.distance.device))
+        return goes_away(found.distance, self.rounding, words.to(found.distance.device))
 
 
-def _located(position: int) -> Location:
+def nowhere(position: int) -> Location:
+    """Where something is of which no place is kept."""
     raise AssertionError("counts and sums are nowhere")
 
 
@@ -84,7 +90,7 @@ def measure_chances(
     """
     x, magnitude, distance = found.numbers, found.magnitude, found.distance
     top = target.max_finite_magnitude
-    chance = away(found, rounding)
+    chance = away(distance, rounding)
     number = ~(x.nan | x.infinite)
     nearest = (distance > 0.5) | ((distance == 0.5) & (magnitude & 1 != 0))
     last = number & (magnitude == top)

@@ -11,7 +11,8 @@ from fpx.render.text import LABEL_STYLE, grouped
 from fpx.report.calc_all import COUNTS, AllCodesReport, Binade, VariableCounts
 from fpx.words import quoted
 
-_TITLE = 60  # characters of an expression
+TITLE = 60
+"""Characters of an expression."""
 _RUNS_SHOWN = 12
 
 
@@ -19,7 +20,7 @@ def all_codes_tables(report: AllCodesReport) -> RenderableType:
     """What is counted, then where the result equals each variable."""
     names = ", ".join(item.name for item in report.variables)
     title = Text.assemble(
-        (quoted(report.expression, _TITLE).strip("'"), "bold"),
+        (quoted(report.expression, TITLE).strip("'"), "bold"),
         f" in {report.format}, every code of {names}",
     )
     for name, value in modes(report.rounding, report.overflow, report.precise):

@@ -37,6 +37,7 @@ _DRAWN_BY = {
     "calc.CalcReport": "calc:calc_panel",
     "calc.CalcReports": "calc:calc_table",
     "calc_all.AllCodesReport": "calc_all:all_codes_tables",
+    "calc_all_stochastic.AllOutcomesReport": "calc_all_stochastic:all_outcomes_tables",
     "calc_stochastic.StochasticReport": "calc_stochastic:stochastic_panel",
     "inspect.InspectReport": "inspect:inspect_tables",
     "inspect.ExtremesReport": "inspect_values:extremes_table",

@@ -56,7 +56,7 @@ def test_tensors_have_the_distributions_of_single_numbers(
     ups = (torch.full(codes.shape, up) for up in (False, True))
     rounded = (round_away(found, up, target, overflow).to(torch.int64) & mask for up in ups)
     toward, further = (result.tolist() for result in rounded)
-    shares = {rounding: away(found, rounding).tolist() for rounding in ROUNDED}
+    shares = {rounding: away(found.distance, rounding).tolist() for rounding in ROUNDED}
     checked = 0
     for at, code in enumerate(codes.tolist()):
         code %= 1 << origin.bits
@@ -86,8 +86,8 @@ def test_words_take_numbers_away_as_often_as_they_should(rounding: Stochastic) -
     count = torch.zeros(len(codes))
     for word in range(1 << bits):
         low = torch.randint(0, 1 << 40, codes.shape)  # bits that do not count
-        count += goes_away(found, rounding, (word << (WORD_BITS - bits)) + low)
-    assert (count / (1 << bits)).tolist() == away(found, rounding).tolist()
+        count += goes_away(found.distance, rounding, (word << (WORD_BITS - bits)) + low)
+    assert (count / (1 << bits)).tolist() == away(found.distance, rounding).tolist()
 
 
 def test_the_ideal_takes_all_of_a_word() -> None:
@@ -97,7 +97,7 @@ def test_the_ideal_takes_all_of_a_word() -> None:
         edge = int(Fraction(distance) * (1 << WORD_BITS))
         for word, goes in ((max(edge - 1, 0), edge > 0), (edge, False)):
             words = torch.full((3,), word, dtype=torch.int64)
-            assert bool(goes_away(found, Stochastic(), words)[at]) is goes
+            assert bool(goes_away(found.distance, Stochastic(), words)[at]) is goes
 
 
 def test_words_are_numpys_philox_whatever_the_pieces() -> None:

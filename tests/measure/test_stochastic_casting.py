@@ -194,7 +194,6 @@ def test_other_casts_have_none_of_these() -> None:
     ("args", "says"),
     [
         ("--rounding to_odd", "casts round to nearest, not to_odd: --rounding is ties_to_even or"),
-        ("--rounding stochastic --to mxfp4", "of targets without scales, and mxfp4 has them"),
         ("--rounding stochastic --backend torch", "leave out --backend, or --rounding"),
         ("--rounding stochastic:99", "the number of random bits is 1 to 32"),
     ],

@@ -157,4 +157,5 @@ def close(one: Any, many: Any, path: str = "") -> None:
         assert one == many, path
 
 
-SUMS = ("_db", "mean_error_ulp", "rms_error", "expected_moved_count")
+SUMS = ("_db", "mean_error_ulp", "rms_error", "expected_overflow_count", "expected_overflow_rate",
+        "expected_underflow_count", "expected_underflow_rate", "expected_moved_count")  # fmt: skip

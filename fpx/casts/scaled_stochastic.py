@@ -1,0 +1,174 @@
+"""Stochastic rounding of elements with scales: their probabilities, and what a draw makes of them.
+
+Scales are chosen as ever; a number over its step (scale x global scale) then goes to either of the
+elements around it. Distances are float64, rounded so that they stay on their side of every multiple
+of 2^-33: what up to 32 random bits make of them is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fpx.casts.scaling import Elements, quantum_of
+from fpx.core.elements import Codebook, largest
+from fpx.core.scaling import ScaledFormat
+
+_FINEST = 33  # bits of a distance at which rounding by up to 32 random bits turns
+_LOW_BITS = (1 << 5) - 1  # that are 0 in float64s of up to 48 bits: an element's and `_FINEST`
+_SPLITTER = (1 << 27) + 1.0  # halves a float64's significand (Dekker, 1971)
+_UNSURE = 2.0**-12  # of 2^-33: more than the error of a distance between the values of a table
+
+
+class ElementChances(NamedTuple):
+    """Numbers between two elements; tensors (n,), all magnitudes.
+
+    Attributes:
+        live: bools: finite numbers at a finite scale that is not 0. Nothing is left to chance of
+            the others.
+        ratio: float64, the number over its step.
+        nearer: float64, the element that is nearer to zero; the largest of what is beyond it.
+        gap: float64, from there to the next.
+        distance: float64, from there in gaps, below 1.
+        beyond: bools: what every draw takes beyond the largest element.
+        last: bools: what some draws do.
+    """
+
+    live: Tensor
+    ratio: Tensor
+    nearer: Tensor
+    gap: Tensor
+    distance: Tensor
+    beyond: Tensor
+    last: Tensor
+
+
+def element_chances(x: Tensor, elements: Elements, target: ScaledFormat) -> ElementChances:
+    """Between which elements numbers are.
+
+    Args:
+        x: float64 (n,).
+        elements: what they become to nearest.
+        target: of that.
+    """
+    element, step, top = target.element, elements.step, float(largest(target.element))
+    live = x.isfinite() & step.isfinite() & (step != 0)
+    negative = x < 0
+    x, step = torch.where(live, x, 0.0).abs(), torch.where(live, step, 1.0)
+    ratio = _quotient(x, step)
+    if isinstance(element, Codebook) and element.fraction_bits is None:
+        nearer, gap = _around(ratio, negative, element)
+        beyond = ratio > top
+        distance = _settled((ratio - nearer) / gap, x, step, nearer, gap).masked_fill_(beyond, 0.0)
+        last = torch.zeros_like(beyond)
+    else:
+        gap = quantum_of(ratio, target)
+        nearer = (ratio / gap).floor_().mul_(gap)
+        beyond = nearer > top
+        distance = ((ratio - nearer) / gap).masked_fill_(beyond, 0.0)
+        last = (nearer == top) & (distance != 0)
+    return ElementChances(live, ratio, nearer.clamp_(max=top), gap, distance, beyond, last)
+
+
+def drawn(elements: Elements, found: ElementChances, up: Tensor, target: ScaledFormat) -> Elements:
+    """Elements where some numbers are rounded away from zero, the others toward it.
+
+    Args:
+        elements: what they become to nearest, whose scales and whose infinities and NaNs stay.
+        found: between which elements they are.
+        up: which go away from zero, bools (n,).
+        target: of both.
+    """
+    magnitude = (found.nearer + up * found.gap).clamp_(max=float(largest(target.element)))
+    signed = torch.copysign(magnitude, elements.ratio) + 0.0  # of zeros no sign is kept
+    element = torch.where(found.live, signed, elements.element)
+    result = torch.where(found.live, element * elements.step, elements.result)
+    return replace(elements, element=element, result=result)
+
+
+def _quotient(x: Tensor, step: Tensor) -> Tensor:
+    """x / step, on its side of every number of up to 48 bits.
+
+    One that is rounded to such a number without being it is moved off it by an ulp.
+
+    Args:
+        x: float64, finite, at least 0.
+        step: float64, finite, above 0.
+    """
+    ratio = x / step
+    bits = ratio.view(torch.int64)
+    off = torch.where(((bits & _LOW_BITS) == 0) & ratio.isfinite(), _rest(ratio, x, step), 0.0)
+    return (bits + off.sign().to(torch.int64)).view(torch.float64)
+
+
+def _rest(ratio: Tensor, x: Tensor, step: Tensor) -> Tensor:
+    """x - ratio * step up to a positive factor; its sign is exact.
+
+    The product's error is Dekker's ("A floating-point technique for extending the available
+    precision", Numerische Mathematik 18, 1971), of significands alone: none overflows.
+    """
+    (x, of_x), (ratio, of_ratio), (step, of_step) = map(torch.frexp, (x, ratio, step))
+    product = ratio * step
+    (high, low), (other_high, other_low) = _halves(ratio), _halves(step)
+    error = ((high * other_high - product) + high * other_low + low * other_high) + low * other_low
+    apart = (of_x - of_ratio - of_step).clamp_(-64, 64)  # more than 1 where the quotient underflows
+    return (torch.ldexp(x, apart) - product) - error
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Two numbers of up to 26 bits each whose sum it is."""
+    scaled = x * _SPLITTER
+    high = scaled - (scaled - x)
+    return high, x - high
+
+
+# -- tables of values ------------------------------------------------------------------------------
+
+
+def _around(ratio: Tensor, negative: Tensor, element: Codebook) -> tuple[Tensor, Tensor]:
+    """The magnitudes of a table's values next to some, toward zero, and the gaps from there on."""
+    sides = [
+        (values[found], gaps[found])
+        for values, gaps in _magnitudes(element, ratio.device)
+        for found in [torch.bucketize(ratio, values, right=True) - 1]
+    ]
+    (up, above), (down, below) = sides
+    return torch.where(negative, down, up), torch.where(negative, below, above)
+
+
+@lru_cache(maxsize=64)
+def _magnitudes(element: Codebook, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """The magnitudes of positive values, then of negative ones, from 0 on, and the gaps above."""
+    found = []
+    for sign in (1, -1):
+        values = sorted(float(sign * value) for value, _ in element.ordered if sign * value >= 0)
+        gaps = [above - below for below, above in pairwise(values)]
+        table = torch.tensor([values, [*gaps, gaps[-1]]], dtype=torch.float64, device=device)
+        found.append((table[0], table[1]))
+    return found
+
+
+def _settled(distance: Tensor, x: Tensor, step: Tensor, nearer: Tensor, gap: Tensor) -> Tensor:
+    """Distances (x / step - nearer) / gap, on their side of every multiple of 2^-33.
+
+    Few are close enough to one for their float64s to be in doubt; fractions tell of those.
+    """
+    words = torch.ldexp(distance, torch.tensor(_FINEST))
+    turns = words.round()
+    unsure = ((words - turns).abs() < _UNSURE) & (distance != 0)
+    settled = distance.clone()
+    for at in unsure.nonzero().view(-1).tolist():
+        number, size, least, width = (Fraction(float(each[at])) for each in (x, step, nearer, gap))
+        exact = (number / size - least) / width
+        turn = math.ldexp(float(turns[at]), -_FINEST)
+        if exact != Fraction(turn):
+            turn = math.nextafter(turn, math.inf if exact > turn else -math.inf)
+        settled[at] = turn
+    return settled
