@@ -59,8 +59,12 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
 
 
 def meant_option(text: str) -> str:
-    """The end of a message about an option that the command has not: which it may have been."""
-    return did_you_mean(text.partition("=")[0], (*_options.values(), "--help"))
+    """The end of a message about an option that the command has not: which it may have been.
+
+    One that it has is a value where it stands: after `--`.
+    """
+    name, known = text.partition("=")[0], (*_options.values(), "--help")
+    return " after --: options stand before that" if name in known else did_you_mean(name, known)
 
 
 def command_path() -> str:
