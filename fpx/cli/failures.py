@@ -56,9 +56,13 @@ def speak_of(name: str, parameters: Iterable[Any] = ()) -> None:
 
 
 def meant_option(text: str) -> str:
-    """The end of a message about an option that the command has not: which it may have been."""
-    options = (option for option in _options.values() if option.startswith("-"))
-    return did_you_mean(text.partition("=")[0], (*options, "--help"))
+    """The end of a message about an option that the command has not: which it may have been.
+
+    One that it has is a value where it stands: after `--`.
+    """
+    name = text.partition("=")[0]
+    known = (*(option for option in _options.values() if option.startswith("-")), "--help")
+    return " after --: options stand before that" if name in known else did_you_mean(name, known)
 
 
 def command_path() -> str:

@@ -158,6 +158,10 @@ def test_no_name_makes_a_line_endless(tmp_path: Path) -> None:
         ),
         (["bits"], "FILE is missing (see fpx bits --help)"),
         (["decode", "1", "--nope"], "no such option: '--nope' (see fpx decode --help)"),
+        (
+            ["decode", "--", "-3", "--dtype", "bf16"],
+            "no such option: '--dtype' after --: options stand before that (see fpx decode --help)",
+        ),
         (["nope"], "no such command: 'nope' (see fpx --help)"),
         (["--nope"], "no such option: '--nope' (see fpx --help)"),
         (["range", "--nope"], "no such option: '--nope' (see fpx range --help)"),
