@@ -158,7 +158,7 @@ def test_an_interrupt_while_torch_loads_numpy_is_not_lost(tmp_path: Path) -> Non
     path = tmp_path / "x.npy"
     np.save(path, np.ones(4))
     code = _FOUND.replace("WHAT", "signal.raise_signal(signal.SIGINT)")
-    fpx = [sys.executable, "-c", code, "step-compare", path, "--lr", "1", "numpy._core"]
+    fpx = [sys.executable, "-c", code, "step-compare", str(path), "--lr", "1", "numpy._core"]
     result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
     said = "fpx: interrupted\n"
     assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
