@@ -22,25 +22,26 @@ def log2_floor(x: Fraction) -> int:
     """The exponent of a number that is not 0."""
     x = abs(x)
     guess = x.numerator.bit_length() - x.denominator.bit_length()
-    return guess if Fraction(2) ** guess <= x else guess - 1
+    fits = x.denominator << max(guess, 0) <= x.numerator << max(-guess, 0)
+    return guess if fits else guess - 1
 
 
 def cut(x: Fraction, exponent: int, mode: Rounding = RNE) -> Fraction:
     """A multiple of 2^exponent, from the definition of each mode."""
-    unit = Fraction(2) ** exponent
-    down = (abs(x) // unit) * unit
-    rest = abs(x) - down
-    odd = (down / unit) % 2 == 1
-    up = {
-        Rounding.TIES_TO_EVEN: rest > unit / 2 or (rest == unit / 2 and odd),
-        Rounding.TIES_TO_AWAY: rest >= unit / 2,
+    parts = abs(x.numerator) << max(-exponent, 0)
+    unit = x.denominator << max(exponent, 0)
+    found, rest = divmod(parts, unit)
+    odd = found % 2 == 1
+    found += {
+        Rounding.TIES_TO_EVEN: 2 * rest > unit or (2 * rest == unit and odd),
+        Rounding.TIES_TO_AWAY: 2 * rest >= unit,
         Rounding.TOWARD_ZERO: False,
         Rounding.TOWARD_POSITIVE: rest > 0 and x > 0,
         Rounding.TOWARD_NEGATIVE: rest > 0 and x < 0,
         Rounding.TO_ODD: rest > 0 and not odd,
     }[mode]
-    found = down + unit if up else down
-    return -found if x < 0 else found
+    signed = -found if x < 0 else found
+    return Fraction(signed << max(exponent, 0), 1 << max(-exponent, 0))
 
 
 def to(precision: int, x: Fraction, mode: Rounding = RNE) -> Fraction:
