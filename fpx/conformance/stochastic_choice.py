@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from fpx.conformance.stochastic_causes import Seen
+from fpx.conformance.stochastic_seen import Seen
 
 
 def chosen(inputs: Sequence[Seen], most: int) -> list[Seen]:
@@ -46,7 +46,7 @@ def _kind(seen: Seen) -> str:
     """Which causes may show in it."""
     if seen.nan or seen.infinite:
         return "nan" if seen.nan else "infinity"
-    if any(item.rounded.overflow for item in seen.expected.outcomes):
+    if seen.may_overflow:
         return "overflow"
     if not seen.is_left_to_chance:
         return "representable"

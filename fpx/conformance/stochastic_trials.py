@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fpx.conformance.functions import RoundingFunction
-from fpx.conformance.stochastic_causes import NO_VALUE
+from fpx.conformance.stochastic_seen import NO_VALUE
 from fpx.core.spec import FormatSpec
 from fpx.tensors.dtypes import container, wrapped
 
