@@ -139,7 +139,7 @@ def verify_function(
         to: the format that it rounds to; None is what the dtype of its result says.
         rounding: what it should do; `stochastic[:bits[:a|b|c]]` too.
         overflow: what it should make of what is too large.
-        random_bits: of the random words that it takes, 1 to 16: all are tried.
+        random_bits: of the random words that it takes, 1 to 31: up to 24 all are tried.
         sample: not all codes of 32 bits.
         size: random codes of a sample; draws for each number, where it draws for itself.
         seed: of the random codes, and of torch's generator.

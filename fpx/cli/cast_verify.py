@@ -138,7 +138,7 @@ def cast_verify(
             "--random-bits",
             metavar="N",
             help="With --with, of a function that takes random words: how many bits they have, 1 "
-            "to 16; all are tried.",
+            "to 31; up to 24 all words are tried, of more some.",
             show_default=False,
         ),
     ] = None,

@@ -33,15 +33,19 @@ def rounding_tables(report: RoundingReport) -> RenderableType:
 
 
 def _tried(row: RoundingRow) -> RenderableType:
-    what = (
-        f"all {grouped(row.trials_per_input)} words of {row.random_bits} bits"
-        if row.how == ENUMERATED
-        else f"{grouped(row.trials_per_input)} draws"
-    )
+    count = grouped(row.trials_per_input)
+    what = f"{count} draws"
+    if row.how == ENUMERATED:
+        what = f"all {count} words of {row.random_bits} bits"
+    elif row.random_bits is not None:
+        what = f"{count} random words of {row.random_bits} bits, which are too many to try all"
+    inputs = grouped(row.input_count)
+    if row.left_out_count:
+        inputs += f" of {grouped(row.input_count + row.left_out_count)}, of every kind some"
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style=LABEL_STYLE, no_wrap=True)
     rows.add_column(overflow="fold")
-    rows.add_row("inputs", f"{grouped(row.input_count)}, each with {what}")
+    rows.add_row("inputs", f"{inputs}, each with {what}")
     counts = (
         (row.representable_count, "that the format has"),
         (row.chance_count, "between two values"),

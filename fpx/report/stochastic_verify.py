@@ -61,9 +61,11 @@ class RoundingRow:
         implementation: the function, as it was named.
         rounding, overflow: what it was held to.
         how: ENUMERATED or DRAWN.
-        random_bits: of the words that were enumerated; None where it drew its own.
+        random_bits: of the words; None where it drew its own.
         trials_per_input: the words, or the draws, that each input was tried with.
         input_count: of inputs.
+        left_out_count: of those that there was no time for, since every input that is tried is
+            tried with all words.
         exact_count: inputs of which it did what it should: with exactly those probabilities, or,
             where it drew, with shares that are not rejected.
         representable_count, chance_count, subnormal_count, carry_count, overflow_count, nan_count,
@@ -87,6 +89,7 @@ class RoundingRow:
     random_bits: int | None
     trials_per_input: int
     input_count: int
+    left_out_count: int
     exact_count: int
     representable_count: int
     chance_count: int

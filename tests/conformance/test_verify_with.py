@@ -8,8 +8,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 import fpx
+from fpx.callables import NamedFunction
+from fpx.conformance import stochastic_trials, stochastic_verify
+from fpx.conformance.functions import rounding_function
 from fpx.conformance.stochastic_inputs import number_of, stochastic_inputs
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
@@ -81,15 +86,15 @@ def test_the_common_recipe_is_exact_but_for_nans() -> None:
     assert found(functions.right16, "stochastic", 16).verdict == "right"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "never_away", "always_away", "always_up", "always_down", "rounds_to_nearest",
-        "constant_probability", "carry_lost", "sign_lost", "nan_lost", "infinity_lost", "saturates",
-        "gives_nan", "moves_representable", "not_a_neighbour", "flushes_subnormals", "no_value",
-        "sign_asymmetry", "own_randomness",
-    ],
+CAUSES = (
+    "never_away", "always_away", "always_up", "always_down", "rounds_to_nearest",
+    "constant_probability", "carry_lost", "sign_lost", "nan_lost", "infinity_lost", "saturates",
+    "gives_nan", "moves_representable", "not_a_neighbour", "flushes_subnormals", "no_value",
+    "sign_asymmetry", "own_randomness",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CAUSES)
 def test_every_cause_is_named(name: str) -> None:
     row = found(getattr(functions, name), to="bf16")
     assert name in names(row)
@@ -99,6 +104,91 @@ def test_every_cause_is_named(name: str) -> None:
         if cause.cause == name and name in few:
             assert cause.count == few[name]
             assert names(row) == [name]
+
+
+@pytest.mark.parametrize("bits", [17, 18])
+def test_more_words_are_tried_in_blocks(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 17 bits the lowest counts nothing, and the recipe with 17 has no bias either."""
+    monkeypatch.setattr(stochastic_trials, "_BLOCK", 1 << 15)
+    monkeypatch.setattr(stochastic_verify, "_MOST_TRIALS", 20 << bits)
+
+    def right(x: Tensor, words: Tensor) -> Tensor:
+        return functions.right16(x, words >> (bits - 16))
+
+    row = found(right, "stochastic", bits)
+    assert (row.verdict, row.how, row.random_bits) == ("right", "enumerated", bits)
+    assert (row.input_count, row.left_out_count) == (20, 382)
+    assert (row.max_bias_ulp, row.trials_per_input) == ("0", 1 << bits)
+
+    def once_too_often(x: Tensor, words: Tensor) -> Tensor:
+        """The last word of all takes numbers away that the others do not."""
+        last = words == (1 << bits) - 1
+        return functions.right16(x, torch.where(last, words.new_tensor(0), words >> (bits - 16)))
+
+    wrong = found(once_too_often, "stochastic", bits)
+    assert wrong.max_bias_ulp is not None
+    assert Fraction(wrong.max_bias_ulp) == -Fraction(1, 1 << bits)
+    assert names(wrong)
+
+
+def test_blocks_of_words_count_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    function = rounding_function(NamedFunction("squared", functions.squared), F32, BF16)
+    codes = stochastic_inputs(F32, BF16)[::40]
+    at_once = list(stochastic_trials.all_words(function, codes, 10))
+    monkeypatch.setattr(stochastic_trials, "_BLOCK", 1 << 6)
+    assert list(stochastic_trials.all_words(function, codes, 10)) == at_once
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_a_few_inputs_show_every_cause(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there is time for with all words of 24 bits."""
+    monkeypatch.setattr(stochastic_verify, "_MOST_TRIALS", 16 << 8)
+    row = found(getattr(functions, name), to="bf16")
+    assert (row.input_count, row.left_out_count) == (16, 386)
+    assert name in names(row)
+
+
+def test_a_few_inputs_are_some_of_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stochastic_verify, "_MOST_TRIALS", 16 << 8)
+    row = found(functions.right)
+    assert row.verdict == "right"
+    counts = (
+        row.subnormal_count, row.carry_count, row.overflow_count, row.nan_count, row.infinity_count,
+        row.representable_count,
+    )  # fmt: skip
+    assert min(counts) >= 2
+
+
+def test_of_more_bits_words_are_drawn() -> None:
+    met = []
+
+    def right(x: Tensor, words: Tensor) -> Tensor:
+        met.extend([int(words.min()), int(words.max())])
+        return functions.right16(x, words >> 15)
+
+    row = found(right, "stochastic", 31, size=4096)
+    assert (row.verdict, row.how, row.random_bits) == ("not rejected", "drawn", 31)
+    assert (row.input_count, row.left_out_count, row.trials_per_input) == (402, 0, 4096)
+    assert min(met) >= 0
+    assert 0.99 < max(met) / (1 << 31) < 1
+    again = found(right, "stochastic", 31, size=4096)
+    assert again == row
+    assert found(right, "stochastic", 31, size=4096, seed=1).p_value_min != row.p_value_min
+    wrong = found(lambda x, words: functions.right16(x, words >> 16), "stochastic", 31, size=4096)
+    assert wrong.causes
+    random = found(functions.own_randomness, "stochastic", 25, size=1024)
+    assert "own_randomness" in names(random)
+
+
+def test_the_screen_says_how_many_were_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stochastic_verify, "_MOST_TRIALS", 16 << 8)
+    args = ("cast-verify", "--with", f"{HERE}:right", "--rounding", "stochastic:8:a")
+    out = call(*args, "--random-bits", "8", columns=80)[1]
+    said = "16 of 402, of every kind some, each with all 256 words of 8 bits"
+    assert said in " ".join(out.split())
+    out = call(*args, "--random-bits", "25", "--size", "100", columns=80)[1]
+    said = "402, each with 100 random words of 25 bits, which are too many to try all"
+    assert said in " ".join(out.split())
 
 
 def test_a_reversed_rounding_is_named() -> None:
@@ -230,7 +320,7 @@ def test_results_may_come_in_a_wider_type_or_as_codes() -> None:
         ("nearest --random-bits 8", "hold it to --rounding stochastic"),
         ("right", "hold it to --rounding stochastic"),
         ("right --rounding stochastic", "say of how many bits, with --random-bits"),
-        ("right --rounding stochastic --random-bits 17", "--random-bits is 1 to 16"),
+        ("right --rounding stochastic --random-bits 32", "--random-bits is 1 to 31"),
         ("draws --rounding stochastic --random-bits 8", "takes no random words"),
         ("draws --rounding stochastic --sample", "--sample has no meaning"),
         ("draws --rounding stochastic --fail-on any", "--fail-on has no meaning"),
