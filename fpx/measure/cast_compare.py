@@ -279,6 +279,7 @@ def cast_compare(
         channels=tuple(channels),
         measured_by=measurer.says,
         rounding=None if rounding is None else rounding.value,
+        unread=opened.unread,
     )
 
 

@@ -22,6 +22,7 @@ from fpx.report.gates.gate import Gate
 from fpx.report.metrics import METRICS
 from fpx.report.rules import RuleComparison, compare_rules
 from fpx.report.verdicts import USUAL, Tolerance
+from fpx.words import counted, listed, quoted
 
 TARGETS = ("float16", "bfloat16")
 """The formats that are cast to where nobody chose."""
@@ -61,6 +62,7 @@ class CastReport(Report):
         measured_by: who measured casts to plain targets, and why; in no document,
             since measurements do not depend on it.
         rounding: the stochastic rounding, as it is written; None where casts round to nearest.
+        unread: tensors that could not be read, as a source and a name; no row is of them.
     """
 
     schema: ClassVar[str] = "fpx.cast-compare/2"
@@ -80,6 +82,7 @@ class CastReport(Report):
     channels: tuple[ChannelCost, ...] = ()
     measured_by: str = ""
     rounding: str | None = None
+    unread: tuple[tuple[str, str], ...] = ()
 
     def parts(self) -> tuple[CastRow, ...]:
         """The rows."""
@@ -209,7 +212,15 @@ class CastReport(Report):
     @property
     def unchecked(self) -> tuple[str, ...]:
         """A line for each check that could not be made here; `errors` are said instead."""
-        return () if self.errors else tuple(self.gate.unchecked(self.rows))
+        if self.errors:
+            return ()
+        told = self.gate.unchecked(self.rows)
+        if self.gate.asks and self.unread:
+            named = listed((quoted(name) for _, name in self.unread), 3)
+            told.append(
+                f"{counted(len(self.unread), 'tensor')} not checked, because unread: {named}"
+            )
+        return tuple(told)
 
     def since(self, older: Baseline) -> CastReport:
         """This report beside an older one.

@@ -13,7 +13,7 @@ from fpx.tensors.files.opening import Spread, headers_of, without_tensors
 from fpx.tensors.locating import locate
 from fpx.tensors.quantised.pairing import paired
 from fpx.tensors.quantised.told import parse
-from fpx.tensors.select import select
+from fpx.tensors.select import chooser, select
 from fpx.words import escape, quoted_path
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Opened:
         sources: those that are tensor files or tensors, in the order in which they were named.
         errors: a line for each that is not, and for each tensor that is damaged.
         remarks: what directories say of the files in them that are not read, a line each.
+        unread: tensors that cannot be read, as a source and a name; of them there are notes.
         strange: what was said (`as_`) and holds of no source, each with the reason why.
     """
 
@@ -35,6 +36,7 @@ class Opened:
     errors: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     strange: tuple[tuple[str, str], ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -83,7 +85,16 @@ def open_all(
             says. Of several, one that cannot be read becomes a line of `errors`.
         UnavailableError: a kind of file needs a package that is not installed.
     """
-    return _open_all(sources, include, exclude, sample, _readable, stored, as_, elsewhere, spread)
+    chosen, unread = chooser(include, exclude), list[tuple[str, str]]()
+
+    def take(source: Source) -> Source:
+        left = tuple(item for item in source.unread if chosen(item.name))
+        readable = _readable(replace(source, unread=left) if source.entries else source)
+        unread.extend((source.name, item.name) for item in left)
+        return readable
+
+    opened = _open_all(sources, include, exclude, sample, take, stored, as_, elsewhere, spread)
+    return replace(opened, unread=tuple(unread))
 
 
 def list_all(

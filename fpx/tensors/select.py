@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fpx.errors import InputError
@@ -26,13 +26,7 @@ def select(
     Raises:
         InputError: no such pattern, or no tensor is left.
     """
-    wanted, unwanted = [list(map(matcher, patterns)) for patterns in (include, exclude)]
-
-    def chosen(name: str) -> bool:
-        return (not wanted or any(test(name) for test in wanted)) and not any(
-            test(name) for test in unwanted
-        )
-
+    chosen = chooser(include, exclude)
     left = [
         replace(source, entries=tuple(entry for entry in source.entries if chosen(entry.name)))
         for source in sources
@@ -45,3 +39,19 @@ def select(
             f"none of the {len(names):,} tensors is left: check `include` and `exclude`{meant}"
         )
     return left
+
+
+def chooser(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a name is one of those, see `select`.
+
+    Raises:
+        InputError: no such pattern.
+    """
+    wanted, unwanted = [list(map(matcher, patterns)) for patterns in (include, exclude)]
+
+    def chosen(name: str) -> bool:
+        return (not wanted or any(test(name) for test in wanted)) and not any(
+            test(name) for test in unwanted
+        )
+
+    return chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -168,3 +169,21 @@ def test_all_is_what_can_be_measured(tmp_path: Path) -> None:
     eight = results("cast-compare", tmp_path / "x.npy", "--to", "all8,bf16")
     assert len(eight) == sum(spec.bits == 8 for spec in fpx.FORMATS.values()) + 1
     assert call("cast-compare", tmp_path / "x.npy", "--to", "float128")[0] == 2
+
+
+def test_a_gate_does_not_pass_over_what_cannot_be_read(tmp_path: Path) -> None:
+    header = {
+        name: {"dtype": dtype, "shape": [2], "data_offsets": [at, at + 8]}
+        for name, dtype, at in (("a", "F32", 0), ("b", "F99", 8))
+    }
+    head = json.dumps(header).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", len(head)) + head + bytes(16))
+    args = ["cast-compare", path, "--to", "fp16"]
+    note = f"fpx: note: {path}: b: F99 is not read\n"
+    code, _, err = call(*args)
+    assert (code, err) == (0, note)
+    code, _, err = call(*args, "--fail-if", "overflow_count>0")
+    assert (code, err) == (3, f"{note}fpx: 1 tensor not checked, because unread: 'b'\n")
+    code, _, err = call(*args, "--fail-if", "overflow_count>0", "--exclude", "b")
+    assert (code, err) == (0, "")
