@@ -30,7 +30,7 @@ from fpx.tensors.entry import (
     Unread,
     row_major,
 )
-from fpx.tensors.files.kinds import DAMAGE
+from fpx.tensors.files.kinds import DAMAGE, no_metadata
 from fpx.tensors.files.pickles import Made, Named, PickleError, Table, walk
 from fpx.tensors.files.plain import plain_entry
 from fpx.tensors.files.torch_archive import Archive, archive_of
@@ -93,11 +93,11 @@ def _read(path: Path) -> tuple[_Reader, dict[str, object]]:
     try:
         root = walk(path.read_bytes(), calls=_CALLS).root
     except PickleError as error:
-        raise InputError(f"{shown} is no metadata of a checkpoint: {error}") from None
+        raise no_metadata(shown, str(error)) from None
     described = _attributes(root, "Metadata")
     tensors = described.get("state_dict_metadata")
     if not isinstance(tensors, Table):
-        raise InputError(f"{shown} is no metadata of a checkpoint: it has no state_dict_metadata")
+        raise no_metadata(shown, "it has no state_dict_metadata")
     stored = described.get("storage_data")
     if not isinstance(stored, Table):
         raise InputError(
@@ -230,10 +230,14 @@ class _Reader:
 
     def told(self) -> tuple[str, ...]:
         """What is to be said of the checkpoint."""
-        if not self.others:
-            return tuple(self.notes)
-        named = listed(map(quoted, self.others), 3)
-        return (f"passed over, because they are no tensors: {named}", *self.notes)
+        settings = [name for name in self.others if _is_setting(name)]
+        rest = [name for name in self.others if not _is_setting(name)]
+        said = (
+            ("settings of an optimizer, for step-compare", settings),
+            ("passed over, because they are no tensors", rest),
+        )
+        lines = (f"{what}: {listed(map(quoted, names), 3)}" for what, names in said if names)
+        return (*lines, *self.notes)
 
     def scalars(self) -> Scalars:
         """The numbers and texts of optimizers' groups, each of which is a pickle of its own.
@@ -244,7 +248,7 @@ class _Reader:
         found: dict[str, Scalar] = {}
         for name in self.others:
             place = self.places.get((name, None))
-            if not place or _SETTINGS not in name:
+            if not place or not _is_setting(name):
                 continue
             told = f"{quoted_path(self.files.folder)}: {quoted(name)}"
             try:
@@ -318,6 +322,10 @@ class _Reader:
         assert isinstance(at, int)
         assert isinstance(size, int)
         return self.files.path(place.get("relative_path"), at + size), at, size
+
+
+def _is_setting(name: str) -> bool:
+    return _SETTINGS in name
 
 
 def _items(item: object) -> Sequence[object]:
