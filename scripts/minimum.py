@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-minimum"
 AS_PINNED = {"torch"}
+FOLLOWING = {"llvmlite"}  # of the one version that numba wants
 
 
 def minimums(pyproject: str) -> dict[str, str]:
@@ -38,7 +39,8 @@ def minimums(pyproject: str) -> dict[str, str]:
 def constraints(pyproject: str, pinned: str) -> str:
     """The text of constraints.txt with the oldest versions in place of the pinned ones."""
     oldest = minimums(pyproject)
-    others = [line for line in pinned.splitlines() if line.partition("==")[0] not in oldest]
+    left_out = {*oldest, *FOLLOWING}
+    others = [line for line in pinned.splitlines() if line.partition("==")[0] not in left_out]
     return "\n".join((*others, *(f"{name}=={version}" for name, version in oldest.items()), ""))
 
 

@@ -22,8 +22,9 @@ hdf5 = ["h5py>=3.11"]
 
 
 def test_the_oldest_versions_take_the_place_of_the_pinned_ones() -> None:
+    """llvmlite is of the version that the oldest numba wants."""
     assert minimums(PYPROJECT) == {"numpy": "2", "ml_dtypes": "0.5.1", "h5py": "3.11"}
-    pinned = "# why\ntorch==2.13.0\nnumpy==2.4.6\npytest==9.2.0\n"
+    pinned = "# why\nllvmlite==0.50.0\ntorch==2.13.0\nnumpy==2.4.6\npytest==9.2.0\n"
     assert constraints(PYPROJECT, pinned).splitlines() == [
         "# why", "torch==2.13.0", "pytest==9.2.0", "numpy==2", "ml_dtypes==0.5.1", "h5py==3.11"
     ]  # fmt: skip

@@ -26,7 +26,7 @@ from fpx.tensors.files.dcp_parts import (
     index_text,
 )
 from fpx.tensors.files.dcp_values import COMPLEX, PartedTensor, archive_at
-from fpx.tensors.files.kinds import DAMAGE
+from fpx.tensors.files.kinds import DAMAGE, no_metadata
 from fpx.tensors.files.pickles import Made, Named, PickleError, Table, walk
 from fpx.tensors.files.torch_objects import scalars_in
 from fpx.tensors.types import itemsize, type_named
@@ -80,11 +80,11 @@ def _read(path: Path) -> tuple[_Reader, dict[str, object]]:
     try:
         root = walk(path.read_bytes(), calls=_CALLS).root
     except PickleError as error:
-        raise InputError(f"{shown} is no metadata of a checkpoint: {error}") from None
+        raise no_metadata(shown, str(error)) from None
     described = _attributes(root, "Metadata")
     tensors = described.get("state_dict_metadata")
     if not isinstance(tensors, Table):
-        raise InputError(f"{shown} is no metadata of a checkpoint: it has no state_dict_metadata")
+        raise no_metadata(shown, "it has no state_dict_metadata")
     stored = described.get("storage_data")
     if not isinstance(stored, Table):
         raise InputError(
@@ -143,7 +143,7 @@ class _Reader:
 
     def told(self) -> tuple[str, ...]:
         """What is to be said of the checkpoint; settings of optimizers are what `scalars` reads."""
-        others = [name for name in self.others if _SETTINGS not in name]
+        others = [name for name in self.others if not _is_setting(name)]
         if not others:
             return tuple(self.notes)
         named = listed(map(quoted, others), 3)
@@ -158,7 +158,7 @@ class _Reader:
         found: dict[str, Scalar] = {}
         for name in self.others:
             place = self.places.get((name, None))
-            if not place or _SETTINGS not in name:
+            if not place or not _is_setting(name):
                 continue
             told = f"{quoted_path(self.files.folder)}: {quoted(name)}"
             try:
@@ -232,6 +232,10 @@ class _Reader:
         assert isinstance(at, int)
         assert isinstance(size, int)
         return self.files.path(place.get("relative_path"), at + size), at, size
+
+
+def _is_setting(name: str) -> bool:
+    return _SETTINGS in name
 
 
 def _items(item: object) -> Sequence[object]:

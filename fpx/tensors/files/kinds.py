@@ -207,8 +207,18 @@ def kind_of(file: IO[bytes], size: int) -> FileKind:
             ) from None
     kind = _match(Look(head, size, members, at))
     if kind is None:
+        if head and file.name.endswith(".metadata"):
+            raise no_metadata(quoted_path(file.name), "it does not begin as torch's do")
         raise InputError(f"{quoted_path(file.name)} {_unknown(head)}")
     return kind
+
+
+def no_metadata(shown: str, why: str) -> InputError:
+    """What is said of a file that has the place of a distributed checkpoint's metadata."""
+    return InputError(
+        f"{shown} is no metadata of a checkpoint: {why}; it is damaged or another program's: "
+        "save the checkpoint again"
+    )
 
 
 def _unknown(head: bytes) -> str:

@@ -441,6 +441,9 @@ def opcodes(body: bytes) -> bytes:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
+    "text": (b"hello", "does not begin as torch's do"),
+    "another program's": (pickle.dumps({"x": 1}), "does not begin as torch's do"),
+    "only code": (b"cos\nsystem\n(S'touch x'\ntR.", "does not begin as torch's do"),
     "ends": (HEAD, "a pickle that ends too early"),
     "nothing": (opcodes(b"N."), "it has no state_dict_metadata"),
     "another class": (
@@ -464,8 +467,11 @@ def test_metadata_that_are_none(name: str, tmp_path: Path) -> None:
     data, words = BAD[name]
     (tmp_path / ".metadata").write_bytes(data)
     (tmp_path / "__0_0.distcp").write_bytes(b"")
-    refused(tmp_path, words)
-    refused(tmp_path / ".metadata", words)
+    for source in (tmp_path, tmp_path / ".metadata"):
+        refused(source, words)
+        if name not in ("no storage", "empty", "bytes", "long"):
+            refused(source, "is no metadata of a checkpoint: ")
+            refused(source, ": save the checkpoint again")
 
 
 _slow = partial(pytest.param, marks=pytest.mark.slow)

@@ -73,6 +73,11 @@ def test_of_a_distributed_checkpoint_those_of_groups(tmp_path: Path) -> None:
     save(STATE, checkpoint_id=str(tmp_path), no_dist=True)
     found = scalars(tmp_path)
     assert found == {k: v for k, v in EXPECTED.items() if "param_groups" in k}
+    (source,) = open_files(str(tmp_path))
+    settings, others = source.notes
+    assert settings.startswith("settings of an optimizer, for step-compare: 'optimizer.param_gr")
+    assert others.startswith("passed over, because they are no tensors: '")
+    assert "param_groups" not in others
 
 
 @pytest.mark.filterwarnings("ignore")
