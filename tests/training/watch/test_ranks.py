@@ -6,12 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from tests.forks import with_torch
 
 _HEAD = """
 import json, os, sys
@@ -80,12 +81,10 @@ def together(script: str, folder: Path) -> list[dict[str, Any]]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
-    file = folder / "train.py"
-    file.write_text(_HEAD + script)
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
     started = [
         subprocess.Popen(
-            [sys.executable, str(file), str(folder / "found")],
+            [*with_torch(), "-c", _HEAD + script, str(folder / "found")],
             env={**os.environ, **common, "RANK": str(rank)}, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(2)
