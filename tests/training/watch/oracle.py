@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -69,10 +70,14 @@ def is_beyond(number: int, source: FormatSpec, target: FormatSpec) -> bool:
     """
     value = decode(number, source)
     assert value is not None
-    top = target.max_finite.fraction
+    magnitude, edge = abs(value.fraction), _edge(target)
+    return magnitude > edge or (magnitude == edge and target.max_finite_magnitude % 2 == 1)
+
+
+@cache
+def _edge(target: FormatSpec) -> Fraction:
     ulp = Fraction(2) ** (target.emax - target.fraction_bits)
-    over = abs(value.fraction) - top
-    return over > ulp / 2 or (over == ulp / 2 and target.max_finite_magnitude % 2 == 1)
+    return target.max_finite.fraction + ulp / 2
 
 
 def spread(dtype: torch.dtype, size: int, seed: int = 0) -> Tensor:
