@@ -90,7 +90,7 @@ def test_whatever_has_an_integer_ratio_is_rounded(number: Fraction | Decimal | f
         ("float16", True, Rounded(0x8000, ulp_exponent=-24)),
         ("float8_e4m3fnuz", True, Rounded(0x00, ulp_exponent=-10)),  # 0x80 is the NaN there
         ("binary8p3uf", True, Rounded(0x00, ulp_exponent=-33)),
-        ("float8_e8m0fnu", False, Rounded(0xFF, inexact=True, invalid=True)),
+        ("float8_e8m0fnu", False, Rounded(0xFF, inexact=True, ulp_exponent=-127, invalid=True)),
     ],
 )
 @pytest.mark.parametrize("denominator", [1, -7, 10**50])
