@@ -15,6 +15,12 @@ from fpx.errors import UnavailableError
 BLOCKS = 4
 """A device's blocks that a thread takes at once: the next waits until Python lets go of it."""
 
+_AHEAD, _AHEAD_HELD = 8, 2
+"""Pieces under way for each thread, and of those that hold memory of their own.
+
+Where other processes keep the cores busy, the caller's thread has to wait for its turn, and
+threads that run out of pieces meanwhile lose theirs.
+"""
 
 _Piece = TypeVar("_Piece")
 _Result = TypeVar("_Result")
@@ -39,6 +45,7 @@ def sweep(
     workers: int,
     done: Callable[[_Result], None],
     flush_denormal: bool = False,
+    held: bool = False,
 ) -> None:
     """Calls `work` with each piece, in threads.
 
@@ -49,6 +56,7 @@ def sweep(
         workers: threads.
         done: is given what `work` returns, in that order, in the caller's thread.
         flush_denormal: whether the processor's flush-to-zero mode is on in the threads.
+        held: whether pieces hold memory of their own, so that fewer are asked for ahead.
 
     Raises:
         Exception: what a call raised, when its turn comes.
@@ -56,13 +64,14 @@ def sweep(
             finished, the rest is not begun, and no thread is left.
     """
     threads = torch.get_num_threads()
+    limit = workers * (_AHEAD_HELD if held else _AHEAD)
     pool = ThreadPoolExecutor(workers, initializer=_prepare, initargs=(flush_denormal,))
     under_way: deque[Future[_Result]] = deque()
     try:
         try:
             torch.set_num_threads(1)  # here, too, where pieces are made
             for piece in pieces:
-                if len(under_way) == 2 * workers:  # enough to keep every thread busy
+                if len(under_way) == limit:
                     done(under_way.popleft().result())
                 under_way.append(pool.submit(work, piece))
             while under_way:

@@ -114,7 +114,8 @@ class DistinctValues:
             return len(block)
 
         entry = self._entry
-        sweep(work, pieces(entry.blocks(self._block), entry.lasting), self._threads, advance)
+        blocks = pieces(entry.blocks(self._block), entry.lasting)
+        sweep(work, blocks, self._threads, advance, held=not entry.lasting)
 
     def _table(self) -> _Table:
         size = 1 << 8 * self._entry.dtype.itemsize

@@ -93,7 +93,8 @@ def _cast_in_threads(
         progress.advance(count)
 
     workers = min(torch.get_num_threads(), -(-entry.count // size))
-    sweep(work, _pieces(entry, size), workers, done)
+    held = entry.read_part is None and not entry.lasting
+    sweep(work, _pieces(entry, size), workers, done, held=held)
 
 
 def _same(block: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def _survey_in_threads(
         progress.advance(count)
 
     blocks = pieces(entry.blocks(size), entry.lasting)
-    sweep(work, blocks, _workers(entry, size), done)
+    sweep(work, blocks, _workers(entry, size), done, held=not entry.lasting)
 
 
 def _largest(block: Tensor) -> float:
@@ -133,7 +133,7 @@ def _scale_in_threads(
             take()
         progress.advance(count)
 
-    sweep(work, pieces(blocks, lasting), _workers(entry, size), done)
+    sweep(work, pieces(blocks, lasting), _workers(entry, size), done, held=not lasting)
 
 
 def _where(entry: TensorEntry, start: int) -> Where:

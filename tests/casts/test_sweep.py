@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -56,7 +56,24 @@ def test_a_fault_in_a_thread_is_the_callers(at: int) -> None:
     with pytest.raises(ValueError, match=f"fault at {at}"):
         work.sweep(100, 2)
     assert work.told == [10 * number for number in range(at)]
-    assert len(work.begun) <= at + 1 + 2 * 2
+    assert len(work.begun) <= at + 2 * 8
+
+
+@pytest.mark.parametrize(("held", "most"), [(False, 2 * 8), (True, 2 * 2)])
+def test_few_pieces_are_asked_for_ahead(held: bool, most: int) -> None:
+    asked: list[int] = []
+    ahead: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for number in range(100):
+            asked.append(number)
+            yield number
+
+    def done(number: int) -> None:
+        ahead.append(len(asked) - number)
+
+    sweep(lambda number: number, pieces(), 2, done, held=held)
+    assert max(ahead) == most + 1  # the one that waits for its place
 
 
 def test_no_more_is_begun_than_threads_need() -> None:
