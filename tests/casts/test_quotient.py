@@ -17,7 +17,7 @@ def sign(x: Fraction | int) -> int:
 
 
 @pytest.mark.parametrize("bits", [29, 48])
-@pytest.mark.parametrize("digits", [4, 5, 6, 24, 25, 36, 53])
+@pytest.mark.parametrize("digits", [4, 5, 6, 7, 8, 24, 25, 26, 27, 36, 53])
 def test_a_quotient_stays_on_its_side_of_every_number_of_few_bits(bits: int, digits: int) -> None:
     """At the product of such a number and the divisor, and an ulp and three beside it."""
     rng = random.Random(f"{bits} {digits}")
@@ -57,6 +57,10 @@ def test_what_has_no_quotient() -> None:
         assert found[:2] == [math.inf, -math.inf]
         assert math.isnan(found[2])
         assert found[3:] == [0.0, last]
+    beyond = torch.tensor([1e308, -1e308, 0.1], dtype=torch.float64)
+    for divisor in (0.001, 2.0**-10):
+        found = quotient(beyond, torch.full_like(beyond, divisor), 29).tolist()
+        assert found[:2] == [math.inf, -math.inf]
     poisoned = quotient(torch.ones(2), torch.tensor([math.nan, math.inf]), 29)
     assert poisoned.isnan().tolist() == [True, False]
 
