@@ -17,13 +17,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fpx.casts.quotient import quotient
 from fpx.casts.scaling import Elements, quantum_of
 from fpx.core.elements import Codebook, largest
 from fpx.core.scaling import ScaledFormat
 
 _FINEST = 33  # bits of a distance at which rounding by up to 32 random bits turns
-_LOW_BITS = (1 << 5) - 1  # that are 0 in float64s of up to 48 bits: an element's and `_FINEST`
-_SPLITTER = (1 << 27) + 1.0  # halves a float64's significand (Dekker, 1971)
+_FEW = 48  # bits of where rounding turns: an element's and `_FINEST`
 _UNSURE = 2.0**-12  # of 2^-33: more than the error of a distance between the values of a table
 
 
@@ -62,7 +62,7 @@ def element_chances(x: Tensor, elements: Elements, target: ScaledFormat) -> Elem
     live = x.isfinite() & step.isfinite() & (step != 0)
     negative = x < 0
     x, step = torch.where(live, x, 0.0).abs(), torch.where(live, step, 1.0)
-    ratio = _quotient(x, step)
+    ratio = quotient(x, step, _FEW)
     if isinstance(element, Codebook) and element.fraction_bits is None:
         nearer, gap = _around(ratio, negative, element)
         beyond = ratio > top
@@ -91,42 +91,6 @@ def drawn(elements: Elements, found: ElementChances, up: Tensor, target: ScaledF
     element = torch.where(found.live, signed, elements.element)
     result = torch.where(found.live, element * elements.step, elements.result)
     return replace(elements, element=element, result=result)
-
-
-def _quotient(x: Tensor, step: Tensor) -> Tensor:
-    """x / step, on its side of every number of up to 48 bits.
-
-    One that is rounded to such a number without being it is moved off it by an ulp.
-
-    Args:
-        x: float64, finite, at least 0.
-        step: float64, finite, above 0.
-    """
-    ratio = x / step
-    bits = ratio.view(torch.int64)
-    off = torch.where(((bits & _LOW_BITS) == 0) & ratio.isfinite(), _rest(ratio, x, step), 0.0)
-    return (bits + off.sign().to(torch.int64)).view(torch.float64)
-
-
-def _rest(ratio: Tensor, x: Tensor, step: Tensor) -> Tensor:
-    """x - ratio * step up to a positive factor; its sign is exact.
-
-    The product's error is Dekker's ("A floating-point technique for extending the available
-    precision", Numerische Mathematik 18, 1971), of significands alone: none overflows.
-    """
-    (x, of_x), (ratio, of_ratio), (step, of_step) = map(torch.frexp, (x, ratio, step))
-    product = ratio * step
-    (high, low), (other_high, other_low) = _halves(ratio), _halves(step)
-    error = ((high * other_high - product) + high * other_low + low * other_high) + low * other_low
-    apart = (of_x - of_ratio - of_step).clamp_(-64, 64)  # more than 1 where the quotient underflows
-    return (torch.ldexp(x, apart) - product) - error
-
-
-def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Two numbers of up to 26 bits each whose sum it is."""
-    scaled = x * _SPLITTER
-    high = scaled - (scaled - x)
-    return high, x - high
 
 
 # -- tables of values ------------------------------------------------------------------------------

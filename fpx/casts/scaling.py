@@ -1,9 +1,9 @@
 """Numbers to elements with scales, whole blocks at once, in float64.
 
 Exact as `fpx.core.quantise` is, which this shares no arithmetic with. The largest magnitude of a
-group, steps (scale x global scale) and results all have at most 53 bits; a quotient has more, so it
-is rounded to 53 such that it stays on its side of every number of few bits (`_quotient`), and only
-then to an element or a scale.
+group, steps (scale x global scale) and results have at most 53 bits, but for results of tables of
+values (nf4) with a global scale, which are rounded to that; a quotient has more, so it is rounded
+such that it stays on its side of every number of few bits, and only then to an element or a scale.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from fpx.casts.quotient import quotient
 from fpx.casts.rounding import round_codes
 from fpx.casts.values import values
 from fpx.core.choices import NonFinite, ScaleRule, Ties
@@ -30,7 +31,7 @@ from fpx.tensors.dtypes import wrapped
 
 _FLOAT64 = FORMATS["float64"]
 _EXPONENT = 0x7FF << 52  # of a float64's code
-_FEW_BITS = (1 << 24) - 1  # the last bits of a float64 that are 0 in numbers of up to 29 bits
+_FEW = 29  # bits of what elements and scales turn at, at most: fp4_bnb's
 
 
 # -- scales ----------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ def _scales(
 ) -> Scales:
     encoding, spec = target.encoding, target.scale
     if encoding.rule in (ScaleRule.AMAX, ScaleRule.FOUR_OVER_SIX):
-        wanted = _quotient(amax, torch.full_like(amax, top * global_))
+        wanted = quotient(amax, torch.full_like(amax, top * global_), _FEW)
     else:
         wanted = _power_of_two(amax, target, global_)
     held = wanted.view(torch.int64)
@@ -111,7 +112,7 @@ def _power_of_two(amax: Tensor, target: ScaledFormat, global_: float) -> Tensor:
     """The power of two that the rule asks for; anything where amax is 0."""
     element, rule = target.element, target.encoding.rule
     if global_ != 1:
-        amax = _quotient(amax, torch.full_like(amax, global_))
+        amax = quotient(amax, torch.full_like(amax, global_), _FEW)
     mantissa, exponent = torch.frexp(amax)  # mantissa in [1/2, 1)
     top = emax(element)
     exponent = exponent - 1 - top
@@ -125,26 +126,6 @@ def _power_of_two(amax: Tensor, target: ScaledFormat, global_: float) -> Tensor:
     else:
         bump = torch.zeros_like(amax, dtype=torch.bool)
     return torch.ldexp(torch.ones_like(amax), exponent + bump)
-
-
-def _quotient(x: Tensor, divisor: Tensor) -> Tensor:
-    """x / divisor in float64, on its side of every number of up to 29 bits.
-
-    A quotient that is rounded to such a number without being it is moved off it by an ulp.
-
-    Args:
-        x: float64, finite or not.
-        divisor: float64, of up to 41 significant bits less those of the numbers that matter.
-    """
-    y = x / divisor
-    bits = y.view(torch.int64)
-    few = (bits & _FEW_BITS) == 0
-    back = y * divisor  # exact where y has few bits
-    away = few & (back != x) & y.isfinite() & (y != 0)
-    if not away.any():
-        return y
-    outward = (back.abs() < x.abs()).to(torch.int64) * 2 - 1
-    return torch.where(away, bits + outward, bits).view(torch.float64)
 
 
 # -- elements --------------------------------------------------------------------------------------
@@ -175,15 +156,16 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
         x: float64 of shape (n,).
         step: float64, which `x` can be divided by: of its shape, or broadcast to it.
         target: what they become.
-        narrow: whether every x has at most 24 bits, so that no quotient is rounded to a number of
-            few bits that it is not.
+        narrow: whether every x has at most 24 bits.
     """
     dead, given = step == 0, step
     tiny = None
     if bool(dead.any()):
         tiny = float(target.scale.smallest_positive.fraction)
         step = torch.where(dead, tiny, step)
-    ratio = x / step if narrow else _quotient(x, step.expand_as(x))
+    # of few bits in all no quotient is rounded to what elements turn at without being it
+    few = narrow and not (_of_table(target) and target.global_scale is not None)
+    ratio = x / step if few else quotient(x, step.expand_as(x), _FEW)
     element = round_elements(ratio, target)
     finite = math.isfinite(float(ratio.abs().max())) if ratio.numel() else True
     if not finite:
@@ -191,6 +173,11 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
     if tiny is not None:
         element = torch.where(dead & element.isfinite(), 0.0, element)
     return Elements(ratio, element, element * step, given.expand_as(x))
+
+
+def _of_table(target: ScaledFormat) -> bool:
+    """Whether elements are unevenly spaced numbers of many bits."""
+    return isinstance(target.element, Codebook) and target.element.fraction_bits is None
 
 
 def _with_specials(element: Tensor, ratio: Tensor, step: Tensor, target: ScaledFormat) -> Tensor:

@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from fpx.casts.scaling import (
 )
 from fpx.core import quantise as exact
 from fpx.core.choices import POWERS_OF_TWO, ScaleRule, Ties
-from fpx.core.elements import CODEBOOKS, element_value, floor_log2, largest, round_element
+from fpx.core.elements import CODEBOOKS, Codebook, element_value, floor_log2, largest, round_element
 from fpx.core.quantise import Datum
 from fpx.core.scaled_names import with_rule
 from fpx.core.scaling import Reach, ScaledFormat
@@ -134,6 +135,47 @@ def test_no_quotient_is_rounded_onto_a_tie(bits: int) -> None:
         for x, element in zip(xs, found.element.tolist(), strict=True):
             code = round_element(Fraction(x) / Fraction(step), target.element, Ties.EVEN, True)
             assert Fraction(element) == element_value(code, target.element), (x, step)
+
+
+@pytest.mark.parametrize("ties", Ties)
+@pytest.mark.parametrize("name", ["nf4", "fp4_bnb"])
+def test_ties_between_values_of_a_table_at_steps_of_many_bits(name: str, ties: Ties) -> None:
+    """A float16 scale times a global one has up to 35 bits, times such a tie more than 53."""
+    target = scaled(f"{name}:scale=fp16,global=float32")
+    target = replace(target, encoding=replace(target.encoding, ties=ties))
+    assert isinstance(target.element, Codebook)
+    values = [value for value, _ in target.element.ordered]
+    halfway = [(below + above) / 2 for below, above in pairwise(values)]
+    rng = random.Random(name)
+    for _ in range(50):
+        step = float(rng.getrandbits(11) | 0x401) * float(rng.getrandbits(24) | 0x800001)
+        xs = [float(tie * Fraction(step)) for tie in halfway]
+        xs += [math.nextafter(x, end) for x in xs for end in (math.inf, -math.inf)]
+        x = torch.tensor(xs, dtype=torch.float64)
+        found = quantise(x, torch.full_like(x, step), target, narrow=False).element.tolist()
+        for number, element in zip(xs, found, strict=True):
+            code = round_element(Fraction(number) / Fraction(step), target.element, ties, False)
+            assert Fraction(element) == element_value(code, target.element), (number, step)
+
+
+@pytest.mark.parametrize(
+    ("largest_", "block", "number"),
+    [
+        ("0x1.a8eaf4p+8", "0x1.c68ec6p+7", "0x1.61ee16p+6"),
+        ("0x1.750c56p+8", "0x1.84a948p+7", "0x1.2e9f14p+6"),
+    ],
+)
+def test_float32_numbers_just_above_a_tie_of_nf4(largest_: str, block: str, number: str) -> None:
+    """Found by search: 24 bits over a step of 35, whose float64 quotient is a tie it is not."""
+    target = scaled("nf4:scale=fp16,global=float32")
+    top, amax, x = (float.fromhex(each) for each in (largest_, block, number))
+    scale = global_scale_of(top, target)
+    step = scales_of(torch.tensor([amax], dtype=torch.float64), None, target, scale).steps
+    expected = exact.quantise([datum(amax), datum(x)], target, Fraction(scale))
+    values = [value for value, _ in CODEBOOKS["nf4"].ordered]
+    assert Fraction(x / float(step)) in [(one + two) / 2 for one, two in pairwise(values)]
+    found = quantise(torch.tensor([amax, x], dtype=torch.float64), step, target, narrow=True)
+    assert found.result.tolist() == [float(value or 0) for value in expected.values]
 
 
 def test_the_table_of_normal_numbers() -> None:

@@ -344,7 +344,7 @@ def test_only_fpx_scales() -> None:
     assert fpx.cast_compare(torch.ones(3), to="mxfp4", backend="exact").rows[0].fits
 
 
-class _Card(Device):
+class Card(Device):
     """A device that is not the CPU, though it runs there."""
 
     @property
@@ -354,7 +354,7 @@ class _Card(Device):
 
 @pytest.mark.parametrize("name", ["mxfp4", "nvfp4", "e4m3fn:channel"])
 def test_devices_are_compared_with_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = _Card(torch.device("cpu"), "a card", 64)
+    card = Card(torch.device("cpu"), "a card", 64)
     x = tensor((5, 70))
     (row,) = cast_compare([x], [scaled(name)], device=card).rows
     assert row.device_mismatch_count == 0

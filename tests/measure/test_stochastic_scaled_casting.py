@@ -40,7 +40,7 @@ from fpx.tensors.progress import Silent
 from tests.casts.test_scaled_stochastic import magnitudes
 from tests.helpers import call
 from tests.measure.definitions import cpu
-from tests.measure.test_scaled import datum, key_of, known, scaled, tensor
+from tests.measure.test_scaled import Card, datum, key_of, known, scaled, tensor
 from tests.ranks.teams import close, rehearse
 
 ROUNDED = [Stochastic(), Stochastic(1), Stochastic(4), Stochastic(9, Scheme.B),
@@ -159,6 +159,14 @@ def test_draws_and_expectations_are_those_of_fractions(name: str, rounding: Stoc
     assert casting.results == expected
     (row,) = cast_compare([{"x": x}], [target], rounding=rounding, seed=3).rows
     agree(row.metrics, every, expected, rounding)
+
+
+@pytest.mark.parametrize("name", ["mxfp4", "e4m3fn:channel"])
+def test_the_cpu_that_a_device_is_compared_with_draws_the_same(name: str) -> None:
+    x = some((5, 70))
+    card = Card(torch.device("cpu"), "a card", 64)
+    (row,) = cast_compare([{"x": x}], [scaled(name)], device=card, rounding=Stochastic()).rows
+    assert row.metrics["device_mismatch_count"] == 0
 
 
 def agree(metrics: Any, every: list[Element], results: list[float], rounding: Stochastic) -> None:
