@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fpx.core.policy import Overflow, Rounding
+from fpx.core.policy import AnyRounding, Overflow, Rounding
 from fpx.core.shortest import shortest_decimal
 from fpx.render.panel import BitStrip, Labelled, Titled
 from fpx.render.tables import plain_table
@@ -82,7 +82,7 @@ def _named(report: CalcReport) -> str:
     return quoted(report.expression, _TITLE).strip("'")
 
 
-def modes(rounding: Rounding, overflow: Overflow, precise: bool) -> list[tuple[str, str]]:
+def modes(rounding: AnyRounding, overflow: Overflow, precise: bool) -> list[tuple[str, str]]:
     """Choices that are not what everybody expects."""
     found = []
     if rounding is not Rounding.TIES_TO_EVEN:

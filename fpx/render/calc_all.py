@@ -9,27 +9,15 @@ from fpx.render.calc import modes
 from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE, grouped
 from fpx.report.calc_all import COUNTS, AllCodesReport, Binade, VariableCounts
+from fpx.report.calc_all_stochastic import AllOutcomesReport
 from fpx.words import quoted
 
-TITLE = 60
-"""Characters of an expression."""
+_TITLE = 60  # characters of an expression
 _RUNS_SHOWN = 12
 
 
 def all_codes_tables(report: AllCodesReport) -> RenderableType:
     """What is counted, then where the result equals each variable."""
-    names = ", ".join(item.name for item in report.variables)
-    title = Text.assemble(
-        (quoted(report.expression, TITLE).strip("'"), "bold"),
-        f" in {report.format}, every code of {names}",
-    )
-    for name, value in modes(report.rounding, report.overflow, report.precise):
-        title.append(f"  {name} {value}", LABEL_STYLE)
-    lines = [title]
-    lines += [
-        Text(f"{quoted(text).strip(chr(39))} is {value} there", LABEL_STYLE)
-        for text, value in report.literals.items()
-    ]
     table = plain_table()
     table.add_column("of all results", no_wrap=True)
     table.add_column("count", no_wrap=True, justify="right")
@@ -38,7 +26,23 @@ def all_codes_tables(report: AllCodesReport) -> RenderableType:
             table.add_row(
                 name.removesuffix("_count").replace("_", " "), grouped(report.counts[name])
             )
-    return Group(*lines, table, *(_unchanged(item) for item in report.variables))
+    return Group(*heading(report), table, *(_unchanged(item) for item in report.variables))
+
+
+def heading(report: AllCodesReport | AllOutcomesReport) -> list[Text]:
+    """What was asked, and what the format makes of literals."""
+    names = ", ".join(item.name for item in report.variables)
+    title = Text.assemble(
+        (quoted(report.expression, _TITLE).strip("'"), "bold"),
+        f" in {report.format}, every code of {names}",
+    )
+    for name, value in modes(report.rounding, report.overflow, report.precise):
+        title.append(f"  {name} {value}", LABEL_STYLE)
+    literals = [
+        Text(f"{quoted(text).strip(chr(39))} is {value} there", LABEL_STYLE)
+        for text, value in report.literals.items()
+    ]
+    return [title, *literals]
 
 
 def _unchanged(item: VariableCounts) -> RenderableType:

@@ -7,33 +7,16 @@ from fractions import Fraction
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fpx.core.policy import Overflow
-from fpx.render.calc_all import TITLE
+from fpx.render.calc_all import heading
 from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, grouped
 from fpx.report.calc_all_stochastic import COUNTS, AllOutcomesReport, VariableChances
-from fpx.words import quoted
 
 _ERRORS = (("bias", "bias_ulp"), ("error", "error_ulp"), ("variance", "variance_ulp"))
 
 
 def all_outcomes_tables(report: AllOutcomesReport) -> RenderableType:
     """What is counted, how far results are off, and how often they equal each variable."""
-    names = ", ".join(item.name for item in report.variables)
-    title = Text.assemble(
-        (quoted(report.expression, TITLE).strip("'"), "bold"),
-        f" in {report.format}, every code of {names}",
-        (f"  rounding {report.rounding.value}", LABEL_STYLE),
-    )
-    if report.overflow is not Overflow.IEEE:
-        title.append(f"  overflow {report.overflow.value}", LABEL_STYLE)
-    if report.precise:
-        title.append("  rounded once, the whole", LABEL_STYLE)
-    lines = [title]
-    lines += [
-        Text(f"{quoted(text).strip(chr(39))} is {value} there", LABEL_STYLE)
-        for text, value in report.literals.items()
-    ]
     table = plain_table()
     table.add_column("of all combinations", no_wrap=True)
     table.add_column("count", no_wrap=True, justify="right")
@@ -42,7 +25,8 @@ def all_outcomes_tables(report: AllOutcomesReport) -> RenderableType:
             says = name.removesuffix("_count").replace("_result", " possible")
             table.add_row(says.replace("_", " "), grouped(report.counts[name]))
     errors = [_errors(report)] if report.largest else []
-    return Group(*lines, table, *errors, _kept(report.variables), Text(ROUNDED_HERE, LABEL_STYLE))
+    kept, note = _kept(report.variables), Text(ROUNDED_HERE, LABEL_STYLE)
+    return Group(*heading(report), table, *errors, kept, note)
 
 
 def _errors(report: AllOutcomesReport) -> RenderableType:
