@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
@@ -94,8 +94,51 @@ def _share(item: Binade) -> str:
     return "some"
 
 
+class EveryCodeReport(Report):
+    """What reports on an expression over every code of its variables share."""
+
+    expression: str
+    spec: FormatSpec
+    checks: tuple[Limit, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The variables."""
+        raise NotImplementedError
+
+    def numbers(self) -> Mapping[str, Fraction | int | None]:
+        """Name of what a check may ask -> number."""
+        raise NotImplementedError
+
+    @property
+    def format(self) -> str:
+        """The format's full name."""
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        """Expression and format."""
+        return f"{quoted(self.expression)} over all {' and '.join(self.names)} in {self.format}"
+
+    def identity(self) -> dict[str, JsonValue]:
+        """What tells this row from others."""
+        return {"expression": self.expression, "format": self.format}
+
+    def failures(self) -> list[Failure[Self]]:
+        """The checks that it fails."""
+        return failures([self], self.checks)
+
+    def beside(self) -> dict[str, JsonValue]:
+        """What was asked of it, and what it fails."""
+        return gate(self.checks, self.failures())
+
+    def about(self) -> str:
+        """Expression, variables and format."""
+        return self.title
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class AllCodesReport(Report):
+class AllCodesReport(EveryCodeReport):
     """What an expression gives over every code of its variables.
 
     Attributes:
@@ -122,19 +165,9 @@ class AllCodesReport(Report):
     checks: tuple[Limit, ...] = ()
 
     @property
-    def format(self) -> str:
-        """The format's full name."""
-        return self.spec.name
-
-    @property
-    def title(self) -> str:
-        """Expression and format."""
-        names = " and ".join(item.name for item in self.variables)
-        return f"{quoted(self.expression)} over all {names} in {self.format}"
-
-    def identity(self) -> dict[str, JsonValue]:
-        """What tells this row from others."""
-        return {"expression": self.expression, "format": self.format}
+    def names(self) -> list[str]:
+        """The variables."""
+        return [item.name for item in self.variables]
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """A number for each of NUMBERS."""
@@ -145,18 +178,6 @@ class AllCodesReport(Report):
             **{f"unchanged_{kind}_count": first.unchanged(kind) for kind in KINDS},
             **{f"{kind}_count": first.total(kind) for kind in KINDS},
         }
-
-    def failures(self) -> list[Failure[AllCodesReport]]:
-        """The checks that it fails."""
-        return failures([self], self.checks)
-
-    def beside(self) -> dict[str, JsonValue]:
-        """What was asked of it, and what it fails."""
-        return gate(self.checks, self.failures())
-
-    def about(self) -> str:
-        """Expression, variables and format."""
-        return self.title
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry."""
@@ -206,15 +227,21 @@ def _entry(item: Binade) -> dict[str, JsonValue]:
     }
 
 
-class AllCodesReports(Reports):
-    """An expression over all codes of several formats."""
+class EveryCodeReports(Reports):
+    """Reports on an expression over all codes, one for each of several formats."""
 
-    items: tuple[AllCodesReport, ...]
+    items: tuple[EveryCodeReport, ...]
 
-    def failures(self) -> Sequence[Failure[AllCodesReport]]:
+    def failures(self) -> Sequence[Failure[Any]]:
         """The checks that they fail."""
         return [failure for item in self.items for failure in item.failures()]
 
     def beside(self) -> dict[str, JsonValue]:
         """What was asked of them, and what they fail."""
         return gate(self.items[0].checks, self.failures())
+
+
+class AllCodesReports(EveryCodeReports):
+    """What an expression gives over all codes of several formats."""
+
+    items: tuple[AllCodesReport, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, NamedTuple
@@ -11,13 +11,11 @@ from fpx.core.numbers import fraction_text
 from fpx.core.policy import Overflow, Stochastic
 from fpx.core.shortest import shortest_decimal
 from fpx.core.spec import FormatSpec
-from fpx.report.base import JsonValue, Report, Reports, hex_code
+from fpx.report.base import JsonValue, hex_code
 from fpx.report.calc import Order
-from fpx.report.calc_all import KINDS
-from fpx.report.checks import Failure, failures, gate
+from fpx.report.calc_all import KINDS, EveryCodeReport, EveryCodeReports
 from fpx.report.columns import Table, table_of
 from fpx.report.limits import Limit
-from fpx.words import quoted
 
 COUNTS = (
     "count", "nan_input_count", "inf_input_count", "zero_input_count", "certain_count",
@@ -83,7 +81,7 @@ class VariableChances(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AllOutcomesReport(Report):
+class AllOutcomesReport(EveryCodeReport):
     """What an expression may give over every code of its variables.
 
     Attributes:
@@ -114,19 +112,9 @@ class AllOutcomesReport(Report):
     checks: tuple[Limit, ...] = ()
 
     @property
-    def format(self) -> str:
-        """The format's full name."""
-        return self.spec.name
-
-    @property
-    def title(self) -> str:
-        """Expression and format."""
-        names = " and ".join(item.name for item in self.variables)
-        return f"{quoted(self.expression)} over all {names} in {self.format}"
-
-    def identity(self) -> dict[str, JsonValue]:
-        """What tells this row from others."""
-        return {"expression": self.expression, "format": self.format}
+    def names(self) -> list[str]:
+        """The variables."""
+        return [item.name for item in self.variables]
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """A number for each of NUMBERS."""
@@ -141,18 +129,6 @@ class AllOutcomesReport(Report):
             f"{item.name} = {shortest_decimal(code, self.spec)}"
             for item, code in zip(self.variables, codes, strict=True)
         )
-
-    def failures(self) -> list[Failure[AllOutcomesReport]]:
-        """The checks that it fails."""
-        return failures([self], self.checks)
-
-    def beside(self) -> dict[str, JsonValue]:
-        """What was asked of it, and what it fails."""
-        return gate(self.checks, self.failures())
-
-    def about(self) -> str:
-        """Expression, variables and format."""
-        return self.title
 
     def results(self) -> list[dict[str, JsonValue]]:
         """One entry; exact numbers as text."""
@@ -203,15 +179,7 @@ def _entry(item: VariableChances) -> dict[str, JsonValue]:
     return found
 
 
-class AllOutcomesReports(Reports):
-    """The same in several formats."""
+class AllOutcomesReports(EveryCodeReports):
+    """What an expression may give over all codes of several formats."""
 
     items: tuple[AllOutcomesReport, ...]
-
-    def failures(self) -> Sequence[Failure[AllOutcomesReport]]:
-        """The checks that they fail."""
-        return [failure for item in self.items for failure in item.failures()]
-
-    def beside(self) -> dict[str, JsonValue]:
-        """What was asked of them, and what they fail."""
-        return gate(self.items[0].checks, self.failures())
