@@ -31,7 +31,7 @@ def all_codes_tables(report: AllCodesReport) -> RenderableType:
 
 def heading(report: AllCodesReport | AllOutcomesReport) -> list[Text]:
     """What was asked, and what the format makes of literals."""
-    names = ", ".join(item.name for item in report.variables)
+    names = ", ".join(report.names)
     title = Text.assemble(
         (quoted(report.expression, _TITLE).strip("'"), "bold"),
         f" in {report.format}, every code of {names}",
