@@ -41,6 +41,12 @@ def values(codes: Tensor, spec: FormatSpec, dtype: torch.dtype = torch.float64) 
     return _computed(codes, spec).to(dtype)
 
 
+def numbers(codes: Tensor, spec: FormatSpec) -> Tensor:
+    """The same: as torch has the format, which is a view, else in float64."""
+    held = widened_dtype(spec)
+    return codes.view(held) if held is not None else values(codes, spec)
+
+
 def _computed(codes: Tensor, spec: FormatSpec) -> Tensor:
     flat = round_codes(codes.reshape(-1), spec, FORMATS["float64"])
     return flat.view(torch.float64).reshape(codes.shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fpx.casts.backends import BACKENDS, EXACT, Backend
 from fpx.casts.device import Device
-from fpx.casts.values import values
+from fpx.casts.values import numbers
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
@@ -19,7 +19,7 @@ from fpx.measure.measurement import Measurer, SegmentMeasurer
 from fpx.measure.metrics import measure_mismatches
 from fpx.measure.stats import CastStats, Locate
 from fpx.report.cast_row import Location
-from fpx.tensors.dtypes import Origin, container, widened_dtype
+from fpx.tensors.dtypes import Origin, container
 from fpx.tensors.entry import TensorEntry
 
 _FEW = 32
@@ -108,20 +108,24 @@ class Casting:
         """
         return self.backend.cast(x.view(container(self.origin)), self.origin, self.target)
 
+    def results(self, x: Tensor, start: int = 0) -> Tensor:
+        """The numbers that it makes of numbers, as `Backend.results` has them; see `codes`."""
+        return self.backend.results(x, self.origin, self.target)
+
     def take(
-        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
+        self, source: SourceBlock, q: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> None:
         """Takes in what it made of a block."""
-        self.measured(source, codes, where, measure, start)()
+        self.measured(source, q, where, measure, start)()
 
     def measured(
-        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
+        self, source: SourceBlock, q: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> Callable[[], None]:
         """Measures what it made of a block, in any thread.
 
         Args:
             source: the block.
-            codes: what it made of it.
+            q: the `results`.
             where: where elements are.
             measure: who measures.
             start: position of the block's first element in the tensor.
@@ -129,23 +133,27 @@ class Casting:
         Returns:
             What takes that in, to be called in the order of blocks.
         """
-        q = _numbers(codes, self.target)
         found = measure(source, q, self.target, self.stats.known)
         locate = _locator(source.x, q, where)
         # now, as the block may be written over before it is taken in
         places = {at: locate(at) for at in found.places}
         return lambda: self.stats.take(found, places.__getitem__)
 
-    def take_mismatches(self, x: Tensor, codes: Tensor, on_cpu: Tensor, where: Where) -> None:
-        """Takes in how codes from a device differ from those that the CPU makes of the same x."""
-        found = measure_mismatches(codes.cpu(), on_cpu, self.target)
-        self.stats.take(found, _locator(x, _numbers(codes, self.target), where))
+    def take_beside_cpu(
+        self, source: SourceBlock, on_cpu: Tensor, where: Where, measure: Measurer, start: int
+    ) -> None:
+        """Takes in what a device made of a block, and how its codes differ from the CPU's.
 
-
-def _numbers(codes: Tensor, target: FormatSpec) -> Tensor:
-    """What codes stand for: as torch has the format, which is a view, else in float64."""
-    held = widened_dtype(target)
-    return codes.view(held) if held is not None else values(codes, target)
+        Args:
+            source: the block on the device.
+            on_cpu: the same numbers on the CPU.
+            where, measure, start: as of `measured`.
+        """
+        codes = self.codes(source.x, start)
+        q = numbers(codes, self.target)
+        self.take(source, q, where, measure, start)
+        found = measure_mismatches(codes.cpu(), self.codes(on_cpu, start), self.target)
+        self.stats.take(found, _locator(on_cpu, q, where))
 
 
 def take_apart(
@@ -163,20 +171,19 @@ def take_apart(
         ends: where each ends; none is empty.
         wheres: where its elements are.
     """
-    codes = casts[0].codes(x)
-    q = _numbers(codes, casts[0].target)
-    numbers, results = _elements(x, len(ends)), _elements(q, len(ends))
+    q = casts[0].results(x)
+    before, after = _elements(x, len(ends)), _elements(q, len(ends))
     found = measure(x, q, ends, casts[0].target)
     for cast, each, start, where in zip(casts, found, [0, *ends[:-1]], wheres, strict=True):
         cast.stats.take(
             each,
-            lambda at: Location(*where(at), numbers(start + at), results(start + at)),  # noqa: B023
+            lambda at: Location(*where(at), before(start + at), after(start + at)),  # noqa: B023
         )
 
 
 def _locator(x: Tensor, q: Tensor, where: Where) -> Locate:
-    numbers, results = _elements(x), _elements(q)
-    return lambda at: Location(*where(at), numbers(at), results(at))
+    before, after = _elements(x), _elements(q)
+    return lambda at: Location(*where(at), before(at), after(at))
 
 
 def _elements(x: Tensor, segments: int = 1) -> Callable[[int], float]:

@@ -115,7 +115,7 @@ class DistinctValues:
 
         entry = self._entry
         blocks = pieces(entry.blocks(self._block), entry.lasting)
-        sweep(work, blocks, self._threads, advance, held=not entry.lasting)
+        sweep(work, blocks, self._threads, advance)
 
     def _table(self) -> _Table:
         size = 1 << 8 * self._entry.dtype.itemsize

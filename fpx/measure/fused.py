@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -94,23 +94,30 @@ class FusedMeasurer:
         """As `Measurer`."""
         if source.weights is not None or not source.x.is_cpu or not takes(source.x.dtype, target):
             return measure(source, q, target, known)
+        found = self._narrow(source, q, target, known) or self._wide(source, q, target, known)
+        return found or measure(source, q, target, known)
+
+    def _narrow(
+        self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Known
+    ) -> Measurement | None:
+        """As `Measurer`, in float32; None where that does not do."""
+        if source.x.dtype is not torch.float32 or not narrow.measures(target):
+            return None
+        block = self._scanned(source)
+        if not block.most < Thresholds.of(target).overflow:  # nor where it is NaN
+            return None
+        cast = narrow.Pass(self._kernel, block, q, target, known)
+        return cast.measurement() if cast.is_exact else None
+
+    def _wide(
+        self, source: SourceBlock, q: Tensor, target: FormatSpec, known: Known
+    ) -> Measurement | None:
+        """As `Measurer`, in float64; None where that does not do."""
         x = _floating(source.x)
         if x is None:
-            return measure(source, q, target, known)
-        results = lru_cache(maxsize=1)(partial(self._numbers, q))  # which most passes need not see
-
-        def over() -> wide.Pass:
-            return wide.Pass(self._kernel, x.contiguous().numpy(), results(), target)
-
-        if source.x.dtype is torch.float32 and narrow.measures(target):
-            block = self._scanned(source)
-            if block.most < Thresholds.of(target).overflow:  # false of NaN
-                cast = narrow.Pass(self._kernel, block, q, target, known)
-                if cast.is_exact:
-                    maxima = cast.maxima(results)
-                    return cast.measurement(over().maxima(maxima) if maxima else {})
-        found = over().measurement(known)
-        return measure(source, q, target, known) if found is None else found
+            return None
+        numbers = x.contiguous().numpy()
+        return wide.Pass(self._kernel, numbers, self._numbers(q), target).measurement(known)
 
     def apart(
         self, x: Tensor, q: Tensor, ends: Sequence[int], target: FormatSpec
@@ -159,8 +166,9 @@ class FusedMeasurer:
         """What is told of a block before its casts, which come one after the other."""
         latest = self._latest
         if latest.source is not source:
-            x = source.x.to(torch.float32).contiguous().numpy()
-            latest.scanned = narrow.Scanned(self._kernel, x)
+            # torch's methods let go of Python's lock, each time another thread may take it
+            x = source.x if source.x.dtype is torch.float32 else source.x.to(torch.float32)
+            latest.scanned = narrow.Scanned(self._kernel, x.contiguous().numpy())
             latest.source = source
         return latest.scanned
 

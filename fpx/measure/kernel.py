@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 Array = np.ndarray[Any, Any]
 
 
-_STRETCH: Final = 1 << 11
+STRETCH: Final = 1 << 11
 """Elements that are worked on at a time: what a loop writes of them fits the nearest cache."""
 
 
@@ -255,10 +255,10 @@ def measure_block(
     Returns:
         The bits of the smallest magnitude that is not 0; infinity's where there is none.
     """
-    fields = np.empty(_STRETCH, np.uint16)
+    fields = np.empty(STRETCH, np.uint16)
     least = INFINITY
-    for start in range(0, len(x), _STRETCH):
-        some, results = x[start : start + _STRETCH], q[start : start + _STRETCH]
+    for start in range(0, len(x), STRETCH):
+        some, results = x[start : start + STRETCH], q[start : start + STRETCH]
         _count(some, results, overflow, smallest_normal, counts)
         here = _errors(some, results, smallest_normal, low, high, unit, maxima, sums, fields)
         least = min(least, here)
@@ -387,35 +387,40 @@ _ZERO: Final[Any] = np.int32(0)
 
 
 @_compiled
-def scan(x: Array, bits: Array, exponents: Array) -> tuple[int, int, float]:
+def scan(x: Array, bits: Array, exponents: Array) -> tuple[int, int, int, float]:
     """Looks at a block before any cast.
 
     Args:
         x: float32.
         bits: their codes, int32.
-        exponents: int32 of shape (4, NARROW_EXPONENTS): how often each exponent field occurs, to be
-            added.
+        exponents: int32 of shape (NARROW_EXPONENTS,): gets how often each exponent field occurs.
 
     Returns:
         The bits of the smallest magnitude that is not 0, or the largest int32; those of the
-        largest; the sum of squares.
+        largest; where a stretch begins that has it, and none before; the sum of squares.
     """
-    least, most, signal = _SIGNLESS, _ZERO, 0.0
-    fields = np.empty(_STRETCH, np.uint8)
-    for start in range(0, len(x), _STRETCH):
-        some, codes = x[start : start + _STRETCH], bits[start : start + _STRETCH]
+    least, most, near, signal = _SIGNLESS, _ZERO, 0, 0.0
+    fields = np.empty(STRETCH, np.uint8)
+    tables = np.zeros((4, NARROW_EXPONENTS), np.int32)
+    for start in range(0, len(x), STRETCH):
+        some, codes = x[start : start + STRETCH], bits[start : start + STRETCH]
+        here = _ZERO
         for i in range(len(codes)):
             magnitude = np.int32(codes[i] & _SIGNLESS)
-            most = max(most, magnitude)
+            here = max(here, magnitude)
             least = min(least, magnitude if magnitude > _ZERO else _SIGNLESS)
             fields[i] = np.uint8(magnitude >> NARROW_FIELD)
+        if here > most:
+            most, near = here, start
         squares = 0.0
         for i in range(len(some)):
             v = np.float64(some[i])
             squares = _add(squares, v * v)
         signal += squares
-        _tally(fields[: len(some)], exponents)
-    return least, most, signal
+        _tally(fields[: len(some)], tables)
+    for field in range(NARROW_EXPONENTS):
+        exponents[field] = tables[0, field] + tables[1, field] + tables[2, field] + tables[3, field]
+    return least, most, near, signal
 
 
 @_compiled
@@ -426,9 +431,9 @@ def tally_subnormals(bits: Array, exponents: Array) -> None:
         bits: codes of float32, int32.
         exponents: int32 of shape (4, EXPONENTS), to be added to; so are others to the first field.
     """
-    fields = np.empty(_STRETCH, np.uint16)
-    for start in range(0, len(bits), _STRETCH):
-        some = bits[start : start + _STRETCH]
+    fields = np.empty(STRETCH, np.uint16)
+    for start in range(0, len(bits), STRETCH):
+        some = bits[start : start + STRETCH]
         for i in range(len(some)):
             magnitude = np.int32(some[i] & _SIGNLESS)
             # how often the smallest subnormal is in it: processors are slow with those themselves
@@ -440,33 +445,90 @@ def tally_subnormals(bits: Array, exponents: Array) -> None:
 
 # where `measure_narrow` and its like leave what they found
 NARROW_FOUND: Final = (
-    "surviving_max_abs_error", "surviving_max_error_ulp", "exact_count", "beyond_count",
-    "underflow_count", "subnormal_count",
+    "surviving_max_abs_error", "surviving_max_error_ulp", "exact_count", "underflow_count",
+    "subnormal_count",
 )  # fmt: skip
 NARROW_SUMS: Final = ("noise", "normal_noise", "error_ulp")
+NARROW_MAXIMA: Final = (
+    "surviving_max_abs_error", "surviving_max_error_ulp", "surviving_max_rel_error"
+)  # fmt: skip
+_SMALLEST_NORMAL: Final = 2.0**-126
+
+
+@_compiled
+def _bound_of(relative: float, least: float) -> float:
+    """A relative error, float32, that none is beyond whose quotient is not above one in float64.
+
+    Products with it are rounded in float32, if not with 1; -1 is below everything.
+
+    Args:
+        relative: the quotient.
+        least: the smallest magnitude that is multiplied and not 0; NaN where there is none.
+    """
+    bound = relative * (1 - 2.0**-22)
+    if relative >= 1 or not least * bound >= _SMALLEST_NORMAL:
+        bound = 1.0 if relative == 1 else -1.0
+    return float(np.float32(bound))
+
+
+@_compiled
+def _first(values: Array, magnitude: int) -> int:
+    """The position of the first float32 whose magnitude has these bits; -1 where none has."""
+    for i in range(len(values)):
+        if np.float32(abs(values[i])).view(np.int32) == magnitude:
+            return i
+    return -1
+
+
+@_compiled
+def _raise_relative(x: Array, errors: Array, start: int, largest: Array, places: Array) -> None:
+    """Takes in the relative errors of a stretch, which are told in float64.
+
+    Args:
+        x, errors: float32.
+        start: position of the first of them.
+        largest, places: as of `_measure_stretch`.
+    """
+    worst = np.int64(0)
+    for i in range(len(x)):
+        each = _relative(np.float64(errors[i]), np.float64(x[i]))
+        worst = max(worst, np.float64(each).view(np.int64))
+    relative = np.int64(worst).view(np.float64)
+    if relative > largest[2]:
+        largest[2] = relative
+        for i in range(len(x)):
+            if _relative(np.float64(errors[i]), np.float64(x[i])) == relative:
+                places[2] = start + i
+                return
 
 
 @_compiled
 def _measure_stretch(
-    x: Array, bits: Array, result_bits: Array, low: int, high: int, unit: float, bound: float,
-    smallest_normal: float, errors: Array, in_ulps: Array, found: Array, sums: Array,
+    x: Array, bits: Array, result_bits: Array, start: int, low: int, high: int, unit: float,
+    smallest_normal: float, smallest: float, errors: Array, in_ulps: Array, found: Array,
+    sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """Measures a stretch of a cast; what is seldom there is looked for where it may be.
 
     Args:
-        x: before the cast, float32.
-        bits, result_bits: codes before it, and after it as float32, int32.
+        x, bits: before the cast, and their codes, float32 and int32.
+        result_bits: codes after it, as float32, int32.
+        start: position of the first of them.
         low, high: the target's smallest and largest exponent, where float32 has its exponent field.
         unit: float32; what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
-        bound: float32; a relative error beyond which elements are counted.
         smallest_normal: the target's, float32.
+        smallest: the smallest magnitude in the block that is not 0, float64; NaN where none is.
         errors, in_ulps: float32, to be written over.
         found: int64; gets the bits of two maxima, and counts, in the order of NARROW_FOUND.
         sums: float64; is added to, in the order of NARROW_SUMS.
+        largest: float64; the largest that are known, in the order of NARROW_MAXIMA. The last is
+            raised.
+        places: int64; gets the first position of each that is larger, in the same order.
     """
     results, small = result_bits.view(np.float32), np.float32(smallest_normal).view(np.int32)
-    largest, worst, least, least_result = _ZERO, _ZERO, _SIGNLESS, _SIGNLESS
-    same = more = _ZERO
+    bound = np.float32(_bound_of(largest[2], smallest))
+    most, worst, least, least_result = _ZERO, _ZERO, _SIGNLESS, _SIGNLESS
+    same = beyond = _ZERO
     for i in range(len(x)):
         error = results[i] - x[i]
         field = min(max(np.int32(bits[i] & _NARROW_INFINITY), low), high)
@@ -474,16 +536,23 @@ def _measure_stretch(
         scaled = np.int32(_NARROW_INFINITY ^ field).view(np.float32) * error * unit
         errors[i] = error
         in_ulps[i] = scaled
-        largest = max(largest, np.float32(abs(error)).view(np.int32))
+        most = max(most, np.float32(abs(error)).view(np.int32))
         worst = max(worst, np.float32(abs(scaled)).view(np.int32))
         least = min(least, np.int32(bits[i] & _SIGNLESS))
         least_result = min(least_result, np.int32(result_bits[i] & _SIGNLESS))
         same += np.int32(error == 0)
-        more += np.int32(abs(error) > bound * abs(x[i]))
-    found[0] = max(found[0], largest)
-    found[1] = max(found[1], worst)
+        beyond += np.int32(abs(error) > bound * abs(x[i]))
+    if most > found[0]:
+        found[0] = most
+        if np.int32(most).view(np.float32) > largest[0]:
+            places[0] = start + _first(errors[: len(x)], most)
+    if worst > found[1]:
+        found[1] = worst
+        if np.int32(worst).view(np.float32) > largest[1]:
+            places[1] = start + _first(in_ulps[: len(x)], worst)
+    if beyond > 0:
+        _raise_relative(x, errors, start, largest, places)
     found[2] += same
-    found[3] += more
     noise = total = 0.0
     for i in range(len(x)):
         wide = np.float64(errors[i])
@@ -503,44 +572,47 @@ def _measure_stretch(
             before, after = np.int32(bits[i] & _SIGNLESS), np.int32(result_bits[i] & _SIGNLESS)
             gone += np.int32((after == _ZERO) & (before != _ZERO))
             tiny += np.int32((after < small) & (after != _ZERO))
-        found[4] += gone
-        found[5] += tiny
+        found[3] += gone
+        found[4] += tiny
 
 
 @_compiled
 def measure_narrow(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
-    smallest_normal: float, found: Array, sums: Array,
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
-    """Measures a cast of a block that was scanned; q are codes of float32, int32.
+    """Measures a cast of a block that was scanned.
 
-    For the other arguments, see `_measure_stretch`.
+    Args:
+        q: codes of float32, int32.
+        x, bits, low, high, unit, smallest_normal, smallest, found, sums, largest, places: as of
+            `_measure_stretch`.
     """
-    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
-    for start in range(0, len(x), _STRETCH):
-        here = slice(start, start + _STRETCH)
+    errors, in_ulps = np.empty(STRETCH, np.float32), np.empty(STRETCH, np.float32)
+    for start in range(0, len(x), STRETCH):
+        here = slice(start, start + STRETCH)
         _measure_stretch(
-            x[here], bits[here], q[here], low, high, unit, bound, smallest_normal, errors, in_ulps,
-            found, sums,
+            x[here], bits[here], q[here], start, low, high, unit, smallest_normal, smallest, errors,
+            in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
 
 @_compiled
 def measure_narrow_bfloat16(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
-    smallest_normal: float, found: Array, sums: Array,
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """The same, where q are codes of bfloat16, uint16."""
-    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
-    wide = np.empty(_STRETCH, np.int32)
-    for start in range(0, len(x), _STRETCH):
-        here = slice(start, start + _STRETCH)
+    errors, in_ulps = np.empty(STRETCH, np.float32), np.empty(STRETCH, np.float32)
+    wide = np.empty(STRETCH, np.int32)
+    for start in range(0, len(x), STRETCH):
+        here = slice(start, start + STRETCH)
         codes = q[here]
         for i in range(len(codes)):
             wide[i] = np.int32(codes[i]) << 16
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
-            errors, in_ulps, found, sums,
+            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
 
@@ -554,14 +626,14 @@ _REBIASED: Final = np.int32((127 - 15) << NARROW_FIELD)
 
 @_compiled
 def measure_narrow_float16(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, bound: float,
-    smallest_normal: float, found: Array, sums: Array,
+    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """The same, where q are codes of float16, uint16."""
-    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
-    wide = np.empty(_STRETCH, np.int32)
-    for start in range(0, len(x), _STRETCH):
-        here = slice(start, start + _STRETCH)
+    errors, in_ulps = np.empty(STRETCH, np.float32), np.empty(STRETCH, np.float32)
+    wide = np.empty(STRETCH, np.int32)
+    for start in range(0, len(x), STRETCH):
+        here = slice(start, start + STRETCH)
         codes = q[here]
         for i in range(len(codes)):
             code = np.int32(codes[i])
@@ -575,38 +647,29 @@ def measure_narrow_float16(
             )
             wide[i] = magnitude | np.int32((code & np.int32(0x8000)) << 16)
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
-            errors, in_ulps, found, sums,
+            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
 
 @_compiled
 def measure_narrow_by_table(
-    x: Array, bits: Array, q: Array, table: Array, low: int, high: int, unit: float, bound: float,
-    smallest_normal: float, found: Array, sums: Array,
+    x: Array, bits: Array, q: Array, table: Array, low: int, high: int, unit: float,
+    smallest_normal: float, smallest: float, found: Array, sums: Array, largest: Array,
+    places: Array,
 ) -> None:  # fmt: skip
     """The same, where q are codes that a table has as codes of float32, int32."""
-    errors, in_ulps = np.empty(_STRETCH, np.float32), np.empty(_STRETCH, np.float32)
-    wide = np.empty(_STRETCH, np.int32)
-    for start in range(0, len(x), _STRETCH):
-        here = slice(start, start + _STRETCH)
+    errors, in_ulps = np.empty(STRETCH, np.float32), np.empty(STRETCH, np.float32)
+    wide = np.empty(STRETCH, np.int32)
+    for start in range(0, len(x), STRETCH):
+        here = slice(start, start + STRETCH)
         codes = q[here]
         for i in range(len(codes)):
             wide[i] = table[codes[i]]
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], low, high, unit, bound, smallest_normal,
-            errors, in_ulps, found, sums,
+            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
-
-
-@_compiled
-def largest_relative_error(x: Array, q: Array) -> float:
-    """The largest |q - x| / |x|, in float64; 0 where x is 0."""
-    most = np.int64(0)
-    for i in range(len(x)):
-        v = np.float64(x[i])
-        most = max(most, np.float64(_relative(np.float64(q[i]) - v, v)).view(np.int64))
-    return float(np.int64(most).view(np.float64))
 
 
 # -- with scales -----------------------------------------------------------------------------------
@@ -631,8 +694,8 @@ def largest_of_groups(bits: Array, width: int, into: Array) -> None:
         width: elements of a group.
         into: int32, of shape (n,): gets their codes.
     """
-    largest = np.empty(_STRETCH, np.int32)
-    groups = _STRETCH // width
+    largest = np.empty(STRETCH, np.int32)
+    groups = STRETCH // width
     halvings = 0
     while width >> (halvings + 1) << (halvings + 1) == width:
         halvings += 1
@@ -735,8 +798,8 @@ def measure_scaled(
         near: int64; gets a group for each maximum, none before which has it.
     """
     width = len(x) // len(steps)
-    groups = _STRETCH // width
-    each = np.empty(_STRETCH, np.float64)
+    groups = STRETCH // width
+    each = np.empty(STRETCH, np.float64)
     for start in range(0, len(steps), groups):
         here = steps[start : start + groups]
         for group in range(len(here)):

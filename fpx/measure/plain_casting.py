@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fpx.casts.device import Device
-from fpx.casts.sweep import BLOCKS, pieces, sweep
+from fpx.casts.sweep import BLOCKS, pieces, sweep, threads_for
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, where_in
 from fpx.measure.distinct import DistinctValues, has_few_codes
@@ -45,7 +45,7 @@ def cast_entry(
             if found is not None:
                 where = where_in(entry, found.first.__getitem__)
                 for cast in casts:
-                    cast.take(found.block, cast.codes(found.block.x), where, chosen.measurer)
+                    cast.take(found.block, cast.results(found.block.x), where, chosen.measurer)
         return
     if chosen.threaded and entry.count > device.block * BLOCKS:
         _cast_in_threads(entry, casts, device, progress, chosen)
@@ -56,10 +56,10 @@ def cast_entry(
         where = where_in(entry, start.__add__)
         for cast in casts:
             at = entry.start + start
-            codes = cast.codes(source.x, at)
-            cast.take(source, codes, where, chosen.measurer, at)
-            if not device.is_cpu:
-                cast.take_mismatches(block, codes, cast.codes(block, at), where)
+            if device.is_cpu:
+                cast.take(source, cast.results(block, at), where, chosen.measurer, at)
+            else:
+                cast.take_beside_cpu(source, block, where, chosen.measurer, at)
         start += block.numel()
         progress.advance(block.numel())
 
@@ -81,7 +81,7 @@ def _cast_in_threads(
         source, where = SourceBlock(block), where_in(entry, start.__add__)
         at = entry.start + start
         found = [
-            cast.measured(source, cast.codes(block, at), where, chosen.measurer, at)
+            cast.measured(source, cast.results(block, at), where, chosen.measurer, at)
             for cast in casts
         ]
         return len(block), found
@@ -92,9 +92,7 @@ def _cast_in_threads(
             take()
         progress.advance(count)
 
-    workers = min(torch.get_num_threads(), -(-entry.count // size))
-    held = entry.read_part is None and not entry.lasting
-    sweep(work, _pieces(entry, size), workers, done, held=held)
+    sweep(work, _pieces(entry, size), threads_for(-(-entry.count // size)), done)
 
 
 def _same(block: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fpx.casts.device import Device
-from fpx.casts.sweep import BLOCKS, pieces, sweep
+from fpx.casts.sweep import BLOCKS, pieces, sweep, threads_for
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
 from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer
@@ -90,7 +90,7 @@ def _survey_in_threads(
         progress.advance(count)
 
     blocks = pieces(entry.blocks(size), entry.lasting)
-    sweep(work, blocks, _workers(entry, size), done, held=not entry.lasting)
+    sweep(work, blocks, threads_for(-(-entry.count // size)), done)
 
 
 def _largest(block: Tensor) -> float:
@@ -100,10 +100,6 @@ def _largest(block: Tensor) -> float:
         if math.isfinite(lowest) and math.isfinite(highest):  # false of NaN
             return max(-lowest, highest)
     return SourceBlock(block).largest
-
-
-def _workers(entry: TensorEntry, size: int) -> int:
-    return min(torch.get_num_threads(), max(-(-entry.count // size), 1))
 
 
 def _scale_in_threads(
@@ -133,7 +129,7 @@ def _scale_in_threads(
             take()
         progress.advance(count)
 
-    sweep(work, pieces(blocks, lasting), _workers(entry, size), done, held=not lasting)
+    sweep(work, pieces(blocks, lasting), threads_for(-(-entry.count // size)), done)
 
 
 def _where(entry: TensorEntry, start: int) -> Where:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fpx.casts.random_words import words_at
 from fpx.casts.stochastic import Chances, away, chances, goes_away, round_away
+from fpx.casts.values import numbers
 from fpx.core.policy import Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
@@ -44,15 +45,19 @@ class StochasticCasting(Casting):
         found = self._chances(x)
         return round_away(found, self._up(found, start), self.target)
 
+    def results(self, x: Tensor, start: int = 0) -> Tensor:
+        """As `Casting.results`."""
+        return numbers(self.codes(x, start), self.target)
+
     def measured(
-        self, source: SourceBlock, codes: Tensor, where: Where, measure: Measurer, start: int = 0
+        self, source: SourceBlock, q: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> Callable[[], None]:
         """As `Casting.measured`, with what is expected of all draws; by torch, in float64.
 
         A tiny number that a draw takes up to the smallest one of the target has an error of more
         bits than float32 has.
         """
-        take = super().measured(source.wide, codes, where, in_float64, start)
+        take = super().measured(source.wide, q, where, in_float64, start)
         found = self._chances(source.x)
         more = measure_chances(found, self._up(found, start), self.target, self.rounding)
 

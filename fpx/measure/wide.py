@@ -6,7 +6,6 @@ This imports no numba: whoever needs a kernel is given it.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -50,13 +49,6 @@ class Pass:
         self._kernel = kernel
         self._x, self._q = x, q
         self._limits = _limits_of(kernel, target, x.dtype)
-
-    def maxima(self, values: Mapping[str, float]) -> dict[str, Maximum]:
-        """Largest values with their positions, given the values."""
-        return {
-            name: Maximum(value, self._find(self._kernel.MAXIMA.index(name), value))
-            for name, value in values.items()
-        }
 
     def measurement(self, known: Known) -> Measurement | None:
         """All of it, but for what is known; None where a square over- or underflowed."""
@@ -103,11 +95,6 @@ class Pass:
             return True
         # the signal is told by itself: the largest may be destroyed, and no part of it
         return is_safe(error) and is_safe(most) and signal > 0 and is_safe(math.sqrt(signal))
-
-    def _find(self, which: int, value: float) -> int:
-        overflow, _, *others = self._limits
-        (bits,) = struct.unpack("q", struct.pack("d", value))
-        return int(self._kernel.find(self._x, self._q, which, bits, overflow, *others))
 
 
 def _known(kernel: ModuleType, known: Known) -> Array:

@@ -350,8 +350,8 @@ def test_a_large_file_that_shrinks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_places_of_a_block_that_is_written_over_before_it_is_taken_in() -> None:
     x = torch.linspace(1, 3, 100)
     casting = Casting(BACKENDS["torch"], F32, F16)
-    codes = casting.codes(x)
-    take = casting.measured(SourceBlock(x), codes, where_in(entry_of("x", x.clone())), measure)
+    q = casting.results(x)
+    take = casting.measured(SourceBlock(x), q, where_in(entry_of("x", x.clone())), measure)
     x.zero_()
     take()
     assert casting.stats.locations["max_abs"] == Location("x", (99,), 3.0, 3.0)
