@@ -103,8 +103,11 @@ class FusedMeasurer:
         """As `Measurer`, in float32; None where that does not do."""
         if source.x.dtype is not torch.float32 or not narrow.measures(target):
             return None
+        overflow = Thresholds.of(target).overflow
+        if not abs(source.x[0].item()) < overflow:  # which is told without a look at the others
+            return None
         block = self._scanned(source)
-        if not block.most < Thresholds.of(target).overflow:  # nor where it is NaN
+        if not block.most < overflow:  # false of NaN
             return None
         cast = narrow.Pass(self._kernel, block, q, target, known)
         return cast.measurement() if cast.is_exact else None
@@ -173,12 +176,18 @@ class FusedMeasurer:
         return latest.scanned
 
     def _numbers(self, q: Tensor) -> wide.Array:
-        """The numbers after a cast as float32, which has all of them."""
-        if q.dtype.itemsize > 1:
-            return q.to(torch.float32).contiguous().numpy()
-        codes = q.contiguous().view(torch.uint8).numpy()
-        into = np.empty(len(codes), np.float32)
-        self._kernel.look_up(codes, narrow.table_of(q.dtype), into)
+        """The numbers after a cast as float32, which has all of them, until the next are told."""
+        if q.dtype is torch.float32:
+            return q.contiguous().numpy()
+        latest = self._latest
+        if len(latest.room) < len(q):  # memory that is new each time would have to be cleared
+            latest.room = np.empty(len(q), np.float32)
+        into = latest.room[: len(q)]
+        if q.itemsize == 1:
+            codes = q.contiguous().view(torch.uint8).numpy()
+            self._kernel.look_up(codes, narrow.table_of(q.dtype), into)
+        else:
+            torch.from_numpy(into).copy_(q)
         return into
 
 
@@ -196,10 +205,12 @@ def _held(dtype: torch.dtype) -> torch.dtype:
 
 
 class _Latest(threading.local):
-    """The block that a thread measures casts of."""
+    """The block that a thread measures casts of, and room for what they make of it."""
 
-    source: SourceBlock | None = None
-    scanned: narrow.Scanned
+    def __init__(self) -> None:
+        self.source: SourceBlock | None = None
+        self.scanned: narrow.Scanned
+        self.room = np.empty(0, np.float32)
 
 
 @lru_cache(maxsize=256)

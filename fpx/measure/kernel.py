@@ -424,14 +424,18 @@ def scan(x: Array, bits: Array, exponents: Array) -> tuple[int, int, int, float]
 
 
 @_compiled
-def tally_subnormals(bits: Array, exponents: Array) -> None:
+def tally_subnormals(bits: Array, exponents: Array) -> int:
     """Counts the exponent fields that float32's subnormals have as float64.
 
     Args:
         bits: codes of float32, int32.
         exponents: int32 of shape (4, EXPONENTS), to be added to; so are others to the first field.
+
+    Returns:
+        How many are 0.
     """
     fields = np.empty(STRETCH, np.uint16)
+    zeros = 0
     for start in range(0, len(bits), STRETCH):
         some = bits[start : start + STRETCH]
         for i in range(len(some)):
@@ -441,6 +445,11 @@ def tally_subnormals(bits: Array, exponents: Array) -> None:
             subnormal = (magnitude > _ZERO) & (magnitude < np.int32(1 << NARROW_FIELD))
             fields[i] = np.uint16(field if subnormal else 0)
         _tally(fields[: len(some)], exponents)
+        here = _ZERO
+        for i in range(len(some)):
+            here += np.int32(np.int32(some[i] & _SIGNLESS) == _ZERO)
+        zeros += here
+    return zeros
 
 
 # where `measure_narrow` and its like leave what they found
@@ -489,6 +498,11 @@ def _raise_relative(x: Array, errors: Array, start: int, largest: Array, places:
         start: position of the first of them.
         largest, places: as of `_measure_stretch`.
     """
+    bound, beyond = largest[2] * (1 - 2.0**-50), 0  # products round
+    for i in range(len(x)):
+        beyond += abs(np.float64(errors[i])) > bound * abs(np.float64(x[i]))
+    if beyond == 0:
+        return
     worst = np.int64(0)
     for i in range(len(x)):
         each = _relative(np.float64(errors[i]), np.float64(x[i]))

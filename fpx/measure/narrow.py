@@ -55,9 +55,8 @@ class Scanned:
         fields[0] = 0
         self.exponents = _histogram(fields, _SPEC.bias)
         if self.least < _SMALLEST_NORMAL:  # float32's subnormals have exponents of their own
-            self.zeros = len(x) - int(np.count_nonzero(x))
             wide = np.zeros((4, kernel.EXPONENTS), np.int32)
-            kernel.tally_subnormals(self.bits, wide)
+            self.zeros = kernel.tally_subnormals(self.bits, wide)
             subnormals = wide.sum(0)
             subnormals[0] = 0
             self.exponents = _histogram(subnormals, _WIDE.bias) | self.exponents
