@@ -700,6 +700,27 @@ _REFLECTED: Final = 2046 << FIELD
 
 
 @_compiled
+def _magnitudes(bits: Array, count: int, into: Array) -> None:
+    """Writes magnitudes, as codes."""
+    for i in range(count):
+        into[i] = np.int32(bits[i] & _SIGNLESS)
+
+
+@_compiled
+def _larger_magnitudes(bits: Array, count: int, into: Array) -> None:
+    """Writes the larger magnitude of each two that are neighbours."""
+    for i in range(count):
+        into[i] = max(np.int32(bits[2 * i] & _SIGNLESS), np.int32(bits[2 * i + 1] & _SIGNLESS))
+
+
+@_compiled
+def _larger(magnitudes: Array, count: int, into: Array) -> None:
+    """The same, where no sign is left; elsewhere, as in place it would be one after the other."""
+    for i in range(count):
+        into[i] = max(magnitudes[2 * i], magnitudes[2 * i + 1])
+
+
+@_compiled
 def largest_of_groups(bits: Array, width: int, into: Array) -> None:
     """Writes the largest magnitude of each group.
 
@@ -708,22 +729,22 @@ def largest_of_groups(bits: Array, width: int, into: Array) -> None:
         width: elements of a group.
         into: int32, of shape (n,): gets their codes.
     """
-    largest = np.empty(STRETCH, np.int32)
+    one, other = np.empty(STRETCH, np.int32), np.empty(STRETCH, np.int32)
     groups = STRETCH // width
-    halvings = 0
-    while width >> (halvings + 1) << (halvings + 1) == width:
-        halvings += 1
     for start in range(0, len(into), groups):
-        length = min(groups, len(into) - start) * width
-        some = bits[start * width : start * width + length]
-        for i in range(length):
-            largest[i] = np.int32(some[i] & _SIGNLESS)
-        for _ in range(halvings):
-            length //= 2
-            for i in range(length):
-                largest[i] = max(largest[2 * i], largest[2 * i + 1])
-        rest = width >> halvings
-        for group in range(length // rest):
+        count, rest = min(groups, len(into) - start), width
+        some = bits[start * width : (start + count) * width]
+        largest, room = one, other
+        if rest % 2 == 0:
+            rest //= 2
+            _larger_magnitudes(some, count * rest, largest)
+        else:
+            _magnitudes(some, count * rest, largest)
+        while rest % 2 == 0:
+            rest //= 2
+            _larger(largest, count * rest, room)
+            largest, room = room, largest
+        for group in range(count):
             most = largest[group * rest]
             for i in range(1, rest):
                 most = max(most, largest[group * rest + i])
@@ -757,6 +778,7 @@ def look_up_scales(
             counts[1] += 1
             continue
         code = np.int64(starts[magnitude >> beginning])
+        code += begins[code + 1] <= magnitude  # often, and nearly never more: no branch to guess
         while begins[code + 1] <= magnitude:
             code += 1
         step = step_of[code]
