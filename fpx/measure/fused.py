@@ -104,7 +104,7 @@ class FusedMeasurer:
         if source.x.dtype is not torch.float32 or not narrow.measures(target):
             return None
         overflow = Thresholds.of(target).overflow
-        if not abs(source.x.numpy()[0]) < overflow:  # which is told without a look at the others
+        if not abs(float(source.x.numpy()[0])) < overflow:  # whatever the others are
             return None
         block = self._scanned(source)
         if not block.most < overflow:  # false of NaN
