@@ -36,6 +36,7 @@ from fpx.report.cast_compare import TARGETS, CastReport
 from fpx.report.cast_row import CastRow
 from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check
+from fpx.report.totals import TOTAL
 from fpx.report.verdicts import USUAL, Tolerance, worst
 from fpx.tensors.distributions import NAMES
 from fpx.tensors.draws import Sample
@@ -46,9 +47,6 @@ from fpx.tensors.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from fpx.ranks.team import Team
-
-TOTAL = "(total)"
-"""The source and the tensor of a row over all of them."""
 
 
 def cast_compare(

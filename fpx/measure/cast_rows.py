@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from fpx.casts.device import Device
@@ -11,8 +10,8 @@ from fpx.measure.casting import Casting
 from fpx.measure.derived import locations_of, metrics_of
 from fpx.measure.scaled_casting import ScaledCasting
 from fpx.measure.stats import CastStats
-from fpx.report.cast_compare import MIXED
 from fpx.report.cast_row import CastRow
+from fpx.report.totals import common
 from fpx.report.verdicts import Judgement, Tolerance, Verdict, judge
 
 
@@ -46,9 +45,9 @@ def row_of(
     return CastRow(
         source=source,
         tensor=tensor,
-        from_=_common(total.origins),
+        from_=common(total.origins),
         to=target.name,
-        backend=_common(total.backends),
+        backend=common(total.backends),
         device=str(device.torch),
         metrics=metrics,
         locations=locations_of(total.stats),
@@ -56,8 +55,3 @@ def row_of(
         exponent_histogram=total.stats.exponent_histogram(),
         scale_histogram=total.stats.scale_histogram(),
     )
-
-
-def _common(names: Collection[str]) -> str:
-    """The name that all have."""
-    return next(iter(names)) if len(names) == 1 else MIXED

@@ -10,7 +10,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.scaling import ScaledFormat
 from fpx.core.targets import find_target
 from fpx.report.answers import Answer, Recommendation, recommend
-from fpx.report.base import JsonValue, Report, once, to_json
+from fpx.report.base import JsonValue, once, to_json
 from fpx.report.cast_row import CastRow
 from fpx.report.channels import ChannelCost
 from fpx.report.checks import Check, Failure
@@ -19,6 +19,7 @@ from fpx.report.environment import Environment
 from fpx.report.gates.baseline import Baseline, Comparison
 from fpx.report.gates.exemptions import Exemption
 from fpx.report.gates.gate import Gate
+from fpx.report.measured import MeasuredReport
 from fpx.report.metrics import METRICS
 from fpx.report.rules import RuleComparison, compare_rules
 from fpx.report.verdicts import USUAL, Tolerance
@@ -36,12 +37,8 @@ EXACT = "exact"
 """The backend of casts by fpx itself, which round correctly."""
 
 
-MIXED = "mixed"
-"""In a total: the format of tensors of several, and the backend of casts by several."""
-
-
 @dataclass(frozen=True, repr=False)
-class CastReport(Report):
+class CastReport(MeasuredReport):
     """What casts did to tensors.
 
     Attributes:
@@ -83,18 +80,6 @@ class CastReport(Report):
     measured_by: str = ""
     rounding: str | None = None
     unread: tuple[tuple[str, str], ...] = ()
-
-    def parts(self) -> tuple[CastRow, ...]:
-        """The rows."""
-        return self.rows
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry per row."""
-        return [row.to_dict() for row in self.rows]
-
-    def environment(self) -> dict[str, JsonValue]:
-        """What produced the numbers."""
-        return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
         """Answers, recommendations, totals, errors, notes, checks and failures."""

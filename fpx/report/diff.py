@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from fpx.report.base import JsonValue, Report, once, to_json
+from fpx.report.base import JsonValue, once, to_json
 from fpx.report.checks import Failure, failures, gate
 from fpx.report.columns import Table, table_of
 from fpx.report.diff_row import COMPARED, STRUCTURE, Change, DiffRow, OwnRule, Side, Spot
 from fpx.report.environment import Environment
+from fpx.report.measured import MeasuredReport
 from fpx.words import counted, escape, quoted
 
 
@@ -114,7 +115,7 @@ def _whole(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DiffReport(Report):
+class DiffReport(MeasuredReport):
     """Two checkpoints, tensor by tensor.
 
     Attributes:
@@ -145,18 +146,6 @@ class DiffReport(Report):
     def counts(self) -> Mapping[Change, int]:
         """The tensors of each outcome."""
         return Counter(row.outcome for row in self.rows)
-
-    def parts(self) -> tuple[DiffRow, ...]:
-        """The rows."""
-        return self.rows
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry per row."""
-        return [row.to_dict() for row in self.rows]
-
-    def environment(self) -> dict[str, JsonValue]:
-        """What produced the numbers."""
-        return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
         """The answer, counts of outcomes, errors, notes, the check and its failures."""

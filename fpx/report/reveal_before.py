@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Any, Protocol
 
 from fpx.errors import InputError
 from fpx.report.base import JsonValue
+from fpx.report.older import read_older
 from fpx.report.reveal_case import Case
-from fpx.words import cause, quoted, quoted_path, reason
+from fpx.words import quoted, quoted_path, reason
 
-_LARGEST = 256 << 20  # bytes
 SCHEMA = "fpx.reveal/1"
 
 Key = str
@@ -182,14 +181,7 @@ def read_before(path: str | PathLike[str]) -> Before:
     Raises:
         InputError: it cannot be read, or is no such report.
     """
-    name = fspath(path)
-    try:
-        with Path(name).open("rb") as file:
-            text = file.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise InputError(f"`against`: {quoted_path(name)} cannot be read: {cause(error)}") from None
-    if len(text) > _LARGEST:
-        raise InputError(f"`against`: {quoted_path(name)} is larger than {_LARGEST >> 20} MiB")
+    name, text = read_older(path, "against")
     return parse_before(text, name)
 
 

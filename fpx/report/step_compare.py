@@ -9,12 +9,13 @@ from typing import ClassVar
 from fpx.core.formats import FORMATS
 from fpx.core.targets import Target, asked_targets
 from fpx.errors import InputError
-from fpx.report.base import JsonValue, Report, to_json
+from fpx.report.base import JsonValue, to_json
 from fpx.report.checks import Failure, gate
 from fpx.report.environment import Environment
 from fpx.report.gates.baseline import Baseline, Comparison, NotWorse
 from fpx.report.gates.step_changes import OldStep, excuses_limit
 from fpx.report.limits import Limit, parse_limit
+from fpx.report.measured import MeasuredReport
 from fpx.report.step_answers import answer
 from fpx.report.step_rows import ROWS, StepRow
 
@@ -143,7 +144,7 @@ class BestVerdict:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StepReport(Report):
+class StepReport(MeasuredReport):
     """What training would do in other formats.
 
     Attributes:
@@ -175,18 +176,6 @@ class StepReport(Report):
     decays: tuple[Decay, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     baseline: Comparison | None = None
-
-    def parts(self) -> tuple[StepRow, ...]:
-        """The rows."""
-        return self.rows
-
-    def results(self) -> list[dict[str, JsonValue]]:
-        """One entry per row."""
-        return [row.to_dict() for row in self.rows]
-
-    def environment(self) -> dict[str, JsonValue]:
-        """What produced the numbers."""
-        return self.details.to_dict()
 
     def beside(self) -> dict[str, JsonValue]:
         """What was asked, answers, totals, errors, notes, checks and failures."""

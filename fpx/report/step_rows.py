@@ -12,14 +12,6 @@ from typing import ClassVar
 from fpx.report.base import JsonValue, share, to_json
 from fpx.words import escape
 
-TOTAL = "(total)"
-"""The source and the tensor of a row over all of them."""
-
-
-MIXED = "mixed"
-"""In such a row, the format of tensors of several."""
-
-
 STILL_RATE = 0.5
 """Share of the weights from which on they stand still, where nobody says another."""
 

@@ -13,7 +13,8 @@ from fpx.errors import InputError
 from fpx.measure.matching import Found, by_name, is_nameless
 from fpx.report.limits import Limit
 from fpx.report.step_compare import StepReport
-from fpx.report.step_rows import MIXED, STILL_RATE, TOTAL, ChangeRow
+from fpx.report.step_rows import STILL_RATE, ChangeRow
+from fpx.report.totals import TOTAL, common
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.training.changes import Changed, changed
@@ -98,11 +99,10 @@ def by_change(
         for each, total in zip(found, totals, strict=True):
             total.add(each)
             rows.append(_row(new.source, name, from_, each, still_rate))
-    common = next(iter(types)) if len(types) == 1 else MIXED
     return StepReport(
         rows=tuple(rows),
         totals=tuple(
-            _total([row for row in rows if row.to == total.spec.name], common, total)
+            _total([row for row in rows if row.to == total.spec.name], common(types), total)
             for total in totals
             if rows
         ),
@@ -136,7 +136,7 @@ def _total(rows: Sequence[ChangeRow], from_: str, found: Changed) -> ChangeRow:
     return replace(
         _row(TOTAL, TOTAL, from_, found, rows[0].still_rate),
         change_bytes=sum(row.change_bytes for row in rows),
-        change_form=forms.pop() if len(forms) == 1 else MIXED,
+        change_form=common(forms),
         whole_bytes=sum(row.whole_bytes for row in rows),
     )
 

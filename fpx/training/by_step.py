@@ -16,7 +16,8 @@ from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.limits import Limit
 from fpx.report.step_compare import StepReport
-from fpx.report.step_rows import MIXED, STILL_RATE, TOTAL, StepRow
+from fpx.report.step_rows import STILL_RATE, StepRow
+from fpx.report.totals import TOTAL, common
 from fpx.tensors.opening import open_all
 from fpx.tensors.progress import Progress, Silent
 from fpx.training.given_step import counted, name_of_type, step_row
@@ -108,7 +109,7 @@ def by_step(
             rows.append(
                 step_row(name, entry.name, name_of_type(entry), counts, step, still_rate, rounding)
             )
-    from_ = next(iter(types)) if len(types) == 1 else MIXED
+    from_ = common(types)
     return StepReport(
         rows=tuple(rows),
         totals=tuple(

@@ -12,7 +12,8 @@ from fpx.core.spec import FormatSpec
 from fpx.core.targets import Target
 from fpx.errors import InputError
 from fpx.report.step_compare import Decay, OptimizerFound, Unpaired
-from fpx.report.step_rows import MIXED, TOTAL, StateRow, StepRow, UpdateRow
+from fpx.report.step_rows import StateRow, StepRow, UpdateRow
+from fpx.report.totals import TOTAL, common
 from fpx.tensors.entry import Scalar, TensorEntry
 from fpx.tensors.progress import Progress
 from fpx.tensors.types import IntegerType
@@ -130,7 +131,7 @@ class StateWork:
                     weight.source.name, parameter.name, its.name, from_, moved, found.largest
                 )
             )
-        from_ = _common({entry.type.name for entry in moments})
+        from_ = common({entry.type.name for entry in moments})
         self._types["state"].add(from_)
         for kept in found.kept:
             self._lost[kept.target].add(kept.lost)
@@ -189,15 +190,15 @@ class StateWork:
 
     def totals(self) -> Iterable[StepRow]:
         """A row for each format over all parameters."""
-        name = _common({its.name for _, its in self._met})
+        name = common({its.name for _, its in self._met})
         decays = max((its.decays for _, its in self._met), key=len)
         for moved in self._moved.values():
             if self._types["update"]:
-                from_ = _common(self._types["update"])
+                from_ = common(self._types["update"])
                 yield self._update(TOTAL, TOTAL, name, from_, moved, self._total(None))
         for target, lost in self._lost.items():
             yield self._state(
-                TOTAL, TOTAL, name, _common(self._types["state"]), target, lost,
+                TOTAL, TOTAL, name, common(self._types["state"]), target, lost,
                 self._total(target), self._zero_eps.get(target), decays,
             )  # fmt: skip
 
@@ -277,7 +278,3 @@ def _shown(its: Optimizer) -> dict[str, float | int | bool | None]:
         "lr": float(its.lr), "beta1": first, "beta2": second, "eps": float(its.eps),
         "weight_decay": float(its.weight_decay), "amsgrad": its.amsgrad, "step": its.step,
     }  # fmt: skip
-
-
-def _common(names: set[str]) -> str:
-    return next(iter(names)) if len(names) == 1 else MIXED

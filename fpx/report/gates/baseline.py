@@ -10,8 +10,8 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
-from pathlib import Path, PurePath
+from os import PathLike
+from pathlib import PurePath
 from typing import Any
 
 from fpx.errors import InputError
@@ -19,7 +19,8 @@ from fpx.report.base import JsonValue
 from fpx.report.checks import Check, CheckedRow, Failure, Row
 from fpx.report.gates.changes import Change, Key, OldRow
 from fpx.report.gates.studies import STUDIES
-from fpx.words import cause, listed, quoted, quoted_path
+from fpx.report.older import read_older
+from fpx.words import listed, quoted, quoted_path
 
 
 @dataclass(frozen=True)
@@ -174,9 +175,6 @@ def _last(name: str) -> str:
 # -- read ------------------------------------------------------------------------------------------
 
 
-_LARGEST = 256 << 20  # bytes: some 100,000 tensors
-
-
 def read_baseline(path: str | PathLike[str], schema: str) -> Baseline:
     """The older report in a file.
 
@@ -187,16 +185,7 @@ def read_baseline(path: str | PathLike[str], schema: str) -> Baseline:
     Raises:
         InputError: it cannot be read, or is no such report.
     """
-    name = fspath(path)
-    try:
-        with Path(name).open("rb") as file:
-            text = file.read(_LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise InputError(
-            f"`baseline`: {quoted_path(name)} cannot be read: {cause(error)}"
-        ) from None
-    if len(text) > _LARGEST:
-        raise InputError(f"`baseline`: {quoted_path(name)} is larger than {_LARGEST >> 20} MiB")
+    name, text = read_older(path, "baseline")
     return parse_baseline(text, name, schema)
 
 
