@@ -6,7 +6,12 @@ import gc
 import os
 import sys
 
-from fpx.cli.interrupts import INTERRUPTED, remember_interrupts, was_interrupted
+from fpx.cli.interrupts import (
+    INTERRUPTED,
+    end_by_exit_code,
+    remember_interrupts,
+    was_interrupted,
+)
 
 _THRESHOLD = 50_000  # objects more than a short command makes
 
@@ -29,6 +34,8 @@ def main() -> None:
             raise
         sys.stderr.write("fpx: interrupted\n")
         sys.exit(INTERRUPTED)
+    finally:
+        end_by_exit_code()
 
 
 def _run() -> None:

@@ -48,9 +48,28 @@ def check_interrupts() -> None:
         raise KeyboardInterrupt
 
 
+def end_by_exit_code() -> None:
+    """Sees to it that this process ends with its exit code, not by the signal.
+
+    Of `python -m`, Python ends by the signal if an interrupt ever left code that was compiled from
+    text (of dataclasses, of numba), whoever caught it then. To run such code makes it forget that.
+    """
+    if _came:
+        exec("")  # noqa: S102 - nothing
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _came.append(number)
-    signal.default_int_handler(number, frame)
+    if _is_loading("torch"):
+        start_new_thread(_interrupt_again, ())
+    else:
+        signal.default_int_handler(number, frame)
+
+
+def _is_loading(name: str) -> bool:
+    """Whether a module is being imported: of an exception in its C++, torch aborts."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))  # as importlib has it
 
 
 def _unheard(exception: sys.UnraisableHookArgs) -> None:

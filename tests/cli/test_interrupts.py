@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +164,44 @@ def test_an_interrupt_while_torch_loads_numpy_is_not_lost(tmp_path: Path) -> Non
     result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
     said = "fpx: interrupted\n"
     assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
+
+
+def test_an_interrupt_of_code_from_text_ends_with_the_exit_code(tmp_path: Path) -> None:
+    """Python would end `python -m fpx` by the signal, whoever caught the exception."""
+    code = _FOUND.replace("WHAT", "exec('signal.raise_signal(signal.SIGINT)')")
+    (tmp_path / "probe.py").write_text(code, encoding="utf-8")
+    fpx = [sys.executable, "-m", "probe", "--help", "fpx.render.help"]
+    where = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    result = subprocess.run(
+        fpx,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | {"PYTHONPATH": where},
+    )
+    assert (result.returncode, result.stderr) == (130, "fpx: interrupted\n")
+
+
+@pytest.mark.usefixtures("remembered")
+def test_an_interrupt_waits_until_torch_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its C++ aborts the process where Python code that it calls raises."""
+    loading = (
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(0.1)\nloaded = True\n"
+    )
+    (tmp_path / "torch.py").write_text(loading, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    loaded: list[bool] = []
+
+    def load() -> None:
+        loaded.append(import_module("torch").loaded)
+        time.sleep(PATIENCE)
+
+    with pytest.raises(KeyboardInterrupt):
+        load()
+    assert loaded == [True]
 
 
 def test_main_remembers_interrupts() -> None:
