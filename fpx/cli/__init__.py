@@ -10,6 +10,7 @@ from fpx.cli.interrupts import (
     INTERRUPTED,
     end_by_exit_code,
     remember_interrupts,
+    say_interrupted,
     was_interrupted,
 )
 
@@ -32,7 +33,7 @@ def main() -> None:
     except (KeyboardInterrupt, Exception):  # before the command was there to hear it
         if not was_interrupted():
             raise
-        sys.stderr.write("fpx: interrupted\n")
+        say_interrupted()
         sys.exit(INTERRUPTED)
     finally:
         end_by_exit_code()
