@@ -56,12 +56,14 @@ def say_interrupted() -> None:
 
 
 def end_by_exit_code() -> None:
-    """Sees to it that this process ends with its exit code, not by the signal.
+    """Sees to it that a process that was interrupted ends with its exit code, not by the signal.
 
     Of `python -m`, Python ends by the signal if an interrupt ever left code that was compiled from
     text (of dataclasses, of numba), whoever caught it then. To run such code makes it forget that.
+    And Ctrl-C once more would end its wait for threads, which C++ that they run does not survive.
     """
     if _came:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         exec("")  # noqa: S102 - nothing
 
 

@@ -200,6 +200,21 @@ def test_an_interrupt_while_torch_loads_raises_nothing(tmp_path: Path) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
 
 
+def test_a_process_that_was_interrupted_ends_once_threads_have() -> None:
+    """Ctrl-C again would end the interpreter under them."""
+    code = _FOUND.replace("WHAT", "signal.raise_signal(signal.SIGINT)") + (
+        "finally:\n"
+        "    import os, threading, time\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.4), print('finished'))).start()\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+    )
+    code = code.replace("import fpx.cli; fpx.cli.main()", "import fpx.cli\ntry: fpx.cli.main()")
+    fpx = [sys.executable, "-c", code, "--help", "fpx.render.help"]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    said = "fpx: interrupted\n"
+    assert (result.returncode, result.stdout, result.stderr) == (130, "finished\n", said)
+
+
 def test_main_remembers_interrupts() -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fpx.cli\n"
