@@ -6,7 +6,13 @@ import gc
 import os
 import sys
 
-from fpx.cli.interrupts import INTERRUPTED, remember_interrupts, was_interrupted
+from fpx.cli.interrupts import (
+    INTERRUPTED,
+    end_by_exit_code,
+    remember_interrupts,
+    say_interrupted,
+    was_interrupted,
+)
 
 _THRESHOLD = 50_000  # objects more than a short command makes
 
@@ -27,8 +33,10 @@ def main() -> None:
     except (KeyboardInterrupt, Exception):  # before the command was there to hear it
         if not was_interrupted():
             raise
-        sys.stderr.write("fpx: interrupted\n")
+        say_interrupted()
         sys.exit(INTERRUPTED)
+    finally:
+        end_by_exit_code()
 
 
 def _run() -> None:

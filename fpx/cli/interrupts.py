@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -41,16 +42,43 @@ def check_interrupts() -> None:
     """For places that long work comes by again and again.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C came, and who called what it ended went on: while torch loads
-            numpy, torch does.
+        KeyboardInterrupt: Ctrl-C came, and who called what it ended went on, as libraries do that
+            try to load another.
     """
     if _came:
         raise KeyboardInterrupt
 
 
+def say_interrupted() -> None:
+    """A line on stderr, where the command is not there to write it."""
+    sys.stderr.write("fpx: interrupted\n")
+    sys.stderr.flush()
+
+
+def end_by_exit_code() -> None:
+    """Sees to it that a process that was interrupted ends with its exit code, not by the signal.
+
+    Of `python -m`, Python ends by the signal if an interrupt ever left code that was compiled from
+    text (of dataclasses, of numba), whoever caught it then. To run such code makes it forget that.
+    And Ctrl-C once more would end its wait for threads, which C++ that they run does not survive.
+    """
+    if _came:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        exec("")  # noqa: S102 - nothing
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _came.append(number)
+    if _is_loading("torch"):  # of an exception where its C++ calls Python, it aborts
+        say_interrupted()
+        os._exit(INTERRUPTED)  # nothing was done yet
     signal.default_int_handler(number, frame)
+
+
+def _is_loading(name: str) -> bool:
+    """Whether a module is being imported."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))  # as importlib has it
 
 
 def _unheard(exception: sys.UnraisableHookArgs) -> None:

@@ -37,6 +37,7 @@ _VERDICT_STYLES = {
     Verdict.LOSES_SMALL_VALUES: WARNING_STYLE,
 }
 _MANY_ULPS = 1000  # whose fraction says nothing
+_COUNTLESS_ULPS = 1e9  # of which as many digits as of other numbers do
 _FIRST_OUT = ("by", "subnormal", "max ulp", "values", "clipped", "max |x|", "verdict")
 
 
@@ -248,7 +249,7 @@ def _cell(column: Column, row: CastRow) -> RenderableType:
         return _coloured_decibels(row.metrics[column.metrics[0]])
     if not column.is_count and row.metrics[column.metrics[0]] != value:
         return "-"  # of no value
-    if column.unit == ULP:
+    if column.unit == ULP and value < _COUNTLESS_ULPS:
         return f"{value:.3g}" if value < _MANY_ULPS else f"{value:,.0f}"
     if not column.is_count:
         return brief(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -162,6 +163,56 @@ def test_an_interrupt_while_torch_loads_numpy_is_not_lost(tmp_path: Path) -> Non
     result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
     said = "fpx: interrupted\n"
     assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
+
+
+def test_an_interrupt_of_code_from_text_ends_with_the_exit_code(tmp_path: Path) -> None:
+    """Python would end `python -m fpx` by the signal, whoever caught the exception."""
+    code = _FOUND.replace("WHAT", "exec('signal.raise_signal(signal.SIGINT)')")
+    (tmp_path / "probe.py").write_text(code, encoding="utf-8")
+    fpx = [sys.executable, "-m", "probe", "--help", "fpx.render.help"]
+    where = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    result = subprocess.run(
+        fpx,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env=os.environ | {"PYTHONPATH": where},
+    )
+    assert (result.returncode, result.stderr) == (130, "fpx: interrupted\n")
+
+
+def test_an_interrupt_while_torch_loads_raises_nothing(tmp_path: Path) -> None:
+    """Where its C++ calls Python code that raises, it aborts the process."""
+    loading = (
+        "import signal\n"
+        "try: signal.raise_signal(signal.SIGINT)\n"
+        "except BaseException: print('terminate called')\n"
+    )
+    (tmp_path / "torch.py").write_text(loading, encoding="utf-8")
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from fpx.cli.interrupts import remember_interrupts; remember_interrupts()\n"
+        "sys.path.insert(0, sys.argv[1]); import torch"
+    )
+    fpx = [sys.executable, "-c", code, str(tmp_path)]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    said = "fpx: interrupted\n"
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", said)
+
+
+def test_a_process_that_was_interrupted_ends_once_threads_have() -> None:
+    """Ctrl-C again would end the interpreter under them."""
+    code = _FOUND.replace("WHAT", "signal.raise_signal(signal.SIGINT)") + (
+        "finally:\n"
+        "    import os, threading, time\n"
+        "    threading.Thread(target=lambda: (time.sleep(0.4), print('finished'))).start()\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+    )
+    code = code.replace("import fpx.cli; fpx.cli.main()", "import fpx.cli\ntry: fpx.cli.main()")
+    fpx = [sys.executable, "-c", code, "--help", "fpx.render.help"]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    said = "fpx: interrupted\n"
+    assert (result.returncode, result.stdout, result.stderr) == (130, "finished\n", said)
 
 
 def test_main_remembers_interrupts() -> None:

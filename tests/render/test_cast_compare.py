@@ -150,6 +150,17 @@ def test_ulps_are_shown_where_a_cast_rounds_wrongly() -> None:
     assert "ulp" in drawn(wrong)
 
 
+@pytest.mark.parametrize(
+    ("x", "shown"),
+    [(3e7, "937,486"), (3e10, "937,499,986"), (4e10, "1.25e+09"), (2.0**1000, "3.34846e+299")],
+)
+def test_ulps_without_end_are_shown_in_few_digits(x: float, shown: str) -> None:
+    """Of float64, whatever saturates may be 10^306 ulps off: 32 of e4m3fn's are 448 - 416."""
+    report = fpx.cast_compare(torch.tensor([x], dtype=torch.float64), to="e4m3fn")
+    assert report.rows[0].saturated_count == 1
+    assert [row[-2] for row in cells(drawn(report, 140)) if row[0] == "tensor"][1:] == [shown]
+
+
 def test_a_device_that_agrees_says_so() -> None:
     report = fpx.cast_compare(torch.ones(3), to="fp16")
     assert "differs" not in drawn(report)

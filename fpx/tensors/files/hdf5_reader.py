@@ -27,6 +27,7 @@ import resource
 import signal
 import sys
 import zlib
+from array import array
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
@@ -217,30 +218,69 @@ def _check_places(dataset: Any, name: str, end: int) -> None:
 # -- what chunks unpack to -------------------------------------------------------------------------
 
 
-def check_lengths(dataset: Any, file: Any) -> None:
-    """Unpacks every chunk of a dataset as far as is needed to know its length.
+class Chunks:
+    """The chunks of a dataset, each unpacked once, as far as is needed to know its length.
 
     Args:
         dataset: one that is read.
         file: the bytes of the file, open.
-
-    Raises:
-        ValueError: one of them has another length than the dataset's chunks.
     """
-    filters = _filters(dataset) if dataset.chunks else []
-    if not filters:
-        return
-    whole = _bytes_of(dataset.chunks, dataset)
 
-    def damaged(chunk: Any) -> bool | None:
-        file.seek(chunk.byte_offset)
-        packed = file.read(chunk.size)
-        used = [row for at, row in enumerate(filters) if not chunk.filter_mask >> at & 1]
-        sound = len(packed) == chunk.size and _unpacked_size(packed, used, whole) == whole
-        return None if sound else True
+    def __init__(self, dataset: Any, file: Any) -> None:
+        self._file, self._name, self._shape = file, dataset.name[1:], dataset.shape
+        self._filters = _filters(dataset) if dataset.chunks else []
+        if not self._filters:
+            return
+        self._chunks, self._whole = dataset.chunks, _bytes_of(dataset.chunks, dataset)
+        found = array("Q")  # few bytes for each: there may be a million
 
-    if dataset.id.chunk_iter(damaged):
-        raise ValueError(f"a chunk of {dataset.name[1:]!r} does not unpack to its length")
+        def seen(chunk: Any) -> None:
+            number = self._number(chunk.chunk_offset)
+            found.extend((number, chunk.byte_offset, chunk.size, chunk.filter_mask))
+
+        dataset.id.chunk_iter(seen)
+        table = np.frombuffer(found, np.uint64).reshape(-1, 4)
+        self._table = table[table[:, 0].argsort()]
+        self._sound = np.zeros(len(table), bool)
+
+    def check(self, at: tuple[int, ...], start: int, stop: int) -> None:
+        """Looks at the chunks of a part, before libhdf5 reads it.
+
+        Args:
+            at: the part is of one index along each of the first axes,
+            start, stop: of these along the next one, and of all along the others.
+
+        Raises:
+            ValueError: one of them has another length than the dataset's chunks.
+        """
+        if not self._filters:
+            return
+        ends = [length - 1 for length in self._shape[len(at) + 1 :]]
+        first = self._number((*at, start, *(0 for _ in ends)))
+        last = self._number((*at, stop - 1, *ends))
+        begin, end = np.searchsorted(self._table[:, 0], np.array([first, last + 1], np.uint64))
+        for number in range(begin, end):
+            if not self._sound[number]:
+                self._check_one(*self._table[number].tolist())
+                self._sound[number] = True
+
+    def _number(self, index: tuple[int, ...]) -> int:
+        """Of the chunk that has an element; in row-major order."""
+        number = 0
+        for at, length, chunk in zip(index, self._shape, self._chunks, strict=True):
+            number = number * -(-length // chunk) + at // chunk
+        return number
+
+    def _check_one(self, _: int, place: int, size: int, mask: int) -> None:
+        self._file.seek(place)
+        packed = self._file.read(size)
+        used = [row for at, row in enumerate(self._filters) if not mask >> at & 1]
+        try:
+            sound = len(packed) == size and _unpacked_size(packed, used, self._whole) == self._whole
+        except zlib.error as error:
+            raise ValueError(f"a chunk of {self._name!r} does not unpack: {error}") from None
+        if not sound:
+            raise ValueError(f"a chunk of {self._name!r} does not unpack to its length")
 
 
 def _unpacked_size(data: bytes, filters: list[tuple[int, tuple[int, ...]]], whole: int) -> int:
@@ -313,16 +353,20 @@ def _scale_offset(data: bytes, values: tuple[int, ...]) -> tuple[int, int]:
 # -- the elements ----------------------------------------------------------------------------------
 
 
-def elements(dataset: Any, limit: int) -> Iterator[Any]:
-    """A dataset's elements, row-major, as 1-D arrays of up to `limit`."""
+def elements(dataset: Any, limit: int, chunks: Chunks) -> Iterator[Any]:
+    """A dataset's elements, row-major, as 1-D arrays of up to `limit`.
+
+    Raises:
+        ValueError: a chunk has another length than it should have.
+    """
     native = dataset.dtype.newbyteorder("=")
-    for array in _arrays(dataset, (), limit):
-        flat = np.ascontiguousarray(array, dtype=native).reshape(-1)
+    for part in _arrays(dataset, (), limit, chunks):
+        flat = np.ascontiguousarray(part, dtype=native).reshape(-1)
         for start in range(0, len(flat), limit):
             yield flat[start : start + limit]
 
 
-def _arrays(dataset: Any, at: tuple[int, ...], limit: int) -> Iterator[Any]:
+def _arrays(dataset: Any, at: tuple[int, ...], limit: int, chunks: Chunks) -> Iterator[Any]:
     """A dataset (or its part at an index) in row-major order, about `limit` elements at a time.
 
     Whole rows of chunks are read at once where a chunk's worth of memory allows that.
@@ -336,6 +380,7 @@ def _arrays(dataset: Any, at: tuple[int, ...], limit: int) -> Iterator[Any]:
     lengths = dataset.chunks[len(at) :] if dataset.chunks else rest
     bands, *across = (-(-length // chunk) for length, chunk in zip(rest, lengths, strict=True))
     if prod(rest) <= limit and bands * prod(across) <= _CHUNKS_AT_ONCE:
+        chunks.check(at, 0, rest[0])
         yield dataset[at] if at else dataset[()]
         return
     row = prod(rest[1:])
@@ -348,10 +393,12 @@ def _arrays(dataset: Any, at: tuple[int, ...], limit: int) -> Iterator[Any]:
         rows = min(rows, _CHUNKS_AT_ONCE // prod(across) * chunk)
     if rows:
         for start in range(0, rest[0], rows):
-            yield dataset[(*at, slice(start, start + rows))]
+            stop = min(start + rows, rest[0])
+            chunks.check(at, start, stop)
+            yield dataset[(*at, slice(start, stop))]
     else:
         for index in range(rest[0]):
-            yield from _arrays(dataset, (*at, index), limit)
+            yield from _arrays(dataset, (*at, index), limit, chunks)
 
 
 # -- the conversation ------------------------------------------------------------------------------
@@ -375,7 +422,7 @@ def main(path: str, start: str, size: str) -> None:
     """Lists the file, then answers until stdin ends; SIZE -1 is the whole file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks is told, and ends this
     _limit_memory()
-    checked: set[str] = set()
+    looked_at: dict[str, Chunks] = {}
     try:
         whole = int(size) < 0
         length = Path(path).stat().st_size if whole else int(size)
@@ -387,10 +434,9 @@ def main(path: str, start: str, size: str) -> None:
             for line in sys.stdin:
                 wanted = json.loads(line)
                 dataset = file[wanted["name"]]
-                if dataset.name not in checked:
-                    check_lengths(dataset, bytes_)
-                    checked.add(dataset.name)
-                for block in elements(dataset, wanted["limit"]):
+                chunks = looked_at.get(dataset.name) or Chunks(dataset, bytes_)
+                looked_at[dataset.name] = chunks
+                for block in elements(dataset, wanted["limit"], chunks):
                     _send(memoryview(block).cast("B"))
                 _send(b"")
                 sys.stdout.buffer.flush()
@@ -398,7 +444,8 @@ def main(path: str, start: str, size: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 - libhdf5 turns damage into errors of every kind
         sys.stdout.buffer.write(FAILED.to_bytes(8, "little"))
-        _send(f"{type(error).__name__}: {error}".encode(errors="replace")[:1000])
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        _send(f"{kind}{error}".encode(errors="replace")[:1000])
 
 
 if __name__ == "__main__":

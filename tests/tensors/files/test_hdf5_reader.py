@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zlib
+from itertools import chain, product
 from pathlib import Path
 
 import h5py
@@ -59,3 +61,43 @@ def test_bytes_in_order_again(length: int, width: int) -> None:
     count = length // width
     shuffled = b"".join(data[at : count * width : width] for at in range(width))
     assert hdf5_reader._unshuffled(shuffled + data[count * width :], width) == data
+
+
+LAYOUTS = [((10,), (3,)), ((7, 10), (2, 4)), ((7, 10), (7, 3)), ((3, 4, 5), (2, 3, 2))]
+"""Shapes of datasets, and of their chunks."""
+
+
+@pytest.mark.parametrize("limit", [1, 7, 10, 1000])
+@pytest.mark.parametrize(("shape", "chunks"), LAYOUTS)
+def test_what_comes_before_a_damaged_chunk_is_read(
+    shape: tuple[int, ...], chunks: tuple[int, ...], limit: int, tmp_path: Path
+) -> None:
+    """The first elements of a large file are there at once, and no false ones come after them."""
+    x = np.arange(1, np.prod(shape) + 1, dtype=np.int32).reshape(shape)
+    starts = [range(0, length, chunk) for length, chunk in zip(shape, chunks, strict=True)]
+    furthest = 0
+    for number, at in enumerate(product(*starts)):
+        path = tmp_path / f"{number}.h5"
+        with h5py.File(path, "w") as file:
+            dataset = file.create_dataset("x", data=x, chunks=chunks, compression="gzip")
+            dataset.id.write_direct_chunk(at, zlib.compress(bytes(4)))
+        seen: list[int] = []
+        with h5py.File(path) as file, path.open("rb") as raw:
+            found = hdf5_reader.Chunks(file["x"], raw)
+            blocks = hdf5_reader.elements(file["x"], limit, found)
+            with pytest.raises(ValueError, match="a chunk of 'x' does not unpack to its length"):
+                seen.extend(chain.from_iterable(map(np.ndarray.tolist, blocks)))
+        assert seen == [*range(1, len(seen) + 1)]
+        assert len(seen) < x[at]
+        furthest = max(furthest, len(seen))
+    assert (furthest > 0) == (limit < x.size and len(starts[0]) > 1)
+
+
+def test_damage_of_what_a_chunk_is_packed_by_names_the_dataset(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("g/x", data=np.zeros(8), chunks=(8,), compression="gzip")
+        x.id.write_direct_chunk((0,), b"none of zlib's")
+    with h5py.File(tmp_path / "x.h5") as file, (tmp_path / "x.h5").open("rb") as raw:
+        found = hdf5_reader.Chunks(file["g/x"], raw)
+        with pytest.raises(ValueError, match=r"a chunk of 'g/x' does not unpack: .*header check"):
+            found.check((), 0, 8)
