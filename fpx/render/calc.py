@@ -115,7 +115,7 @@ def _details(report: CalcReport, legible: Legible) -> Iterator[tuple[str, Text |
         yield "exact", _exact(report.exact, legible, _SHOWN)
     if report.error is not None and report.error_ulp is not None:
         yield "error", _error(report.error, report.error_ulp, legible)
-    if report.correct is not None and not report.precise:
+    if report.exact is not None and not report.precise:
         yield "rounded once", _against(report)
     yield "flags", _flags(report.flags)
     lines = _absorptions(report, legible)
@@ -145,7 +145,8 @@ def _ulps(ulps: str | None, legible: Legible) -> str:
 def _against(report: CalcReport) -> Text:
     """The code of the exact value, and how far from it the result is."""
     correct, off = report.correct, report.codes_off
-    assert correct is not None
+    if correct is None:
+        return Text(f"overflows to a NaN, which {report.format} has not", BAD_STYLE)
     if off == 0 or correct == report.code:
         return Text("the same code", GOOD_STYLE)
     shown = f"{shortest_decimal(correct, report.spec)} ({hex_code(correct, report.spec)})"

@@ -136,7 +136,8 @@ class CalcReport(Report):
         flags: those of FLAGS that any operation, or the rounding of a literal, raised.
         exact: the exact value of the whole; None if that takes too much.
         why_not: why there is none.
-        correct: the code of the exact value, rounded once; None where there is no exact value.
+        correct: the code of the exact value, rounded once; None where there is no exact value, or
+            none but a NaN that the format lacks.
         error, error_ulp: result - exact as exact text, in ulps too; None where one is no number.
         absorbed: operands that changed nothing.
         steps: every operation in its order, that of literals too.
@@ -189,7 +190,7 @@ class CalcReport(Report):
     def codes_off(self) -> int | None:
         """How many codes the result lies above the correctly rounded exact value.
 
-        None where one of them is a NaN or there is no exact value.
+        None where one of them is a NaN or missing.
         """
         spec = self.spec
         if (
