@@ -182,6 +182,13 @@ class Code(NamedTuple):
         return self.code
 
 
+def wide_enough(literal: "Literal", specs: "list[FormatSpec]") -> "list[FormatSpec]":
+    """Of formats that nobody asked for by name, those that a code fits; the first if it fits none."""
+    if not isinstance(literal, Code):
+        return specs
+    return [spec for spec in specs if literal.fits(spec)] or specs[:1]
+
+
 class Constant(NamedTuple):
     """A number that depends on the format: one of CONSTANTS, with a sign."""
 

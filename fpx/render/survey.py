@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -62,7 +64,9 @@ def _cells(item: DecodeReport) -> list[RenderableType]:
 
 
 def _short(reason: str, name: str) -> str:
-    return reason.partition(":")[0].removeprefix(f"{name} ")
+    """A reason without what is there already, number and format, and without the remedy."""
+    said = re.split("[:;]", re.sub(r"^'[^']*': ", "", reason))[0]
+    return said.removeprefix(f"{name} ").removesuffix(f" of {name}")
 
 
 def _error_cell(error: str | None, digits: int) -> str:
