@@ -183,7 +183,7 @@ class Code(NamedTuple):
 
 
 def wide_enough(literal: "Literal", specs: "list[FormatSpec]") -> "list[FormatSpec]":
-    """Of formats that nobody asked for by name, those that a code fits; the first if it fits none."""
+    """Of formats that nobody asked for by name, those that a code fits, or the first."""
     if not isinstance(literal, Code):
         return specs
     return [spec for spec in specs if literal.fits(spec)] or specs[:1]
