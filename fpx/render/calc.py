@@ -23,7 +23,7 @@ from fpx.render.text import (
 )
 from fpx.report.base import hex_code
 from fpx.report.calc import INEXACT, Absorbed, CalcReport, CalcReports, Exact, Order
-from fpx.words import quoted
+from fpx.words import shortened
 
 _SHOWN = 40  # characters of a number in a panel
 _DIGITS = 6  # of what is longer
@@ -79,7 +79,7 @@ def calc_table(report: CalcReports) -> RenderableType:
 
 
 def _named(report: CalcReport) -> str:
-    return quoted(report.expression, _TITLE).strip("'")
+    return shortened(report.expression, _TITLE)
 
 
 def modes(rounding: AnyRounding, overflow: Overflow, precise: bool) -> list[tuple[str, str]]:
@@ -194,7 +194,7 @@ def _steps(report: CalcReport, legible: Legible) -> RenderableType:
     table.add_column("flags")
     for step in report.steps:
         table.add_row(
-            quoted(step.operation).strip("'"),
+            shortened(step.operation),
             shortest_decimal(step.code, spec),
             hex_code(step.code, spec),
             _exact(step.exact, legible, 20),

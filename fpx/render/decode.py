@@ -26,7 +26,7 @@ from fpx.render.text import (
 )
 from fpx.report.base import Report, exact_text, hex_code
 from fpx.report.decode import Comparison, DecodeReport
-from fpx.words import quoted
+from fpx.words import shortened
 
 if TYPE_CHECKING:
     from fpx.render.lines import Lines
@@ -50,7 +50,7 @@ def details(report: DecodeReport) -> Labelled:
 
 def named(report: DecodeReport) -> str:
     """The number as it was given."""
-    return quoted(report.input).strip("'")
+    return shortened(report.input)
 
 
 def comparison(report: Comparison) -> RenderableType:

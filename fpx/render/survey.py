@@ -14,7 +14,7 @@ from fpx.render.text import LABEL_STYLE, Legible, rounded
 from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
-from fpx.words import quoted
+from fpx.words import shortened
 
 _CODE_LINE = 18  # characters: all of a 64-bit code; longer ones go on in the next line
 
@@ -23,7 +23,7 @@ def survey_table(report: Survey) -> RenderableType:
     """A line for each format and rounding mode."""
     specs = {item.spec for item in report.items}
     modes = {item.rounding for item in report.items}
-    title = Text(quoted(report.input).strip("'"), "bold")
+    title = Text(shortened(report.input), "bold")
     if len(specs) == 1:
         title.append(f" as {report.items[0].format}")
     for name, value in unusual_modes(report.items[0]):
