@@ -255,6 +255,12 @@ def as_fraction(number: Number) -> Fraction | None:
     return sign * Fraction(numerator, denominator) * Fraction(2) ** exponent
 
 
+def text_fraction(text: str) -> Fraction:
+    """The fraction of a text of `fraction_text`, however long it is."""
+    over, _, under = text.partition("/")
+    return Fraction(Decimal(over)) / Fraction(Decimal(under or "1"))
+
+
 def fraction_text(value: Fraction) -> str:
     """Exact text of a fraction: decimal where that ends, else `p/q`."""
     denominator = value.denominator

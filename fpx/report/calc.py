@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import ClassVar, NamedTuple
 
 from fpx.core import codec
+from fpx.core.numbers import text_fraction
 from fpx.core.shortest import shortest_decimal, value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, Reports, hex_code, once
@@ -30,6 +31,9 @@ format's precision. (Elsewhere fpx calls that a subnormal result, and underflow 
 
 NUMBERS = (*FLAGS, "error_ulp", "absorbed_count", "codes_off")
 """What `--fail-if` may be about; `error_ulp` is its magnitude, a flag is 1 where it is raised."""
+
+SUCH = (INEXACT, "error_ulp>0.5")
+"""What a condition may look like, for messages."""
 
 
 class Order(Enum):
@@ -212,7 +216,7 @@ class CalcReport(Report):
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """A number for each of NUMBERS."""
-        ulps = None if self.error_ulp is None else abs(Fraction(self.error_ulp))
+        ulps = None if self.error_ulp is None else abs(text_fraction(self.error_ulp))
         off = None if self.codes_off is None else abs(self.codes_off)
         return {
             **{flag: int(flag in self.flags) for flag in FLAGS},
