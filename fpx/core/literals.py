@@ -273,6 +273,9 @@ def _explain(body: str, read_as: ReadAs) -> str:
     words = re.findall(r"[a-z_]{3,}|\bpi\b|\be\b", body.lower())
     if re.search(r"[-+*×/^(]", body.lstrip("+-")) and any(word in NAMES for word in words):
         return f"{shown}: expressions take plain numbers; names such as {words[0]} stand alone"
+    code = re.search(r"\b0[xXbB][0-9a-fA-F]+", body)
+    if code is not None and re.search(r"[-+*×/^(]", body):
+        return f"{shown} is not a number: a code such as {code[0]} stands alone"
     if meant := did_you_mean(body.lower().lstrip("+-"), NAMES):
         return f"{shown} is not a number{meant}"
     return (
