@@ -203,7 +203,7 @@ class _Sweep:
         ]
 
     def _data(self, built: Built) -> Data:
-        rows = max(min(self._rows, _DATA // built.count), 16)
+        rows = min(self._rows, max(_DATA // built.count, 16))
         return draw(built.leaf, built.out, built.count, rows, built.products, self._seed)
 
     def _row(self, case: Case, built: Built, signature: str | None, result: Study) -> RevealRow:
