@@ -23,11 +23,20 @@ def escape(text: str) -> str:
 
 def quoted(text: str, limit: int = _SHOWN) -> str:
     """`text` in quotation marks, escaped and shortened to about `limit` characters."""
-    if len(text) > limit:
-        keep = limit // 2
-        head, tail = escape(text[:keep]), escape(text[-keep // 2 :])
-        return f"'{head}…{tail}' ({len(text):,} characters)"
-    return f"'{escape(text)}'"
+    return _shortened(text, limit, "'")
+
+
+def shortened(text: str, limit: int = _SHOWN) -> str:
+    """As `quoted`, without the marks."""
+    return _shortened(text, limit, "")
+
+
+def _shortened(text: str, limit: int, mark: str) -> str:
+    if len(text) <= limit:
+        return f"{mark}{escape(text)}{mark}"
+    keep = limit // 2
+    head, tail = escape(text[:keep]), escape(text[-keep // 2 :])
+    return f"{mark}{head}…{tail}{mark} ({len(text):,} characters)"
 
 
 def quoted_path(path: object) -> str:

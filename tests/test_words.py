@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpx.words import cause, did_you_mean, escape, nearest, quoted
+from fpx.words import cause, did_you_mean, escape, nearest, quoted, shortened
 
 
 @given(st.text())
@@ -26,6 +26,15 @@ def test_quoted_shortens() -> None:
     assert quoted("9" * 1000).startswith("'999")
     assert "1,000 characters" in quoted("9" * 1000)
     assert quoted("\u202eabc\x1b[31m") == r"'\u202eabc\x1b[31m'"
+
+
+@given(st.text(), st.integers(4, 80))
+def test_shortened_is_quoted_without_the_marks(text: str, limit: int) -> None:
+    said, count = quoted(text, limit), f" ({len(text):,} characters)"
+    if len(text) > limit:
+        assert shortened(text, limit) == said.removesuffix(count)[1:-1] + count
+    else:
+        assert shortened(text, limit) == said[1:-1]
 
 
 @pytest.mark.parametrize(

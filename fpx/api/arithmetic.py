@@ -134,7 +134,7 @@ def op_verify(
     from fpx.arithmetic.functions.op_verify import list_functions
     from fpx.arithmetic.functions.op_verify import op_verify as verify
     from fpx.report.limits import parse_limit
-    from fpx.report.op_verify import NUMBERS
+    from fpx.report.op_verify import NUMBERS, SUCH
 
     names = _each(functions)
     if not names:
@@ -151,7 +151,7 @@ def op_verify(
         layout=layout,
         compiled=compiled,
         flush_denormal=flush_denormal,
-        checks=[parse_limit(text, NUMBERS) for text in _each(fail_if)],
+        checks=[parse_limit(text, NUMBERS, SUCH) for text in _each(fail_if)],
         lenient=EVERY in names,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 from fpx.api.arguments import _choice, _Formats, _Several
 from fpx.core.literals import ReadAs, to_literal
 from fpx.core.names import ALL
-from fpx.core.numbers import Literal
+from fpx.core.numbers import Literal, wide_enough
 from fpx.core.policy import Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
 from fpx.core.targets import find_plain, find_targets, without_scales
@@ -101,9 +101,10 @@ def survey(
     else:
         modes = [_choice(Rounding, mode, "rounding") for mode in rounding]
     literal = to_literal(value, _choice(ReadAs, read_as, "read_as"))
-    return report_on(
-        literal, without_scales(find_targets(dtype)), modes, _choice(Overflow, overflow, "overflow")
-    )
+    specs = without_scales(find_targets(dtype))
+    if isinstance(dtype, str) and dtype.strip().lower() == ALL:
+        specs = wide_enough(literal, specs)
+    return report_on(literal, specs, modes, _choice(Overflow, overflow, "overflow"))
 
 
 def encode(

@@ -15,11 +15,11 @@ from fpx.core.policy import AnyRounding, Overflow, Rounding, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report import calc_all, calc_all_stochastic
-from fpx.report.calc import NUMBERS, CalcReport, CalcReports, Order
+from fpx.report.calc import NUMBERS, SUCH, CalcReport, CalcReports, Order
 from fpx.report.calc_all import AllCodesReports
 from fpx.report.calc_all_stochastic import AllOutcomesReports
 from fpx.report.calc_stochastic import StochasticReports
-from fpx.report.limits import parse_limit
+from fpx.report.limits import Limit, parse_limit
 
 
 def calc(
@@ -70,7 +70,7 @@ def calc(
                     "another `rounding`"
                 )
         if variables:
-            limits = tuple(parse_limit(each, calc_all_stochastic.NUMBERS) for each in conditions)
+            limits = _limits(conditions, calc_all_stochastic.NUMBERS, calc_all_stochastic.SUCH)
             return AllOutcomesReports(
                 tuple(
                     outcomes_over_every_code(
@@ -91,14 +91,14 @@ def calc(
         for asked, name in ((traced, "trace"), (libraries, "libraries")):
             if asked:
                 raise InputError(f"`{name}` is of single results: leave out `all_`")
-        checks = tuple(parse_limit(condition, calc_all.NUMBERS) for condition in conditions)
+        checks = _limits(conditions, calc_all.NUMBERS, calc_all.SUCH)
         return AllCodesReports(
             tuple(
                 over_every_code(expression, target, order=order, precise=precise, checks=checks)
                 for target in targets
             )
         )
-    checks = tuple(parse_limit(condition, NUMBERS) for condition in conditions)
+    checks = _limits(conditions, NUMBERS, SUCH)
 
     def report(target: Target) -> CalcReport:
         found = calc_in(
@@ -111,3 +111,9 @@ def calc(
         return with_libraries(found, expression, target)
 
     return CalcReports(tuple(map(report, targets)))
+
+
+def _limits(
+    conditions: Sequence[str], names: Sequence[str], such: tuple[str, str]
+) -> tuple[Limit, ...]:
+    return tuple(parse_limit(text, names, such) for text in conditions)

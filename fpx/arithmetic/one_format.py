@@ -43,8 +43,9 @@ def calc_in(
         checks: what the result must not meet.
 
     Raises:
-        InputError: a literal that the format cannot hold, an order that it has no codes for, or
-            a whole that takes too much to compute exactly and is to be.
+        InputError: a literal that the format cannot hold, an order that it has no codes for, a
+            result that overflows to a NaN that it lacks, or a whole that takes too much to compute
+            exactly and is to be.
     """
     spec = target.spec
     why_not, whole = "", None
@@ -52,7 +53,12 @@ def calc_in(
         whole = exact_whole(expression, target)
     except TooHardError as error:
         why_not = f"the exact value {error}"
-    correct = None if whole is None else coded(whole, target)
+    try:
+        correct = None if whole is None else coded(whole, target)
+    except InputError:  # the whole overflows to a NaN that the format lacks
+        if precise:
+            raise
+        correct = None
     if precise:
         if whole is None or correct is None:
             raise InputError(f"{quoted(expression.text)}: {why_not}; leave out `precise=True`")

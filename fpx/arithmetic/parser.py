@@ -62,6 +62,16 @@ class Expression:
 _FUNCTIONS = {"sqrt": 1, "abs": 1, "fma": 3, "min": 0, "max": 0, "sum": 0, "dot": 0}
 """Function -> how many arguments it takes; 0 is one or more."""
 
+_HINTS = {
+    "^": ": a power is a number, such as 2^-8",
+    "[": ": a bracket is not closed",
+    **dict.fromkeys("−–", ": a minus is '-'"),
+    **dict.fromkeys("÷∕", ": write '/'"),
+    **dict.fromkeys("·⋅∙", ": write '*'"),
+    "√": ": write sqrt(…)",
+}
+"""What is meant by a character that means nothing."""
+
 _TOKEN = re.compile(
     r"(?P<literal>\[[^\[\]]*\]"
     r"|0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F]*)?(?:[pP][+-]?[0-9]+)?|0[bB][01_]+"
@@ -141,12 +151,8 @@ class _Parser:
                 return [*found, _Token("end", "", at + 1)]
             match = _TOKEN.match(text, at)
             if match is None or match.lastgroup is None:
-                hint = {
-                    "^": ": a power is a number, such as 2^-8",
-                    "[": ": a bracket is not closed",
-                }
                 raise self._whole.fails(
-                    at + 1, f"{quoted(text[at])} means nothing here{hint.get(text[at], '')}"
+                    at + 1, f"{quoted(text[at])} means nothing here{_HINTS.get(text[at], '')}"
                 )
             found.append(_Token(match.lastgroup, match[0], at + 1))
             at = match.end()
@@ -156,11 +162,14 @@ class _Parser:
 
     def _taken(self, *signs: str) -> _Token | None:
         """The next token, if it is one of these signs."""
-        token = self._tokens[self._at]
-        if token.kind != "sign" or token.text not in signs:
+        if not self._is_next(*signs):
             return None
         self._at += 1
-        return token
+        return self._tokens[self._at - 1]
+
+    def _is_next(self, *signs: str) -> bool:
+        token = self._tokens[self._at]
+        return token.kind == "sign" and token.text in signs
 
     def _step(self, operation: str, operands: tuple[int, ...], token: _Token) -> int:
         self._steps.append(Step(operation, operands, token.column))
@@ -230,14 +239,12 @@ class _Parser:
             return self._number(token, name)
         if name in _FUNCTIONS:
             raise self._error(token, f"{name} is a function: write {name}(…)")
-        raise self._error(
-            token,
-            f"{quoted(name)} is no number and no function"
-            + (
-                did_you_mean(name, (*_FUNCTIONS, *NAMES))
-                or f': functions are {listed(_FUNCTIONS)}; a variable takes `all_="{name}"`'
-            ),
-        )
+        meant = did_you_mean(name, (*_FUNCTIONS, *NAMES))
+        if not meant:
+            meant = f": functions are {listed(_FUNCTIONS)}"
+            if name.isascii() and not self._is_next("("):
+                meant += f'; a variable takes `all_="{name}"`'
+        raise self._error(token, f"{quoted(name)} is no number and no function{meant}")
 
     def _call(self, token: _Token) -> int:
         self._deeper(token)

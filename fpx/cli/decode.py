@@ -12,7 +12,7 @@ from fpx.cli.values import STDIN, read_numbers, read_values
 from fpx.core.choices import LIKE, ScaleRule
 from fpx.core.literals import ReadAs, parse_literal
 from fpx.core.names import ALL
-from fpx.core.numbers import Code, Literal
+from fpx.core.numbers import Literal, wide_enough
 from fpx.core.packing import Packing
 from fpx.core.policy import ROUNDINGS, Overflow, Rounding, Stochastic, find_rounding
 from fpx.core.spec import FormatSpec
@@ -173,37 +173,39 @@ def decode(
         return
     if not values:
         raise InputError(f"VALUE... is missing (see {command_path()} --help)")
+    asked = ",".join(dtype or ()).lower().split(",")
+    every = any(name.strip().startswith(ALL) for name in asked)
+    named = bool(dtype) and not every
     mode = None if rounding == ALL else find_rounding(rounding, (ALL,))
     if isinstance(mode, Stochastic):
         if libraries:
             raise InputError("libraries round to nearest: leave out `libraries`, or `rounding`")
-        _show_distributions(values, formats, bool(dtype), mode, overflow, read_as, how)
+        _show_distributions(values, formats, named, mode, overflow, read_as, how)
         return
     modes = list(Rounding) if mode is None else [mode]
-    asked = ",".join(dtype or ()).lower().split(",")
-    surveyed = len(modes) > 1 or any(name.strip().startswith(ALL) for name in asked)
+    surveyed = every or len(modes) > 1
 
     def report(literal: Literal) -> Report:
         """All there is to show of one number."""
+        chosen = formats if named else wide_enough(literal, formats)
         if libraries:
             from fpx.conformance.libraries import compare_libraries
 
             return Reports(
                 tuple(
                     compare_libraries(DecodeReport.of(literal, spec, mode, overflow))
-                    for spec in _wide_enough(literal, formats)
+                    for spec in chosen
                     for mode in modes
                 )
             )
         if surveyed:
             from fpx.report.survey import survey
 
-            found = survey(literal, formats, modes, overflow)
+            found = survey(literal, chosen, modes, overflow)
             if how.form != "text":  # which says so itself
                 for name, reason in found.refused:
                     note(f"{name} is left out: {reason}")
             return found
-        chosen = formats if dtype else _wide_enough(literal, formats)
         if len(chosen) == 1:
             return DecodeReport.of(literal, chosen[0], modes[0], overflow)
         items = tuple(DecodeReport.of(literal, spec, modes[0], overflow) for spec in chosen)
@@ -237,7 +239,7 @@ def _show_distributions(
     from fpx.report.distribution import DistributionReport
 
     def report(literal: Literal) -> Report:
-        chosen = formats if named else _wide_enough(literal, formats)
+        chosen = formats if named else wide_enough(literal, formats)
         items = tuple(DistributionReport.of(literal, spec, rounding, overflow) for spec in chosen)
         return items[0] if len(items) == 1 else Reports(items)
 
@@ -272,10 +274,3 @@ def _refuse_rounding(
                 f"--{name} is for formats without scales, and {scaled.name} has them"
                 + (f": write {instead}" if instead else "")
             )
-
-
-def _wide_enough(literal: Literal, formats: list[FormatSpec]) -> list[FormatSpec]:
-    """Of formats that nobody asked for by name, those that a code fits."""
-    if not isinstance(literal, Code):
-        return formats
-    return [spec for spec in formats if literal.fits(spec)] or formats[:1]

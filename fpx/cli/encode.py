@@ -47,7 +47,7 @@ def encode(
     spec, mode = options.find_one_format(dtype), find_rounding(rounding)
     if isinstance(mode, Stochastic):
         raise InputError(
-            "stochastic rounding has no one code to print: `fpx decode` shows all that a number "
+            "stochastic rounding has no one code to print: fpx decode shows all that a number "
             "may become"
         )
     reports = (

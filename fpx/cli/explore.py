@@ -85,7 +85,7 @@ def explore(
     mode = find_rounding(rounding)
     if isinstance(mode, Stochastic):
         raise InputError(
-            "stochastic rounding has no one result to play with: `fpx decode` shows all that a "
+            "stochastic rounding has no one result to play with: fpx decode shows all that a "
             "number may become"
         )
     given = values or [_VALUE]

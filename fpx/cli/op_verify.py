@@ -13,7 +13,7 @@ from fpx.cli.output import SCREEN, Output, show
 from fpx.cli.progress import ProgressBar
 from fpx.core.targets import find_targets, without_scales
 from fpx.report.limits import parse_limit
-from fpx.report.op_verify import BACKENDS, NUMBERS
+from fpx.report.op_verify import BACKENDS, NUMBERS, SUCH
 from fpx.words import listed
 
 
@@ -115,7 +115,7 @@ def op_verify(
 
         show(list_functions(), how)
         return
-    checks = [parse_limit(text, NUMBERS) for text in fail_if or ()]
+    checks = [parse_limit(text, NUMBERS, SUCH) for text in fail_if or ()]
     formats = without_scales(find_targets(dtype or ("bfloat16", "float16")))
 
     from fpx.arithmetic.functions.catalogue import ALL, find_functions

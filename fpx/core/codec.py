@@ -240,18 +240,19 @@ def _nan_code(nan: Nan, spec: FormatSpec) -> int:
         raise InputError(f"{spec.name} has no NaN: every code is a number")
     if not spec.has_nan_payload:
         if nan.signaling or nan.payload is not None:
-            raise InputError(
-                f"{quoted(nan.text)}: the NaN of {spec.name} has no payload and is neither quiet "
-                "nor signaling; write nan"
-            )
+            lacks = "signaling NaN" if nan.signaling else "payload in its NaN"
+            raise InputError(f"{quoted(nan.text)}: {spec.name} has no {lacks}; write nan")
         return with_sign(spec.nan_code, nan.negative, spec)
     largest = spec.quiet_bit - 1
     # an all-zero fraction would be infinity, so a signaling NaN needs a payload
     payload = int(nan.signaling) if nan.payload is None else nan.payload
     if payload > largest or (nan.signaling and payload == 0):
         least = int(nan.signaling)
-        allowed = f"from {least:#x} to {largest:#x}" if largest >= least else "not possible"
-        raise InputError(f"{quoted(nan.text)}: a payload in {spec.name} is {allowed}")
+        if largest < least:
+            raise InputError(f"{quoted(nan.text)}: {spec.name} has no signaling NaN; write nan")
+        raise InputError(
+            f"{quoted(nan.text)}: {spec.name} has payloads from {least:#x} to {largest:#x}"
+        )
     code = (spec.max_finite_magnitude + 1) | payload | (0 if nan.signaling else spec.quiet_bit)
     return code | spec.sign_mask if nan.negative else code
 

@@ -16,6 +16,7 @@ _MAX_EXPONENT = 10**30  # of two, beyond every format
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<binary>[01]+(?:\.[01]+)?)₂"
+    r"|(?P<hex>0[xX](?=\.?[0-9a-fA-F])[0-9a-fA-F]*(?:\.[0-9a-fA-F]*)?[pP][+-]?[0-9]+)"
     r"|(?P<decimal>(?!0[xXbB][0-9a-fA-F])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<operator>\*\*|[-+*×x/^()]))\s*"
 )
@@ -25,9 +26,9 @@ _SAME = {"**": "^", "×": "*", "x": "*"}
 def parse_expression(text: str) -> RationalNumber | None:
     """The number that an expression means; None if the text is none.
 
-    Decimals (and binary numbers, as in `1.01₂`) with `+`, `-`, `*` or `×` or `x`, `/`, `^` or `**`
-    and parentheses. `^` binds first and from the right, its exponents are integers; a sign stands
-    at the beginning, after a parenthesis or after `^`. Zero is positive.
+    Decimals (and hex floats with an exponent, and binary numbers as in `1.01₂`) with `+`, `-`, `*`
+    or `×` or `x`, `/`, `^` or `**` and parentheses. `^` binds first and from the right, its
+    exponents are integers; a number may have one sign. Zero is positive.
 
     Raises:
         InputError: it is one, but has no value or none that can be computed exactly.
@@ -140,21 +141,23 @@ class _Parser:
         return None
 
     def _sum(self) -> _Exact:
-        sign = self._take("+", "-")
         value = self._product()
-        if sign == "-":
-            value = _negated(value)
         while operator := self._take("+", "-"):
             term = self._product()
             value = value.plus(term if operator == "+" else _negated(term))
         return value
 
     def _product(self) -> _Exact:
-        value = self._power()
+        value = self._signed()
         while operator := self._take("*", "/"):
-            factor = self._power()
+            factor = self._signed()
             value = value.times(factor) if operator == "*" else value.over(factor)
         return value
+
+    def _signed(self) -> _Exact:
+        sign = self._take("+", "-")
+        value = self._power()
+        return _negated(value) if sign == "-" else value
 
     def _power(self) -> _Exact:
         base = self._atom()
@@ -179,9 +182,12 @@ class _Parser:
         if kind == "binary":
             whole, _, fraction = text.partition(".")
             return _Exact.of(Fraction(int(whole + fraction, 2)), -len(fraction))
-        mantissa, _, power = text.lower().partition("e")
-        if len(power) > len(str(_MAX_BITS)):
+        mantissa, _, power = text.lower().partition("p" if kind == "hex" else "e")
+        if len(power) > len(str(_MAX_BITS)) + 1:
             raise _ExpressionError(f"{quoted(text)} is too large or small to compute with")
+        if kind == "hex":
+            whole, _, fraction = mantissa.removeprefix("0x").partition(".")
+            return _Exact.of(Fraction(int(whole + fraction, 16)), int(power) - 4 * len(fraction))
         _bounded(abs(int(power or 0)))
         return _Exact.of(Fraction(mantissa) * Fraction(10) ** int(power or 0))
 

@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 from fpx.core.codec import is_nan
 from fpx.core.dyadic import Dyadic
-from fpx.core.policy import Direction, Overflow, Rounding, direction_of, special_codes
+from fpx.core.policy import (
+    Direction,
+    Overflow,
+    Rounding,
+    direction_of,
+    special_codes,
+    with_sign,
+)
 from fpx.core.spec import FormatSpec
 
 
@@ -26,11 +33,12 @@ def rounding_interval(
     """The real numbers that `encode` turns into `code`; None if there are none.
 
     None is also the answer for a code that only itself becomes: an infinity that no finite number
-    overflows to, a -0 that no non-zero number underflows to. The number 0 belongs to +0; the
+    overflows to, a -0 that no non-zero number underflows to; and for a NaN without a sign, which
+    numbers beyond both ends become (see `is_out_of_range`). The number 0 belongs to +0; the
     interval of -0 is open there. A bound at infinity is closed if the infinity itself becomes this
     code.
     """
-    if is_nan(code, spec):
+    if code == spec.nan_code and with_sign(code, True, spec) == code:
         return None
     negative = bool(code & spec.sign_mask)
     magnitude = code & spec.magnitude_mask
@@ -54,6 +62,24 @@ def rounding_interval(
     return interval
 
 
+def is_out_of_range(
+    code: int,
+    spec: FormatSpec,
+    rounding: Rounding = Rounding.TIES_TO_EVEN,
+    overflow: Overflow = Overflow.IEEE,
+) -> bool:
+    """Whether a code is the NaN that real numbers become which the format has no value near."""
+    if not is_nan(code, spec):
+        return False
+    if not spec.signed and code == special_codes(spec, overflow).invalid:
+        return True
+    for sign in (False, True) if spec.signed else (False,):
+        beyond = special_codes(spec, overflow, direction_of(rounding, sign)).beyond
+        if beyond is not None and with_sign(beyond, sign, spec) == code:
+            return True
+    return False
+
+
 def _negated(bound: Dyadic | None) -> Dyadic | None:
     return None if bound is None else bound.negated
 
@@ -62,12 +88,15 @@ def _magnitude_interval(
     magnitude: int, spec: FormatSpec, direction: Direction, overflow: Overflow
 ) -> Interval | None:
     """The non-negative numbers that round to a magnitude, 0 included where it belongs."""
-    even = magnitude % 2 == 0
     largest = spec.max_finite_magnitude
     special = special_codes(spec, overflow, direction) if magnitude >= largest else None
     takes_rest = special is not None and magnitude == special.beyond
-    if magnitude > largest and not takes_rest:
-        return None
+    takes_infinity = special is not None and magnitude == special.infinity
+    if magnitude > largest:
+        if not takes_rest:
+            return None
+        magnitude = largest + 1  # where its numbers begin, an infinity or a NaN
+    even = magnitude % 2 == 0
     if magnitude == 0:
         low, low_closed = Dyadic(0, 0), spec.zero
     elif direction is Direction.EVEN:
@@ -78,8 +107,8 @@ def _magnitude_interval(
         low, low_closed = spec.finite(magnitude - 1), False
     else:
         low, low_closed = spec.finite(magnitude), True
-    if special is not None and takes_rest:
-        return Interval(low, None, low_closed, magnitude == special.infinity)
+    if takes_rest:
+        return Interval(low, None, low_closed, takes_infinity)
     if direction is Direction.EVEN:
         return Interval(low, midpoint_above(magnitude, spec), low_closed, even)
     if direction is Direction.AWAY_ON_TIE:

@@ -253,6 +253,10 @@ def _payload(text: str | None) -> int | None:
     return None if text is None else int(text, 0 if text[:2].lower() in ("0x", "0b") else 10)
 
 
+_LOOK_ALIKES = str.maketrans("−–÷⋅·", "--/**")
+"""What word processors and pages have in place of signs."""
+
+
 def _explain(body: str, read_as: ReadAs) -> str:
     """Why `body` is no literal, and what to write instead."""
     shown = quoted(body)
@@ -269,10 +273,15 @@ def _explain(body: str, read_as: ReadAs) -> str:
     if "," in body and _DECIMAL.fullmatch(body.replace(",", ".")):
         return f"{shown}: the decimal separator is a point; write {quoted(body.replace(',', '.'))}"
     if not body.replace("×", "").replace("₂", "").isascii():
-        return f"{shown} is not a number: only ASCII digits and signs are read"
+        plain = body.translate(_LOOK_ALIKES)
+        instead = f"; write {quoted(plain)}" if plain.isascii() else ""
+        return f"{shown} is not a number: only ASCII digits and signs are read{instead}"
     words = re.findall(r"[a-z_]{3,}|\bpi\b|\be\b", body.lower())
     if re.search(r"[-+*×/^(]", body.lstrip("+-")) and any(word in NAMES for word in words):
         return f"{shown}: expressions take plain numbers; names such as {words[0]} stand alone"
+    code = re.search(r"\b0[xXbB][0-9a-fA-F]+", body)
+    if code is not None and re.search(r"[-+*×/^(]", body):
+        return f"{shown} is not a number: a code such as {code[0]} stands alone"
     if meant := did_you_mean(body.lower().lstrip("+-"), NAMES):
         return f"{shown} is not a number{meant}"
     return (

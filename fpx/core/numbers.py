@@ -182,6 +182,13 @@ class Code(NamedTuple):
         return self.code
 
 
+def wide_enough(literal: "Literal", specs: "list[FormatSpec]") -> "list[FormatSpec]":
+    """Of formats that nobody asked for by name, those that a code fits, or the first."""
+    if not isinstance(literal, Code):
+        return specs
+    return [spec for spec in specs if literal.fits(spec)] or specs[:1]
+
+
 class Constant(NamedTuple):
     """A number that depends on the format: one of CONSTANTS, with a sign."""
 
@@ -246,6 +253,12 @@ def as_fraction(number: Number) -> Fraction | None:
     if size > _MAX_RATIO_BITS:
         return Fraction(0) if number.is_zero else None
     return sign * Fraction(numerator, denominator) * Fraction(2) ** exponent
+
+
+def text_fraction(text: str) -> Fraction:
+    """The fraction of a text of `fraction_text`, however long it is."""
+    over, _, under = text.partition("/")
+    return Fraction(Decimal(over)) / Fraction(Decimal(under or "1"))
 
 
 def fraction_text(value: Fraction) -> str:

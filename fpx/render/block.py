@@ -25,7 +25,7 @@ from fpx.render.text import (
 from fpx.report.block import BlockReport, BlocksReport, block_size
 from fpx.report.block_row import BlockRow, Loss
 from fpx.report.verdicts import Outcome
-from fpx.words import quoted
+from fpx.words import shortened
 
 _BLOCKS_SHOWN = 4
 _ROWS_SHOWN = 64  # of a block, and of numbers side by side
@@ -169,7 +169,7 @@ def _rows_table(item: BlockReport) -> Table:
 def _input(row: BlockRow) -> str:
     if row.given is None:
         return str(row.index)
-    return quoted(row.given.text, _LONGEST_INPUT).strip("'")
+    return shortened(row.given.text, _LONGEST_INPUT)
 
 
 def _mark(row: BlockRow) -> Text:

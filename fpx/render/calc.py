@@ -23,7 +23,7 @@ from fpx.render.text import (
 )
 from fpx.report.base import hex_code
 from fpx.report.calc import INEXACT, Absorbed, CalcReport, CalcReports, Exact, Order
-from fpx.words import quoted
+from fpx.words import shortened
 
 _SHOWN = 40  # characters of a number in a panel
 _DIGITS = 6  # of what is longer
@@ -79,7 +79,7 @@ def calc_table(report: CalcReports) -> RenderableType:
 
 
 def _named(report: CalcReport) -> str:
-    return quoted(report.expression, _TITLE).strip("'")
+    return shortened(report.expression, _TITLE)
 
 
 def modes(rounding: AnyRounding, overflow: Overflow, precise: bool) -> list[tuple[str, str]]:
@@ -115,7 +115,7 @@ def _details(report: CalcReport, legible: Legible) -> Iterator[tuple[str, Text |
         yield "exact", _exact(report.exact, legible, _SHOWN)
     if report.error is not None and report.error_ulp is not None:
         yield "error", _error(report.error, report.error_ulp, legible)
-    if report.correct is not None and not report.precise:
+    if report.exact is not None and not report.precise:
         yield "rounded once", _against(report)
     yield "flags", _flags(report.flags)
     lines = _absorptions(report, legible)
@@ -145,7 +145,8 @@ def _ulps(ulps: str | None, legible: Legible) -> str:
 def _against(report: CalcReport) -> Text:
     """The code of the exact value, and how far from it the result is."""
     correct, off = report.correct, report.codes_off
-    assert correct is not None
+    if correct is None:
+        return Text(f"overflows to a NaN, which {report.format} has not", BAD_STYLE)
     if off == 0 or correct == report.code:
         return Text("the same code", GOOD_STYLE)
     shown = f"{shortest_decimal(correct, report.spec)} ({hex_code(correct, report.spec)})"
@@ -193,7 +194,7 @@ def _steps(report: CalcReport, legible: Legible) -> RenderableType:
     table.add_column("flags")
     for step in report.steps:
         table.add_row(
-            quoted(step.operation).strip("'"),
+            shortened(step.operation),
             shortest_decimal(step.code, spec),
             hex_code(step.code, spec),
             _exact(step.exact, legible, 20),

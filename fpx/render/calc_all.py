@@ -10,7 +10,7 @@ from fpx.render.tables import plain_table
 from fpx.render.text import LABEL_STYLE, grouped
 from fpx.report.calc_all import COUNTS, AllCodesReport, Binade, VariableCounts
 from fpx.report.calc_all_stochastic import AllOutcomesReport
-from fpx.words import quoted
+from fpx.words import shortened
 
 _TITLE = 60  # characters of an expression
 _RUNS_SHOWN = 12
@@ -33,13 +33,13 @@ def heading(report: AllCodesReport | AllOutcomesReport) -> list[Text]:
     """What was asked, and what the format makes of literals."""
     names = ", ".join(report.names)
     title = Text.assemble(
-        (quoted(report.expression, _TITLE).strip("'"), "bold"),
+        (shortened(report.expression, _TITLE), "bold"),
         f" in {report.format}, every code of {names}",
     )
     for name, value in modes(report.rounding, report.overflow, report.precise):
         title.append(f"  {name} {value}", LABEL_STYLE)
     literals = [
-        Text(f"{quoted(text).strip(chr(39))} is {value} there", LABEL_STYLE)
+        Text(f"{shortened(text)} is {value} there", LABEL_STYLE)
         for text, value in report.literals.items()
     ]
     return [title, *literals]

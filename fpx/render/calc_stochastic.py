@@ -25,7 +25,7 @@ from fpx.render.text import (
 from fpx.report.base import hex_code
 from fpx.report.calc import Order
 from fpx.report.calc_stochastic import StochasticReport
-from fpx.words import quoted
+from fpx.words import shortened
 
 _TITLE = 60  # characters of an expression
 _DIGITS = 6
@@ -44,9 +44,7 @@ def stochastic_panel(report: StochasticReport) -> RenderableType:
         rows.add_row(label, cell)
     if legible.rounds:
         rows.add_row("", Text(ROUNDED_HERE, LABEL_STYLE))
-    title = Text.assemble(
-        quoted(report.expression, _TITLE).strip("'"), " in ", (report.format, "bold")
-    )
+    title = Text.assemble(shortened(report.expression, _TITLE), " in ", (report.format, "bold"))
     return Titled(title, Group(*outcomes, Text(), rows))
 
 

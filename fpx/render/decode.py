@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fpx.core.codec import Classification
+from fpx.core.interval import is_out_of_range
 from fpx.core.policy import Overflow, Rounding
 from fpx.render.panel import FIELDS, BitStrip, Labelled, Titled
 from fpx.render.text import (
@@ -25,7 +26,7 @@ from fpx.render.text import (
 )
 from fpx.report.base import Report, exact_text, hex_code
 from fpx.report.decode import Comparison, DecodeReport
-from fpx.words import quoted
+from fpx.words import shortened
 
 if TYPE_CHECKING:
     from fpx.render.lines import Lines
@@ -49,7 +50,7 @@ def details(report: DecodeReport) -> Labelled:
 
 def named(report: DecodeReport) -> str:
     """The number as it was given."""
-    return quoted(report.input).strip("'")
+    return shortened(report.input)
 
 
 def comparison(report: Comparison) -> RenderableType:
@@ -282,7 +283,8 @@ def _neighbours(report: DecodeReport, legible: Legible) -> str:
 def _interval(report: DecodeReport, legible: Legible) -> str:
     interval = report.interval
     if interval is None:
-        return "no other number"
+        outside = is_out_of_range(report.code, report.spec, report.rounding, report.overflow)
+        return "every number out of range" if outside else "no other number"
     digits = max(report.spec.max_digits10, 4) + 1  # the ends are half an ulp from the value
     low, high = (
         endless if end is None else legible(end.decimal, digits, _PANEL_SHOWN)

@@ -11,7 +11,7 @@ from fpx.render.text import LABEL_STYLE, ROUNDED_HERE, Legible
 from fpx.report.base import exact_text, hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.distance import DistanceReport, Distances
-from fpx.words import quoted
+from fpx.words import shortened
 
 _EXACT_SHOWN = 24  # characters of a difference
 _DIGITS = 17  # of a longer one, at most
@@ -35,8 +35,8 @@ def distances_table(report: Distances) -> RenderableType:
         for item in report.items
     }
     title = Text.assemble(
-        ("from ", LABEL_STYLE), quoted(first.first.input).strip("'"),
-        (" to ", LABEL_STYLE), quoted(first.second.input).strip("'"),
+        ("from ", LABEL_STYLE), shortened(first.first.input),
+        (" to ", LABEL_STYLE), shortened(first.second.input),
     )  # fmt: skip
     if legible.rounds:
         title.append(f"  {ROUNDED_HERE}", LABEL_STYLE)

@@ -26,7 +26,7 @@ from fpx.render.text import (
 )
 from fpx.report.base import Report, hex_code
 from fpx.report.distribution import DistributionReport, flags
-from fpx.words import quoted
+from fpx.words import shortened
 
 if TYPE_CHECKING:
     from fpx.render.lines import Lines
@@ -51,7 +51,7 @@ def distribution_panel(report: DistributionReport) -> RenderableType:
 
 
 def _named(report: DistributionReport) -> str:
-    return quoted(report.input).strip("'")
+    return shortened(report.input)
 
 
 def _outcomes(report: DistributionReport, legible: Legible) -> RenderableType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -12,7 +14,7 @@ from fpx.render.text import LABEL_STYLE, Legible, rounded
 from fpx.report.base import hex_code
 from fpx.report.decode import DecodeReport
 from fpx.report.survey import Survey
-from fpx.words import quoted
+from fpx.words import shortened
 
 _CODE_LINE = 18  # characters: all of a 64-bit code; longer ones go on in the next line
 
@@ -21,7 +23,7 @@ def survey_table(report: Survey) -> RenderableType:
     """A line for each format and rounding mode."""
     specs = {item.spec for item in report.items}
     modes = {item.rounding for item in report.items}
-    title = Text(quoted(report.input).strip("'"), "bold")
+    title = Text(shortened(report.input), "bold")
     if len(specs) == 1:
         title.append(f" as {report.items[0].format}")
     for name, value in unusual_modes(report.items[0]):
@@ -62,7 +64,9 @@ def _cells(item: DecodeReport) -> list[RenderableType]:
 
 
 def _short(reason: str, name: str) -> str:
-    return reason.partition(":")[0].removeprefix(f"{name} ")
+    """A reason without what is there already, number and format, and without the remedy."""
+    said = re.split("[:;]", re.sub(r"^'[^']*': ", "", reason))[0]
+    return said.removeprefix(f"{name} ").removesuffix(f" of {name}")
 
 
 def _error_cell(error: str | None, digits: int) -> str:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import ClassVar, NamedTuple
 
 from fpx.core import codec
+from fpx.core.numbers import text_fraction
 from fpx.core.shortest import shortest_decimal, value_text
 from fpx.core.spec import FormatSpec
 from fpx.report.base import JsonValue, Report, Reports, hex_code, once
@@ -30,6 +31,9 @@ format's precision. (Elsewhere fpx calls that a subnormal result, and underflow 
 
 NUMBERS = (*FLAGS, "error_ulp", "absorbed_count", "codes_off")
 """What `--fail-if` may be about; `error_ulp` is its magnitude, a flag is 1 where it is raised."""
+
+SUCH = (INEXACT, "error_ulp>0.5")
+"""What a condition may look like, for messages."""
 
 
 class Order(Enum):
@@ -136,7 +140,8 @@ class CalcReport(Report):
         flags: those of FLAGS that any operation, or the rounding of a literal, raised.
         exact: the exact value of the whole; None if that takes too much.
         why_not: why there is none.
-        correct: the code of the exact value, rounded once; None where there is no exact value.
+        correct: the code of the exact value, rounded once; None where there is no exact value, or
+            none but a NaN that the format lacks.
         error, error_ulp: result - exact as exact text, in ulps too; None where one is no number.
         absorbed: operands that changed nothing.
         steps: every operation in its order, that of literals too.
@@ -189,7 +194,7 @@ class CalcReport(Report):
     def codes_off(self) -> int | None:
         """How many codes the result lies above the correctly rounded exact value.
 
-        None where one of them is a NaN or there is no exact value.
+        None where one of them is a NaN or missing.
         """
         spec = self.spec
         if (
@@ -211,7 +216,7 @@ class CalcReport(Report):
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """A number for each of NUMBERS."""
-        ulps = None if self.error_ulp is None else abs(Fraction(self.error_ulp))
+        ulps = None if self.error_ulp is None else abs(text_fraction(self.error_ulp))
         off = None if self.codes_off is None else abs(self.codes_off)
         return {
             **{flag: int(flag in self.flags) for flag in FLAGS},

@@ -36,6 +36,9 @@ NUMBERS = (
 )  # fmt: skip
 """What `--fail-if` may be about; those that each variable has are the first one's."""
 
+SUCH = ("overflow_count", "unchanged_normal_count>100")
+"""What a condition may look like, for messages."""
+
 
 @dataclass(frozen=True)
 class Binade:

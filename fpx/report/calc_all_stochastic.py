@@ -40,6 +40,9 @@ LARGEST = ("max_bias_ulp", "max_error_ulp", "max_variance_ulp")
 NUMBERS = (*COUNTS, *MEANS, *LARGEST)
 """What `--fail-if` may be about."""
 
+SUCH = ("beyond_count", "max_bias_ulp>0.25")
+"""What a condition may look like, for messages."""
+
 
 class Largest(NamedTuple):
     """A number, and the codes of the variables that have it: the first of equals."""

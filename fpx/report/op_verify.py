@@ -29,6 +29,9 @@ NUMBERS = (
 )  # fmt: skip
 """What `--fail-if` may be about."""
 
+SUCH = ("wrong_count", "max_error_ulp>1")
+"""What a condition may look like, for messages."""
+
 
 @dataclass(frozen=True)
 class Operand:

@@ -27,6 +27,9 @@ NUMBERS = (
 operation and format; the rest is None where it is not resolvable.
 """
 
+SUCH = ("uncertified", "kept_bits<23")
+"""What a condition may look like, for messages."""
+
 _PRECISIONS = {52: "float64", 23: "float32", 10: "float16", 7: "bfloat16"}
 EXACT_SUM = "exact"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from fpx.core.numbers import Code, Infinity, Literal, Nan
+from fpx.core.numbers import Infinity, Literal, Nan
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -54,16 +54,12 @@ def survey(
     groups: list[list[DecodeReport]] = []
     refused: list[tuple[str, str]] = []
     for spec in specs:
-        if isinstance(literal, Code) and not literal.fits(spec):
-            continue
         try:
             groups.append([DecodeReport.of(literal, spec, mode, overflow) for mode in roundings])
         except InputError as error:
             refused.append((spec.name, str(error)))
     if not groups:
-        raise InputError(
-            refused[0][1] if refused else f"code {quoted(literal.text)} is wider than every format"
-        )
+        raise InputError(refused[0][1])
     if len(groups) > 1:
         low = min(group[0].spec.quantum_exponent for group in groups)
         high = max(group[0].spec.emax for group in groups) + 1

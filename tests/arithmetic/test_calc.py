@@ -151,6 +151,18 @@ def test_what_cannot_be_computed_exactly() -> None:
     assert one("1e999999999 * 0", "bf16").flags == ("inexact", "invalid", "overflow")
 
 
+def test_a_nan_that_the_whole_alone_would_overflow_to() -> None:
+    """4 / 0.125 is beyond 8, but 0.125 becomes 0, and 4 / 0 the infinity that e3m0 has."""
+    report = one("2^2 / 2^-3", "e3m0", overflow="nan")
+    assert (report.code, report.correct, report.codes_off) == (0x7, None, None)
+    assert report.flags == ("inexact", "divide_by_zero", "underflow")
+    assert report.exact is not None
+    assert report.exact.text == "32"
+    for text, precise in (("2^2 / 2^-3", True), ("2^2 / 2^-2", False)):
+        with pytest.raises(InputError, match="e3m0 has no NaN to overflow to"):
+            one(text, "e3m0", overflow="nan", precise=precise)
+
+
 def test_a_nan_that_a_format_has_not() -> None:
     with pytest.raises(InputError, match="column 5: float4_e2m1fn has no NaN"):
         one("1 + nan", "fp4")

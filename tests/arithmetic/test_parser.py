@@ -79,6 +79,11 @@ def test_meanings(text: str, expected: Fraction) -> None:
         ("dot(1 | 2 | 3)", 11, "'|' stands between the two vectors of dot"),
         ("(" * 51 + "1" + ")" * 51, 51, "parentheses nest deeper than 50"),
         ("1 + \u202e", 5, "means nothing here"),
+        ("1 − 2", 3, "'−' means nothing here: a minus is '-'"),
+        ("6 ÷ 2", 3, "'÷' means nothing here: write '/'"),
+        ("2·3", 2, "'·' means nothing here: write '*'"),
+        ("√2", 1, "'√' means nothing here: write sqrt(…)"),
+        ("1 + foo", 5, 'sum, dot; a variable takes `all_="foo"`'),
     ],
 )
 def test_errors_name_the_column(text: str, column: int, says: str) -> None:
@@ -86,6 +91,12 @@ def test_errors_name_the_column(text: str, column: int, says: str) -> None:
         parse(text)
     assert f", column {column}: " in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["exp(1)", "1 + log (2)", "π", "x²"])
+def test_what_cannot_be_a_variable_is_not_called_one(text: str) -> None:
+    with pytest.raises(InputError, match=r"no function: functions are .*, dot$"):
+        parse(text)
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,18 @@ def test_results_are_saved(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r.json").read_text())["schema"] == "fpx.calc/1"
     for name in names:
         assert "1/3" in (tmp_path / name).read_text()
+
+
+def test_errors_beyond_every_float() -> None:
+    """Of float128 too, in ulps of which the largest have more digits than Python converts."""
+    for text, dtype, digits in (
+        ("[1e307/7]*7 - 1e307", "fp64", "2.52477e+614"),
+        ("[1e4931/19]*19 - 1e4931", "fp128", "e+9862"),
+    ):
+        args = ("calc", text, "--dtype", dtype, "--fail-if", "error_ulp>1")
+        code, out, err = call(*args, "--json")
+        assert code == 1
+        assert f"{digits})\n" in err
+        (failure,) = json.loads(out)["failures"]
+        assert failure["value"] is None
+        assert digits in failure["reason"]

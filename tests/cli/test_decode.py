@@ -27,6 +27,24 @@ def test_formats_that_refuse_are_named() -> None:
     assert "has no NaN" in out
 
 
+@pytest.mark.parametrize(
+    "more", [[], ["--rounding", "all"], ["--rounding", "stochastic"], ["--libraries"]], ids=str
+)
+def test_a_format_that_was_named_is_not_left_out(more: list[str]) -> None:
+    """Of those that nobody named, the ones that a code is too wide for are."""
+    code, out, err = call("decode", "0x4049", "--dtype", "e4m3fn", *more)
+    assert (code, out) == (2, "")
+    assert "code '0x4049' is wider than the 8 bits of float8_e4m3fn" in err
+    code, out, err = call("decode", "0x4049", "--dtype", "bf16,e4m3fn", *more)
+    assert "wider than the 8 bits" in out + err
+    for every in (["--dtype", "all"], []):
+        code, out, err = call("decode", "0x4049", *every, *more, "--csv")
+        assert (code, err) == (0, "")
+        assert "bfloat16" in out
+        assert ("tfloat32" in out) == bool(every)
+        assert "float8" not in out
+
+
 def test_every_rounding_mode_side_by_side() -> None:
     found = results("decode", "-1.001", "--dtype", "bf16", "--rounding", "all")
     assert {entry["rounding"]: entry["code"] for entry in found} == {

@@ -38,6 +38,10 @@ def value_of(text: str) -> Fraction:
         ("0^0", 1), ("0^3", 0), ("-0 * 1", 0), ("1.1001001₂ × 2^1", Fraction(201, 64)),
         ("(-1)^1 × 2^(1-127) × 0.01₂", -(Fraction(1, 2) ** 128)), ("0.1 + 0.2", Fraction(3, 10)),
         ("(1/3)^-3", 27), ("0x2 - 0", None), ("3x2", 6),
+        ("-1/-3", Fraction(1, 3)), ("1 - -1", 2), ("2 * +3", 6), ("2--3", 5),
+        ("2 / -2^2", Fraction(-1, 2)), ("-(-3)", 3),
+        ("0x1.8p-3 + 1", Fraction(19, 16)), ("0X.8P+1/3", Fraction(1, 3)), ("0x1p2^2 - 0xAp0", 6),
+        ("0x10.p-99999 * 2^99999", 16),
     ],
 )  # fmt: skip
 def test_expressions(text: str, value: Fraction | int | None) -> None:
@@ -67,7 +71,12 @@ def test_powers_of_two_may_be_of_any_size() -> None:
         ("2^2^2^2^2^2^2", "65,536 bits"), ("2^10^80", "too large or small"),
         ("1e99999 + 1", "65,536 bits"), ("1e999999999 * 2", "too large or small"),
         ("2 * pi", "names such as pi stand alone"), ("1 + epsilon", "stand alone"),
-        ("max - 1", "names such as max"), ("1 + 0x10", "is not a number"), ("1 − 2", "ASCII"),
+        ("max - 1", "names such as max"),
+        ("1 + 0x10", "is not a number: a code such as 0x10 stands alone"),
+        ("-(0b01)", "a code such as 0b01"), ("0x1p9999999 - 1", "too large or small"),
+        ("0x1p99999 + 1", "65,536 bits"), ("1 - - - 1", "before '-'"),
+        ("1 − 2", "ASCII digits and signs are read; write '1 - 2'"),
+        ("–3", "write '-3'"), ("٣", "signs are read"), ("4 ÷ 2·3", "write '4 / 2*3'"),
         ("epsillon", "did you mean 'epsilon'?"), ("-Infinty", "did you mean 'infinity'?"),
     ],
 )  # fmt: skip

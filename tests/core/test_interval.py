@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import pytest
 
+from fpx.core.codec import is_nan
 from fpx.core.dyadic import Dyadic
-from fpx.core.interval import rounding_interval
+from fpx.core.interval import is_out_of_range, rounding_interval
 from fpx.core.policy import Overflow, Rounding
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
@@ -26,8 +27,6 @@ def test_intervals_hold_exactly_what_rounds_there(rounding: Rounding, overflow: 
     for spec, step in specs:
         for code in {*range(0, 1 << spec.bits, step), spec.max_finite_magnitude}:
             interval = rounding_interval(code, spec, rounding, overflow)
-            if interval is None:
-                continue
 
             def lands(x: Fraction, code: int = code, spec: FormatSpec = spec) -> bool:
                 if x == 0 and spec.zero:
@@ -37,6 +36,12 @@ def test_intervals_hold_exactly_what_rounds_there(rounding: Rounding, overflow: 
                 except InputError:
                     return False
 
+            outside = is_out_of_range(code, spec, rounding, overflow)
+            beyond = 4 * spec.max_finite.fraction
+            assert outside == (is_nan(code, spec) and any(map(lands, (beyond, -beyond))))
+            if interval is None:
+                assert outside or not any(map(lands, (beyond, -beyond, tiny, -tiny)))
+                continue
             _check_end(interval.low, interval.low_closed, -1, lands, tiny)
             _check_end(interval.high, interval.high_closed, 1, lands, tiny)
 

@@ -45,6 +45,12 @@ def test_rows(text: str, dtype: str, label: str, cell: str) -> None:
     assert cell in rows(text, dtype)[label]
 
 
+def test_a_nan_that_is_missing_is_told() -> None:
+    told = rows("2^2 / 2^-3", "e3m0", overflow="nan")
+    assert told["rounded once"] == "overflows to a NaN, which e3m0 has not"
+    assert told["exact"] == "32"
+
+
 def test_nothing_may_count() -> None:
     told = rows("57344 * 1.25 * 1.25", "e5m2", rounding="toward_zero")["absorbed"]
     assert told == "60000 * 1.2 is 60000 again: nothing further that way changes it, 2 times"

@@ -84,3 +84,29 @@ def test_formulas(value: str, dtype: str, formula: str, monkeypatch: pytest.Monk
     monkeypatch.delenv("COLUMNS", raising=False)
     line = next(line for line in str(fpx.decode(value, dtype)).splitlines() if "formula" in line)
     assert line.strip("│ ").removeprefix("formula").strip() == formula
+
+
+@pytest.mark.parametrize(
+    ("code", "dtype", "rounding", "overflow", "shown"),
+    [
+        ("0x7f", "e4m3fn", "ties_to_even", "ieee", "(464, inf]"),  # 448 is even
+        ("0xff", "e4m3fn", "ties_to_even", "ieee", "[-inf, -464)"),
+        ("0x7f", "e4m3fn", "ties_to_away", "ieee", "[464, inf]"),
+        ("0xff", "e4m3fn", "toward_negative", "ieee", "[-inf, -448)"),
+        ("0x7f", "e4m3fn", "toward_negative", "ieee", "no other number"),
+        ("0x7f", "e4m3fn", "toward_zero", "nan", "[480, inf]"),
+        ("0x7f", "e4m3fn", "ties_to_even", "saturate", "no other number"),
+        ("0x80", "e4m3fnuz", "ties_to_even", "ieee", "every number out of range"),
+        ("0x80", "e4m3fnuz", "ties_to_even", "saturate", "no other number"),
+        ("0xff", "e8m0fnu", "ties_to_even", "ieee", "every number out of range"),
+        ("0x7e00", "fp16", "ties_to_even", "nan", "[65520, inf)"),
+        ("0x7e01", "fp16", "ties_to_even", "nan", "no other number"),
+        ("0x7e00", "fp16", "ties_to_even", "ieee", "no other number"),
+    ],
+)
+def test_a_nan_tells_what_becomes_it(
+    code: str, dtype: str, rounding: str, overflow: str, shown: str
+) -> None:
+    out = str(fpx.decode(code, dtype, rounding=rounding, overflow=overflow))
+    (line,) = (line for line in out.splitlines() if "rounds here" in line)
+    assert line.strip("│ ").removeprefix("rounds here").strip() == shown

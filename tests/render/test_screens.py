@@ -161,3 +161,23 @@ def test_a_title_that_is_too_long_stands_above_its_panel() -> None:
     assert lines[1] == "bfloat16"
     assert lines[2].startswith("╭──")
     assert drawn(decode_panel(fpx.decode(number, "bf16")), 80).startswith(f"╭─ {number} as bfl")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["decode", "LONG"], ["decode", "LONG", "--dtype", "bf16"], ["decode", "LONG", "1"],
+        ["decode", "LONG", "--dtype", "all"], ["decode", "-1", "LONG", "--dtype", "nvfp4"],
+        ["decode", "LONG", "--dtype", "bf16", "--rounding", "stochastic"],
+        ["distance", "LONG", "LONG"], ["calc", "LONG + 1"],
+        ["calc", "LONG + 1", "--dtype", "bf16", "--trace"],
+        ["calc", "LONG + x", "--dtype", "fp4", "--all", "x"],
+        ["calc", "LONG + 1", "--dtype", "bf16", "--rounding", "stochastic"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_long_number_has_no_half_of_a_quotation(args: list[str]) -> None:
+    code, out, _ = call(*(arg.replace("LONG", "1" * 400) for arg in args), columns=120)
+    assert code == 0
+    assert re.search("1…1+ ", out)
+    assert not re.search(r"'\S*…|…\S*'", out)

@@ -31,3 +31,20 @@ def test_formats_that_refuse_have_a_line() -> None:
     _, out, err = call("decode", "nan", "--dtype", "all", columns=80)
     assert err == ""
     assert sum("has no NaN" in line for line in out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "name", "reason"),
+    [
+        ("nan(0x3)", "all", "float8_e4m3fn", "has no payload in its NaN"),
+        ("snan", "all", "float8_e8m0fnu", "has no signaling NaN"),
+        ("snan", "all", "float8_e5m2fnuz", "has no signaling NaN"),
+        ("nan(0x3)", "all", "float8_e5m2", "has payloads from 0x0 to 0x1"),
+        ("smallest_subnormal", "all", "float8_e8m0fnu", "has no smallest_subnormal"),
+        ("0x4049", "e4m3fn,bf16", "float8_e4m3fn", "code '0x4049' is wider than the 8 bits"),
+    ],
+)
+def test_formats_that_refuse_say_why(text: str, dtype: str, name: str, reason: str) -> None:
+    _, out, _ = call("decode", text, "--dtype", dtype, "--rounding", "all", columns=200)
+    (line,) = (line for line in out.splitlines() if line.split()[:1] == [name])
+    assert line.split(maxsplit=line.split().count("-") + 1)[-1] == reason

@@ -23,7 +23,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.report.limits import parse_limit
-from fpx.report.reveal import NUMBERS, RevealReport, RevealRow
+from fpx.report.reveal import NUMBERS, SUCH, RevealReport, RevealRow
 from fpx.report.reveal_case import Case
 from fpx.report.reveal_row import Subnormals, digest
 from fpx.tensors.progress import Progress, Silent
@@ -98,7 +98,7 @@ def reveal(
     if rows < 1:
         raise InputError(f"`rows` must be at least 1, not {rows}")
     tried = circumstances or Circumstances()
-    checks = tuple(parse_limit(text, NUMBERS) for text in conditions)
+    checks = tuple(parse_limit(text, NUMBERS, SUCH) for text in conditions)
     where = device if isinstance(device, Device) else find_device(device)
     chosen = subjects or [TorchSubject(row) for row in OPERATIONS.values()]
     try:
@@ -203,7 +203,7 @@ class _Sweep:
         ]
 
     def _data(self, built: Built) -> Data:
-        rows = max(min(self._rows, _DATA // built.count), 16)
+        rows = min(self._rows, max(_DATA // built.count, 16))
         return draw(built.leaf, built.out, built.count, rows, built.products, self._seed)
 
     def _row(self, case: Case, built: Built, signature: str | None, result: Study) -> RevealRow:

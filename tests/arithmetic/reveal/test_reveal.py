@@ -53,6 +53,16 @@ def test_sums_are_certified(operation: str, dtype: str) -> None:
     assert row.computation.leaf_count == 16
 
 
+@pytest.mark.parametrize("rows", [1, 2, 17])
+@pytest.mark.parametrize(("operation", "size"), [("cumsum", {"n": 4}), ("mm", {"shape": "2x4x3"})])
+def test_a_certificate_compares_as_many_rows_as_asked(
+    rows: int, operation: str, size: dict[str, Any]
+) -> None:
+    (row,) = fpx.reveal(operation, "bfloat16", rows=rows, **size).rows
+    assert row.certificate is not None
+    assert row.certificate.rows == row.certificate.equal == rows
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("operation", ["mv", "mm", "addmm", "bmm", "linear", "einsum", "conv1d"])
 def test_products_are_certified(operation: str, dtype: str) -> None:
