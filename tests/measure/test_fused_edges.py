@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from fpx.casts.backends import BACKENDS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
-from fpx.measure import fused, narrow
+from fpx.measure import fused, narrow, wide
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
@@ -81,7 +83,7 @@ def test_one_result_that_is_wrong(count: int, at: int, target: FormatSpec) -> No
 @pytest.mark.parametrize("off", [-2, -1, 0, 1, 2])
 def test_results_some_ulps_off(off: int, target: FormatSpec) -> None:
     """Beside the definitions: of numbers of every size, up to less than half the smallest."""
-    least = float(target.smallest_subnormal.fraction)
+    least = 2.0 ** (target.emin - target.fraction_bits)
     tiny = torch.tensor([0.25, 0.49, 0.5 - 2.0**-25, 0.5, 0.51, 0.75, 1, 1.4, 1.5, 2.5]) * least
     exponents = torch.arange(math.ceil(math.log2(least)) - 26, 3)
     for x in (tiny, 2.0**exponents, -1.3 * 2.0**exponents, 1.9 * 2.0**exponents, tame(9)):
@@ -129,7 +131,7 @@ KNOWN = [0.0, TINY, 0.25, 0.5, 1.0, math.nextafter(1.0, 2.0), 1.5, 3.0, math.inf
 @pytest.mark.parametrize("known", KNOWN)
 def test_whatever_is_known(known: float, target: FormatSpec) -> None:
     """Of blocks with relative errors below, of and above 1; only what is larger is told."""
-    least = float(target.smallest_subnormal.fraction)
+    least = 2.0 ** (target.emin - target.fraction_bits)
     for x in (tame(3), torch.tensor([1.5, least * 0.3]), torch.zeros(2), torch.tensor([least / 2])):
         right = cast(x, target)
         above = right.clone()
@@ -226,6 +228,24 @@ def test_threads_that_measure_by_turns() -> None:
                     q = cast(source.x, target)
                     found = next(pools).submit(FUSED, source, q, target).result()
                     equal(found, measure(source, q, target))
+
+
+def test_room_is_a_threads_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another measures while this one has widened its results, and not yet read them."""
+    x, y = tame(50) * 1e6, tame(60) * -1e-3
+    y[0] = math.inf
+    expected = measure(SourceBlock(x), x.half(), F16)
+    here, real = threading.get_ident(), wide.Pass
+
+    with ThreadPoolExecutor(1) as other:
+
+        def interrupted(*given: Any) -> wide.Pass:
+            if threading.get_ident() == here:
+                other.submit(FUSED, SourceBlock(y), y.half(), F16).result()
+            return real(*given)
+
+        monkeypatch.setattr(wide, "Pass", interrupted)
+        equal(FUSED(SourceBlock(x), x.half(), F16), expected)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
