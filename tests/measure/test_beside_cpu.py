@@ -112,15 +112,22 @@ def test_only_the_first_difference_of_several_blocks_is_placed(target: FormatSpe
 
 @pytest.mark.parametrize("to", ["fp16", "fp4", "e4m3fn", "tf32"])
 def test_draws_of_a_card_are_those_of_the_cpu(to: str) -> None:
-    """Whose draws depend on where a block begins."""
+    """Whose draws depend on where a block begins; some take numbers beyond the largest one."""
     target = find_format(to)
-    x = torch.randn(300, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    top, ulp = float(target.max_finite.fraction), 2.0 ** (target.emax - target.fraction_bits)
+    beyond = top + torch.rand(40, generator=generator) * ulp / 2
+    x = torch.cat([torch.randn(260, generator=generator), beyond]).double()
     card, here = (
         cast_compare([x], [target], device=device, rounding=Stochastic(), seed=3).rows[0]
         for device in (CARD, Device(torch.device("cpu"), "cpu", 1 << 10))
     )
     assert (card.device_mismatch_count, here.device_mismatch_count) == (0, None)
-    assert card.locations == {**here.locations, "first_device_mismatch": None}
+    assert card.drawn_overflow_count == here.drawn_overflow_count > 0
+    locations = {**here.locations, "first_device_mismatch": None}
+    assert {name: repr(at) for name, at in card.locations.items()} == {
+        name: repr(at) for name, at in locations.items()
+    }
     for name, value in here.metrics.items():
         if value is not None:
             assert card.metrics[name] == pytest.approx(value, rel=1e-12, nan_ok=True), name

@@ -21,6 +21,7 @@ from fpx.measure import fused, narrow, wide
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
+from fpx.tensors.dtypes import origin_of
 from tests.helpers import BF16, E4M3, E5M2, F16, F32
 from tests.measure.plain import measure_plainly
 from tests.measure.test_metrics import equal
@@ -141,6 +142,17 @@ def test_whatever_is_known(known: float, target: FormatSpec) -> None:
                          "surviving_max_error_ulp"):  # fmt: skip
                 found = FUSED(SourceBlock(x), q, target, Known({name: known}))
                 equal(found, measure_plainly(SourceBlock(x), q, target, Known({name: known})))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64], ids=str)
+def test_what_is_known_of_blocks_that_are_left_to_torch(dtype: torch.dtype) -> None:
+    """And of such as are measured in float64: numbers whose squares overflow, and others."""
+    for most in (1e300, 3.0) if dtype is torch.float64 else (2.0**62, 3.0):
+        x = torch.tensor([1, 2, most]).to(dtype)
+        q = BACKENDS["exact"].results(x, origin_of(dtype), F16)
+        every = measure(SourceBlock(x), q, F16)
+        for known in (NOTHING, Known({"max_abs": 2.5}), Known({"max_abs": most}, every.firsts)):
+            both(x, q, F16, known)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
