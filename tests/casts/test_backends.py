@@ -15,6 +15,7 @@ from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
+from fpx.tensors import dtypes
 from fpx.tensors.dtypes import INTEGERS, Origin, array_dtype, cast_dtype, container
 from tests.helpers import BF16, E4M3, F16, F32, F64, call
 
@@ -60,6 +61,18 @@ def test_results_are_the_numbers_of_the_codes(name: str) -> None:
         else:
             with pytest.raises(UnavailableError, match=f"{origin.name}|{target.name}"):
                 backend.results(x, origin, target)
+
+
+def test_what_torch_has_no_kernel_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older torch has dtypes that it does not cast to."""
+    lacking = torch.float4_e2m1fn_x2
+    monkeypatch.setattr(
+        dtypes, "cast_dtype", lambda type_: lacking if type_ is F16 else torch.float32
+    )
+    torchs, x = BACKENDS["torch"], torch.ones(2)
+    for cast in (torchs.results, torchs.cast):
+        with pytest.raises(UnavailableError, match=r"torch .* does not cast float32 to float16"):
+            cast(x, F32, F16)
 
 
 def _dtype(type_: Origin) -> torch.dtype | None:

@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from fpx.casts.backends import BACKENDS
+from fpx.casts.values import values
+from fpx.core.blocks import BLOCK_FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
@@ -21,7 +23,7 @@ from fpx.measure import fused, narrow, wide
 from fpx.measure.block import SourceBlock
 from fpx.measure.measurement import NOTHING, Known, Measurement
 from fpx.measure.metrics import measure
-from fpx.tensors.dtypes import origin_of
+from fpx.tensors.dtypes import container, origin_of
 from tests.helpers import BF16, E4M3, E5M2, F16, F32
 from tests.measure.plain import measure_plainly
 from tests.measure.test_metrics import equal
@@ -115,14 +117,22 @@ def test_what_overflows_and_is_saturated(count: int, at: int, target: FormatSpec
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
 def test_casts_that_are_right_are_measured_in_float32(target: FormatSpec) -> None:
-    """At a third of the cost: of normal, subnormal and vanishing numbers, with zeros."""
+    """At a third of the cost: of normal, subnormal and vanishing numbers, with zeros.
+
+    And of every number of the target.
+    """
+    if target.bits <= 16:
+        every = values(torch.arange(1 << target.bits).to(container(target)), target).float()
+        _measured_in_float32(every[every.isfinite()], target)
     for scale in (1.0, float(target.smallest_normal.fraction), 2.0**-20, TINY):
         x = torch.cat([tame(5000) * scale, torch.zeros(3)])
-        for sign in (1.0, -1.0):
-            block = narrow.Scanned(FUSED._kernel, (x * sign).numpy())
-            assert narrow.Pass(
-                FUSED._kernel, block, cast(x * sign, target), target, NOTHING
-            ).is_exact
+        _measured_in_float32(x, target)
+        _measured_in_float32(-x, target)
+
+
+def _measured_in_float32(x: torch.Tensor, target: FormatSpec) -> None:
+    block, q = narrow.Scanned(FUSED._kernel, x.numpy()), cast(x, target)
+    assert narrow.Pass(FUSED._kernel, block, q, target, NOTHING).is_exact
 
 
 KNOWN = [0.0, TINY, 0.25, 0.5, 1.0, math.nextafter(1.0, 2.0), 1.5, 3.0, math.inf, math.nan]
@@ -240,6 +250,20 @@ def test_threads_that_measure_by_turns() -> None:
                     q = cast(source.x, target)
                     found = next(pools).submit(FUSED, source, q, target).result()
                     equal(found, measure(source, q, target))
+
+
+def test_blocks_on_a_device_are_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose memory is not looked at here."""
+    asked: list[torch.device] = []
+
+    def measures(source: SourceBlock, *rest: object) -> None:
+        asked.append(source.x.device)
+
+    monkeypatch.setattr(fused, "measure", measures)
+    x = torch.ones(32, device="meta")
+    FUSED(SourceBlock(x), x.half(), F16)
+    assert asked == [torch.device("meta")]
+    assert FUSED.scaled(SourceBlock(x), BLOCK_FORMATS["mxfp4"], 32, 1, 1.0, NOTHING) is None
 
 
 def test_room_is_a_threads_own(monkeypatch: pytest.MonkeyPatch) -> None:
