@@ -131,6 +131,7 @@ class _Queue(Generic[_Piece, _Result]):
         while (begun := self._begin()) is not None:
             number, piece = begun
             outcome = self._outcome(piece)
+            del begun, piece  # before the next is asked for
             with self._turn:
                 self._results[number] = outcome
                 self._take_in()
@@ -150,7 +151,6 @@ class _Queue(Generic[_Piece, _Result]):
                 self._take_in()
                 return None
             if piece is _END:
-                self._open = False
                 return None
             self._begun += 1
             return number, piece

@@ -466,18 +466,18 @@ _SMALLEST_NORMAL: Final = 2.0**-126
 
 @_compiled
 def _bound_of(relative: float, least: float) -> float:
-    """A relative error, float32, that none is beyond whose quotient is not above one in float64.
+    """A relative error, float32, beyond which all are whose quotient is above one in float64.
 
     Products with it are rounded in float32, if not with 1; -1 is below everything.
 
     Args:
-        relative: the quotient.
+        relative: the quotient; of casts that are measured here, none is above 1.
         least: the smallest magnitude that is multiplied and not 0; NaN where there is none.
     """
+    if relative >= 1:
+        return 1.0
     bound = relative * (1 - 2.0**-22)
-    if relative >= 1 or not least * bound >= _SMALLEST_NORMAL:
-        bound = 1.0 if relative == 1 else -1.0
-    return float(np.float32(bound))
+    return float(np.float32(bound if least * bound >= _SMALLEST_NORMAL else -1.0))
 
 
 @_compiled

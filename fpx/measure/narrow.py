@@ -5,7 +5,6 @@ This imports no numba: whoever needs a kernel is given it.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -110,7 +109,7 @@ class Pass:
         self._values = error, ulps, float(largest[-1])
         self._places = places.tolist()
         self._noise, self._normal_noise, self._error_ulp = totals.tolist()
-        self.is_exact = error < math.inf and ulps <= 1
+        self.is_exact = ulps <= 1 and largest[-1] <= 1  # see `fpx.measure.pair`; false of NaN
 
     def _maxima(self) -> dict[str, Maximum]:
         """Name -> the largest, of those that are above what is known."""

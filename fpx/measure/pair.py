@@ -2,9 +2,10 @@
 
 Everything is exact where it can be. Measuring happens in float64, or, for sources that are no wider
 than float32 and targets whose values float32 has, in float32, which halves the work and loses
-nothing: while nothing overflows and q is within one ulp of the target of x, q - x is a multiple of
-the smaller of both ulps, so it has at most 24 bits (as in Sterbenz' lemma), and scaling it by a
-power of two keeps them. `Pair.of` measures in float64 what is further off.
+nothing: while nothing overflows and q is within one ulp of the target of x, and no further from it
+than 0 is, q - x is a multiple of the smaller of both ulps, so it has at most 24 bits (as in
+Sterbenz' lemma), and scaling it by a power of two keeps them. `Pair.of` measures in float64 what is
+further off.
 """
 
 from __future__ import annotations
@@ -53,9 +54,16 @@ class Pair:
     def of(cls, source: SourceBlock, q: Tensor, target: FormatSpec) -> Pair:
         """A pair whose errors are exact, whatever the cast made of the block."""
         pair = cls(source, q, target)
-        if pair.is_narrow and pair.largest_error_in_ulps > 1:
+        if pair.is_narrow and not pair._is_near:
             return cls(source.wide, q, target)
         return pair
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether every q is within an ulp of x, and no further from it than 0 is."""
+        if self.largest_error_in_ulps > 1:
+            return False
+        return self.small is None or not bool((self.error > self.source.magnitude).any())
 
     @cached_property
     def result(self) -> Tensor:

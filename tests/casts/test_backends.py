@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from fpx.casts.backends import BACKENDS, EXACT, LAYOUTS, REFERENCES
+from fpx.casts.values import numbers as codes_as_numbers
+from fpx.casts.values import values
 from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError, UnavailableError
-from fpx.tensors.dtypes import INTEGERS, Origin, array_dtype, container
+from fpx.tensors import dtypes
+from fpx.tensors.dtypes import INTEGERS, Origin, array_dtype, cast_dtype, container
 from tests.helpers import BF16, E4M3, F16, F32, F64, call
 
 FLOAT4, FLOAT6 = FORMATS["float4_e2m1fn"], FORMATS["float6_e2m3fn"]
@@ -36,6 +39,56 @@ def test_what_is_offered_is_cast_and_nothing_else(name: str) -> None:
         else:
             with pytest.raises(UnavailableError, match=f"{origin.name}|{target.name}"):
                 backend.cast(codes, origin, target)
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_results_are_the_numbers_of_the_codes(name: str) -> None:
+    """Of torch's dtype if it has one, else of float64; what is not cast is refused alike."""
+    backend = BACKENDS[name]
+    numbers = torch.tensor([0.0, -0.0, 1.0, 1.3, -2.7, 3e-7, 1e30, 7.0])
+    for origin, target in product(ORIGINS, [*FORMATS.values(), find_format("e5m7")]):
+        held, wanted = (_dtype(each) for each in (origin, target))
+        if held is None or not F64.holds(target):
+            continue
+        x = (numbers if isinstance(origin, FormatSpec) else numbers[:4]).to(held)
+        if backend.offers(origin, target):
+            q = backend.results(x[::2], origin, target)
+            codes = backend.cast(x[::2].contiguous().view(container(origin)), origin, target)
+            assert q.dtype is (torch.float64 if wanted is None else wanted)
+            expected = values(codes, target)
+            torch.testing.assert_close(q.double(), expected, rtol=0, atol=0, equal_nan=True)
+            assert torch.equal(q.double().signbit(), expected.signbit())
+        else:
+            with pytest.raises(UnavailableError, match=f"{origin.name}|{target.name}"):
+                backend.results(x, origin, target)
+
+
+def test_what_torch_has_no_kernel_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an older torch has dtypes that it does not cast to."""
+    lacking = torch.float4_e2m1fn_x2
+    monkeypatch.setattr(
+        dtypes, "cast_dtype", lambda type_: lacking if type_ is F16 else torch.float32
+    )
+    torchs, x = BACKENDS["torch"], torch.ones(2)
+    for cast in (torchs.results, torchs.cast):
+        with pytest.raises(UnavailableError, match=r"torch .* does not cast float32 to float16"):
+            cast(x, F32, F16)
+
+
+def _dtype(type_: Origin) -> torch.dtype | None:
+    """torch's dtype of a format that it casts, or of an integer type."""
+    try:
+        return cast_dtype(type_)
+    except UnavailableError:
+        return None
+
+
+def test_codes_as_numbers_are_a_view_where_torch_has_the_format() -> None:
+    codes = torch.arange(5, dtype=torch.int16)
+    found = codes_as_numbers(codes, BF16)
+    assert found.data_ptr() == codes.data_ptr()
+    assert found.dtype is torch.bfloat16
+    assert codes_as_numbers(codes.to(torch.uint8), FLOAT4).tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
 
 
 def test_a_cast_between_array_types_is_of_one_library() -> None:
