@@ -24,6 +24,9 @@ class CountingRow(CheckedRow, Protocol):
         """Name -> number; None where there is none."""
 
 
+_LARGEST = Fraction(float_info.max)
+
+
 @dataclass(frozen=True)
 class Limit:
     """A condition on a number of a row. A row that meets it fails, as one without the number does.
@@ -43,7 +46,7 @@ class Limit:
     def value(self, row: CountingRow) -> JsonValue:
         """The number, as a float where it is not whole; None without one, or beyond floats."""
         found = row.numbers()[self.name]
-        if found is None or abs(found) > float_info.max:
+        if found is None or abs(found) > _LARGEST:
             return None
         return int(found) if found.denominator == 1 else float(found)
 
