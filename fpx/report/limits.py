@@ -46,7 +46,7 @@ class Limit:
     def value(self, row: CountingRow) -> JsonValue:
         """The number, as a float where it is not whole; None without one, or beyond floats."""
         found = row.numbers()[self.name]
-        if found is None or abs(found) > _LARGEST:
+        if found is None or abs(Fraction(found)) > _LARGEST:
             return None
         return int(found) if found.denominator == 1 else float(found)
 
