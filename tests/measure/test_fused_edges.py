@@ -11,6 +11,7 @@ import torch
 
 from fpx.casts.backends import BACKENDS
 from fpx.casts.values import values
+from fpx.core.formats import FORMATS
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
@@ -108,6 +109,14 @@ def test_what_overflows_and_is_saturated(count: int, at: int, target: FormatSpec
         q = cast(x, target)
         q[at] = torch.tensor(top).to(q.dtype)
         both(x, q, target)
+
+
+def test_what_does_not_overflow_has_no_larger_exponent() -> None:
+    """So ulps need no bound above in float32."""
+    others = ("e3m0", "e8m1", "e5m7", "binary8p1se", "binary8p4sf", "binary10p2se")
+    for target in (*FORMATS.values(), *map(find_format, others)):
+        if narrow.measures(target):
+            assert Thresholds.of(target).overflow <= 2.0 ** (target.emax + 1)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
