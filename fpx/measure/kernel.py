@@ -518,7 +518,7 @@ def _raise_relative(x: Array, errors: Array, start: int, largest: Array, places:
 
 @_compiled
 def _measure_stretch(
-    x: Array, bits: Array, result_bits: Array, start: int, low: int, high: int, unit: float,
+    x: Array, bits: Array, result_bits: Array, start: int, low: int, unit: float,
     smallest_normal: float, smallest: float, errors: Array, in_ulps: Array, found: Array,
     sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
@@ -528,7 +528,8 @@ def _measure_stretch(
         x, bits: before the cast, and their codes, float32 and int32.
         result_bits: codes after it, as float32, int32.
         start: position of the first of them.
-        low, high: the target's smallest and largest exponent, where float32 has its exponent field.
+        low: the target's smallest exponent, where float32 has its exponent field; the largest is no
+            bound, as nothing overflows.
         unit: float32; what errors, times 2^(1 - exponent), are multiplied by to be in ulps.
         smallest_normal: the target's, float32.
         smallest: the smallest magnitude in the block that is not 0, float64; NaN where none is.
@@ -545,7 +546,7 @@ def _measure_stretch(
     same = beyond = _ZERO
     for i in range(len(x)):
         error = results[i] - x[i]
-        field = min(max(np.int32(bits[i] & _NARROW_INFINITY), low), high)
+        field = max(np.int32(bits[i] & _NARROW_INFINITY), low)
         # 2^(1 - exponent): its bits are those of the exponent turned round
         scaled = np.int32(_NARROW_INFINITY ^ field).view(np.float32) * error * unit
         errors[i] = error
@@ -592,28 +593,28 @@ def _measure_stretch(
 
 @_compiled
 def measure_narrow(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    x: Array, bits: Array, q: Array, low: int, unit: float, smallest_normal: float,
     smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """Measures a cast of a block that was scanned.
 
     Args:
         q: codes of float32, int32.
-        x, bits, low, high, unit, smallest_normal, smallest, found, sums, largest, places: as of
+        x, bits, low, unit, smallest_normal, smallest, found, sums, largest, places: as of
             `_measure_stretch`.
     """
     errors, in_ulps = np.empty(STRETCH, np.float32), np.empty(STRETCH, np.float32)
     for start in range(0, len(x), STRETCH):
         here = slice(start, start + STRETCH)
         _measure_stretch(
-            x[here], bits[here], q[here], start, low, high, unit, smallest_normal, smallest, errors,
+            x[here], bits[here], q[here], start, low, unit, smallest_normal, smallest, errors,
             in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
 
 @_compiled
 def measure_narrow_bfloat16(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    x: Array, bits: Array, q: Array, low: int, unit: float, smallest_normal: float,
     smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """The same, where q are codes of bfloat16, uint16."""
@@ -625,7 +626,7 @@ def measure_narrow_bfloat16(
         for i in range(len(codes)):
             wide[i] = np.int32(codes[i]) << 16
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            x[here], bits[here], wide[: len(codes)], start, low, unit, smallest_normal,
             smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
@@ -640,7 +641,7 @@ _REBIASED: Final = np.int32((127 - 15) << NARROW_FIELD)
 
 @_compiled
 def measure_narrow_float16(
-    x: Array, bits: Array, q: Array, low: int, high: int, unit: float, smallest_normal: float,
+    x: Array, bits: Array, q: Array, low: int, unit: float, smallest_normal: float,
     smallest: float, found: Array, sums: Array, largest: Array, places: Array,
 ) -> None:  # fmt: skip
     """The same, where q are codes of float16, uint16."""
@@ -661,14 +662,14 @@ def measure_narrow_float16(
             )
             wide[i] = magnitude | np.int32((code & np.int32(0x8000)) << 16)
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            x[here], bits[here], wide[: len(codes)], start, low, unit, smallest_normal,
             smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
 
 
 @_compiled
 def measure_narrow_by_table(
-    x: Array, bits: Array, q: Array, table: Array, low: int, high: int, unit: float,
+    x: Array, bits: Array, q: Array, table: Array, low: int, unit: float,
     smallest_normal: float, smallest: float, found: Array, sums: Array, largest: Array,
     places: Array,
 ) -> None:  # fmt: skip
@@ -681,7 +682,7 @@ def measure_narrow_by_table(
         for i in range(len(codes)):
             wide[i] = table[codes[i]]
         _measure_stretch(
-            x[here], bits[here], wide[: len(codes)], start, low, high, unit, smallest_normal,
+            x[here], bits[here], wide[: len(codes)], start, low, unit, smallest_normal,
             smallest, errors, in_ulps, found, sums, largest, places,
         )  # fmt: skip
 

@@ -71,7 +71,6 @@ class _Limits(NamedTuple):
     """What the kernel has to know of a target, see `fpx.measure.kernel.measure_narrow`."""
 
     low: Any
-    high: Any
     unit: Any
     smallest_normal: Any
 
@@ -180,13 +179,10 @@ def measures(target: FormatSpec) -> bool:
 
 @lru_cache(maxsize=256)
 def _limits_of(kernel: ModuleType, target: FormatSpec) -> _Limits:
-    low, high = ((each + _SPEC.bias) << kernel.NARROW_FIELD for each in (target.emin, target.emax))
-    normal = Thresholds.of(target).smallest_normal
     return _Limits(
-        np.int32(low),
-        np.int32(high),
+        np.int32((target.emin + _SPEC.bias) << kernel.NARROW_FIELD),
         np.float32(2.0 ** (target.fraction_bits - 1)),
-        np.float32(normal),
+        np.float32(Thresholds.of(target).smallest_normal),
     )
 
 

@@ -16,7 +16,6 @@ from fpx.core.spec import FormatSpec
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Casting, Where
 from fpx.measure.measurement import Measurement, Measurer
-from fpx.measure.metrics import measure as in_float64
 from fpx.report.cast_row import Location
 from fpx.tensors.dtypes import container
 
@@ -52,12 +51,8 @@ class StochasticCasting(Casting):
     def measured(
         self, source: SourceBlock, q: Tensor, where: Where, measure: Measurer, start: int = 0
     ) -> Callable[[], None]:
-        """As `Casting.measured`, with what is expected of all draws; by torch, in float64.
-
-        A tiny number that a draw takes up to the smallest one of the target has an error of more
-        bits than float32 has.
-        """
-        take = super().measured(source.wide, q, where, in_float64, start)
+        """As `Casting.measured`, with what is expected of all draws."""
+        take = super().measured(source, q, where, measure)
         found = self._chances(source.x)
         more = measure_chances(found, self._up(found, start), self.target, self.rounding)
 

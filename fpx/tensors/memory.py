@@ -76,7 +76,8 @@ def _scalars(data: object) -> Scalars:
 def as_tensor(data: object) -> Tensor:
     """A torch tensor or numpy array (of ml_dtypes' types too) as a strided real torch tensor.
 
-    Nothing is copied, but for arrays of the other byte order and such with negative strides.
+    Nothing is copied, but for arrays of the other byte order and such with negative strides, and
+    tensors that torch has yet to negate (the imaginary part of a conjugate).
 
     Raises:
         InputError: neither, or one whose elements are no plain real numbers.
@@ -93,7 +94,7 @@ def as_tensor(data: object) -> Tensor:
     plain = data.layout is torch.strided and not data.is_quantized
     if not (plain and is_readable(data.dtype)):
         raise InputError(f"{data.dtype} tensors of layout {data.layout} are not read")
-    return data.detach()
+    return data.detach().resolve_neg()
 
 
 def _of_array(array: np.ndarray[Any, Any]) -> Tensor:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import fpx
+from fpx.casts.backends import BACKENDS
 from fpx.casts.device import Device
 from fpx.core import codec
 from fpx.core.formats import FORMATS
@@ -21,13 +22,19 @@ from fpx.core.policy import Scheme, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.core.stochastic import distribute
 from fpx.errors import FpxError
+from fpx.measure import fused
+from fpx.measure.block import SourceBlock
 from fpx.measure.cast_compare import cast_compare
+from fpx.measure.measurement import Measurer
 from fpx.measure.measurers import Chosen
 from fpx.measure.metrics import measure
 from fpx.measure.shares import parts
+from fpx.measure.stochastic_casting import StochasticCasting
 from fpx.report.cast_compare import CastReport
 from fpx.report.cast_row import CastRow
 from tests.helpers import call
+from tests.measure.plain import measure_plainly
+from tests.measure.test_metrics import equal
 from tests.ranks.teams import close, rehearse
 
 E4M3, BF16 = FORMATS["float8_e4m3fn"], FORMATS["bfloat16"]
@@ -158,13 +165,35 @@ def test_draws_do_not_depend_on_blocks_and_threads(file: str) -> None:
             close(found["results"], usual["results"])
 
 
+@pytest.mark.parametrize("threaded", [False, True])
 @pytest.mark.parametrize("ranks", [2, 5])
 def test_draws_do_not_depend_on_ranks(
-    ranks: int, file: str, monkeypatch: pytest.MonkeyPatch
+    ranks: int, threaded: bool, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts, "__defaults__", (64,))  # small tensors are cut too
-    many, _ = rehearse(ranks, lambda team: compared(file, team=team))
+    device = Device(torch.device("cpu"), "cpu", 1000)
+    chosen = Chosen(measure, "", threaded)
+    many, _ = rehearse(
+        ranks, lambda team: compared(file, team=team, device=device, measurer=chosen)
+    )
     close(document(compared(file))["results"], document(many)["results"])
+
+
+@pytest.mark.parametrize("target", [E4M3, BF16, FORMATS["float16"]], ids=lambda spec: spec.name)
+def test_what_a_draw_lost_is_measured_as_the_definitions_have_it(target: FormatSpec) -> None:
+    """Numbers that a draw takes up from far below the smallest one of the target, too."""
+    least = 2.0 ** (target.emin - target.fraction_bits)
+    x = torch.rand(400, generator=torch.Generator().manual_seed(1)) * least
+    x[::2] *= 2.0**-4
+    loaded = fused.load()
+    measurers: list[Measurer] = [measure] if loaded is None else [measure, loaded[0]]
+    for some in (x, x + least, x * 2**10, x * 2**20):
+        casting = StochasticCasting(BACKENDS["exact"], FORMATS["float32"], target, tensor="x")
+        q = casting.results(some)
+        plain = measure_plainly(SourceBlock(some), q, target)
+        assert plain.counts["underflow_count"] < len(x)
+        for each in measurers:
+            equal(each(SourceBlock(some), q, target), plain)
 
 
 def test_verdicts_know_how_much_noise_draws_make() -> None:
