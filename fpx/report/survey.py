@@ -33,7 +33,8 @@ class Survey(Reports):
 
     def beside(self) -> dict[str, JsonValue]:
         """`refused`."""
-        return {"refused": [{"format": name, "reason": why} for name, why in self.refused]}
+        entries = ({"format": name, "reason": why} for name, why in self.refused)
+        return {"refused": [{"input": self.input, **entry} for entry in entries]}
 
     def about(self) -> str:
         """The number."""
