@@ -16,7 +16,6 @@ from fpx.report.base import JsonValue
 from fpx.report.checks import COMPARISONS, CheckedRow
 from fpx.words import did_you_mean, listed, quoted
 
-
 _LARGEST = Fraction(float_info.max)
 
 
