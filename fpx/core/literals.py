@@ -139,11 +139,17 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
 
 
 def split_numbers(text: str) -> list[str]:
-    """The numbers in a text that has several: `6 -4 3`, `6, -4, 3`, one or more to a line.
+    """The numbers in a text that has several: `6 -4 3`, `6, -4, 3`, `6,-4,3`, any to a line.
 
-    A blank separates them always, so that expressions have none: `2^-24`.
+    A blank separates them always, so that expressions have none: `2^-24`. `1,5` stays as it is,
+    since it may be meant as one number: it is none.
     """
-    return [part.removesuffix(",") for part in text.split() if part != ","]
+    parts = (part.removeprefix(",").removesuffix(",") for part in text.split() if part != ",")
+    return [
+        number
+        for part in parts
+        for number in ([part] if re.fullmatch("[+-]?[0-9]+,[0-9]+", part) else part.split(","))
+    ]
 
 
 def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
