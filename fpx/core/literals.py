@@ -155,8 +155,9 @@ def split_numbers(text: str) -> list[str]:
 def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     """The literal that a string or a Python number means; numbers keep their exact value.
 
-    Takes str, int, float, `Fraction`, `Decimal`, and anything with `as_integer_ratio` (numpy
-    scalars). An int is a value: a code is the string `"0x4049"`, or an int with `ReadAs.CODE`.
+    Takes str, int, float, `Fraction`, `Decimal`, what has one of these as its `item()` (numpy's and
+    torch's scalars), and anything with `as_integer_ratio`. An int is a value: a code is the string
+    `"0x4049"`, or an int with `ReadAs.CODE`.
 
     Raises:
         InputError: not a number.
@@ -171,6 +172,9 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
         return RationalNumber(value < 0, abs(value), 1, 0, integer_text(value))
     if isinstance(value, Decimal):
         return parse_literal(str(value), read_as)
+    item = _item(value)
+    if type(item) is not type(value):
+        return to_literal(item, read_as)
     if read_as is ReadAs.CODE:
         raise InputError(f"{quoted(repr(value))} is no code: pass an int or a string")
     as_integer_ratio = getattr(value, "as_integer_ratio", None)
@@ -185,6 +189,17 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     if denominator == 1 << shift:
         return RationalNumber(negative, abs(int(numerator)), 1, -shift, text)
     return RationalNumber(negative, abs(int(numerator)), int(denominator), 0, text)
+
+
+def _item(value: object) -> object:
+    """A number of a library as Python's; what is none, or no Python number holds, as it is."""
+    item = getattr(value, "item", None)
+    if item is None:
+        return value
+    try:
+        return item()
+    except (TypeError, ValueError, RuntimeError):  # more elements than one
+        return value
 
 
 def _fraction_text(value: Fraction) -> str:
