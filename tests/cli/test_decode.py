@@ -55,6 +55,9 @@ def test_a_format_that_was_named_is_not_left_out(more: list[str]) -> None:
         assert "bfloat16" in out
         assert ("tfloat32" in out) == bool(every)
         assert "float8" not in out
+        code, out, err = call("decode", "0x" + "1" * 40, *every, *more)
+        assert (code, out) == (2, "")
+        assert "wider than the " in err
 
 
 def test_every_rounding_mode_side_by_side() -> None:
