@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,6 @@ def test_a_function_gives_what_its_command_shows(
     assert code in (0, 1)
     document = _without_versions(json.loads(out))
     report = _without_versions(json.loads(json.dumps(call_it().to_dict(), allow_nan=False)))
-    if command.startswith("decode"):  # a stream of numbers, each of which may refuse formats
-        report.pop("refused", None)
     assert report == document
 
 
@@ -218,3 +217,51 @@ def test_every_option_is_a_parameter(command: str) -> None:
         else:
             assert _ONE.get(item.name, item.name) in parameters, item.name
     assert parameters
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "exact"),
+    [
+        (np.int64(-5), "-5", "-5"), (np.uint8(255), "255", "255"), (np.array(2.5), "2.5", "2.5"),
+        (np.float16(65504), "65504.0", "65504"), (np.float32(-0.0), "-0.0", "-0"),
+        (np.float32(0.1), "0.10000000149011612", "0.100000001490116119384765625"),
+        (ml_dtypes.bfloat16(3.14), "3.140625", "3.140625"), (ml_dtypes.int4(-3), "-3", "-3"),
+        (np.longdouble(2) ** -1000, None, None), (torch.tensor(1.5), "1.5", "1.5"),
+        (torch.tensor(448.0).to(torch.float8_e4m3fn), "448.0", "448"),
+        (np.str_("1/4"), "1/4", "0.25"),
+        (np.float32("nan"), "nan", "nan"), (torch.tensor(float("-inf")), "-inf", "-inf"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_scalars_of_libraries_are_read_exactly(
+    value: object, text: str | None, exact: str | None
+) -> None:
+    report = fpx.decode(value, "float64")
+    assert exact is None or report.value_text == exact
+    assert text is None or report.input == text
+    assert report.rounding_error in ("0", None)
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([1.0, 2.0]), torch.ones(2), np.bool_(True), torch.tensor(1j), [1], None]
+)
+def test_what_is_not_one_number_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="is not a number: pass a string, int or float"):
+        fpx.decode(value, "float64")
+
+
+@pytest.mark.parametrize(
+    ("call_", "says"),
+    [
+        (lambda: fpx.decode("1", "all"), "'all' is many formats, and one is asked for"),
+        (lambda: fpx.encode("1", "ALL"), "'ALL' is many formats"),
+        (lambda: fpx.decode("1", ["bf16"]), "is no name of a format: pass text such as"),  # type: ignore[arg-type]
+        (lambda: fpx.decode("1", torch.bfloat16), "'torch.bfloat16' is no name of a format"),  # type: ignore[arg-type]
+        (lambda: fpx.calc("1", []), "nothing to compute in: give a format"),
+        (lambda: fpx.survey("1", []), "nothing to compare: give a format"),
+        (lambda: fpx.survey("1", rounding=[]), "nothing to compare: give a format"),
+    ],
+)
+def test_formats_that_are_none_or_many(call_: Callable[[], object], says: str) -> None:
+    with pytest.raises(InputError, match=re.escape(says)):
+        call_()

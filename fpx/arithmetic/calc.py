@@ -58,6 +58,8 @@ def calc(
     Raises:
         InputError: no such expression or condition, or a format that cannot hold its numbers.
     """
+    if not formats:
+        raise InputError("there is nothing to compute in: give a format")
     names = [part.strip() for name in variables for part in name.split(",")]
     expression = parse(text, list(dict.fromkeys(names)), read_as)
     if isinstance(rounding, Stochastic):

@@ -218,7 +218,7 @@ def decode(
         draw = DecodeRows(values)
     reports = (report(literal) for literal in read_values(values, read_as))
     show(
-        collected(reports) if how.form == "json" else reports,
+        collected(reports, how, DecodeReport.schema),
         how,
         draw,
         prompt=STDIN not in values,
@@ -246,7 +246,7 @@ def _show_distributions(
     several = len(values) > 1 or STDIN in values or len(formats) > 1
     reports = (report(literal) for literal in read_values(values, read_as))
     show(
-        collected(reports) if how.form == "json" else reports,
+        collected(reports, how, DistributionReport.schema),
         how,
         DistributionRows(values) if several else None,
         prompt=STDIN not in values,

@@ -54,7 +54,7 @@ def encode(
         EncodeReport.of(literal, spec, mode, overflow) for literal in read_values(values, read_as)
     )
     show(
-        collected(reports) if how.form == "json" else reports,
+        collected(reports, how, EncodeReport.schema),
         how,
         lambda item: item.text(output),
         prompt=STDIN not in values,

@@ -181,16 +181,23 @@ def _tell_github(reports: Sequence[Report], setting: Setting) -> list[str]:
 _NO_VALUE = "no value: stdin is empty"
 
 
-def collected(stream: Iterable[Report]) -> Reports:
-    """All the reports of a stream in one: for a document that is whole or not there at all.
+def collected(stream: Iterable[Report], how: Output, schema: str) -> Iterable[Report]:
+    """The reports of a stream; for a document, which is whole or not there at all, when all are.
+
+    Args:
+        stream: the reports.
+        how: where they go.
+        schema: theirs, for a document of none.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none to save.
     """
+    if how.form != "json":
+        return stream
     found = tuple(stream)
-    if not found:
+    if not found and how.saves:
         raise InputError(_NO_VALUE)
-    return Reports(found)
+    return found or (Reports((), schema),)
 
 
 def tell_github_of_error(command: str, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 
 from fpx.cli.failures import command_path, meant_option
@@ -65,6 +66,8 @@ def _one(line: str) -> list[str]:
 
 def _read_stdin(read_as: ReadAs, parts: Callable[[str], list[str]] = _one) -> Iterator[Literal]:
     for number, line in enumerate(_lines_of_stdin(), 1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)
         try:
             for part in parts(line.decode("utf-8", "backslashreplace")):
                 yield parse_literal(part, read_as)

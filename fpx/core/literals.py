@@ -139,18 +139,25 @@ def parse_literal(text: str, read_as: ReadAs = ReadAs.AUTO) -> Literal:
 
 
 def split_numbers(text: str) -> list[str]:
-    """The numbers in a text that has several: `6 -4 3`, `6, -4, 3`, one or more to a line.
+    """The numbers in a text that has several: `6 -4 3`, `6, -4, 3`, `6,-4,3`, any to a line.
 
-    A blank separates them always, so that expressions have none: `2^-24`.
+    A blank separates them always, so that expressions have none: `2^-24`. `1,5` stays as it is,
+    since it may be meant as one number: it is none.
     """
-    return [part.removesuffix(",") for part in text.split() if part != ","]
+    parts = (part.removeprefix(",").removesuffix(",") for part in text.split() if part != ",")
+    return [
+        number
+        for part in parts
+        for number in ([part] if re.fullmatch("[+-]?[0-9]+,[0-9]+", part) else part.split(","))
+    ]
 
 
 def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     """The literal that a string or a Python number means; numbers keep their exact value.
 
-    Takes str, int, float, `Fraction`, `Decimal`, and anything with `as_integer_ratio` (numpy
-    scalars). An int is a value: a code is the string `"0x4049"`, or an int with `ReadAs.CODE`.
+    Takes str, int, float, `Fraction`, `Decimal`, what has one of these as its `item()` (numpy's and
+    torch's scalars), and anything with `as_integer_ratio`. An int is a value: a code is the string
+    `"0x4049"`, or an int with `ReadAs.CODE`.
 
     Raises:
         InputError: not a number.
@@ -165,6 +172,9 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
         return RationalNumber(value < 0, abs(value), 1, 0, integer_text(value))
     if isinstance(value, Decimal):
         return parse_literal(str(value), read_as)
+    item = _item(value)
+    if type(item) is not type(value):
+        return to_literal(item, read_as)
     if read_as is ReadAs.CODE:
         raise InputError(f"{quoted(repr(value))} is no code: pass an int or a string")
     as_integer_ratio = getattr(value, "as_integer_ratio", None)
@@ -179,6 +189,17 @@ def to_literal(value: object, read_as: ReadAs = ReadAs.AUTO) -> Literal:
     if denominator == 1 << shift:
         return RationalNumber(negative, abs(int(numerator)), 1, -shift, text)
     return RationalNumber(negative, abs(int(numerator)), int(denominator), 0, text)
+
+
+def _item(value: object) -> object:
+    """A number of a library as Python's; what is none, or no Python number holds, as it is."""
+    item = getattr(value, "item", None)
+    if item is None:
+        return value
+    try:
+        return item()
+    except (TypeError, ValueError, RuntimeError):  # more elements than one
+        return value
 
 
 def _fraction_text(value: Fraction) -> str:

@@ -38,6 +38,10 @@ def find_format(name: str | FormatSpec, others: Iterable[str] = ()) -> FormatSpe
     """
     if isinstance(name, FormatSpec):
         return name
+    if not isinstance(name, str):
+        raise InputError(
+            f"{quoted(str(name))} is no name of a format: pass text such as 'bfloat16'"
+        )
     key = name.strip().lower()
     for module in ("torch.", "numpy.", "np.", "ml_dtypes."):
         key = key.removeprefix(module)
@@ -52,6 +56,8 @@ def find_format(name: str | FormatSpec, others: Iterable[str] = ()) -> FormatSpe
     from fpx.core.families import family_member  # builds on the rows, and few names need it
 
     member = family_member(key)
+    if key == ALL:
+        raise InputError(f"{quoted(name)} is many formats, and one is asked for: name one")
     if member is None:
         meant = did_you_mean(key, (*FORMATS, *NAMES, *others, ALL))
         if meant:

@@ -183,10 +183,10 @@ class Code(NamedTuple):
 
 
 def wide_enough(literal: "Literal", specs: "list[FormatSpec]") -> "list[FormatSpec]":
-    """Of formats that nobody asked for by name, those that a code fits, or the first."""
+    """Of formats that nobody asked for by name, those that a code fits; all if it fits none."""
     if not isinstance(literal, Code):
         return specs
-    return [spec for spec in specs if literal.fits(spec)] or specs[:1]
+    return [spec for spec in specs if literal.fits(spec)] or specs
 
 
 class Constant(NamedTuple):

@@ -32,8 +32,10 @@ def find_target(name: str | Target) -> Target:
     Raises:
         InputError: no such format, or options that make no sense.
     """
-    if not isinstance(name, str):
+    if isinstance(name, ScaledFormat):
         return name
+    if not isinstance(name, str):
+        return find_format(name)
     base, colon, options = name.strip().partition(":")
     row = BY_NAME.get(base.strip().lower())
     if not colon:

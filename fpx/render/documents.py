@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def write_json(reports: Iterable[Report], out: TextIO, setting: Setting) -> None:
     """One document: that of `Report.to_dict`, or of several reports all their results.
 
-    Nothing is written before the first report is there. Of what stands beside the results, the
-    last report's is told.
+    Nothing is written before the first report is there. Of what stands beside the results, lists
+    are joined, and of others the last report's is told.
     """
     encode = _indented
-    separator, beside = "", {}
+    separator = ""
+    beside: dict[str, JsonValue] = {}
     for report in reports:
         if not separator:
             out.write(encode(report.head()).removesuffix("\n}") + ',\n  "results": [')
@@ -28,7 +29,8 @@ def write_json(reports: Iterable[Report], out: TextIO, setting: Setting) -> None
         for entry in report.results():
             out.write(separator + encode(entry, "    "))
             separator = ",\n    "
-        beside = report.beside()
+        for key, value in report.beside().items():
+            beside[key] = [*beside.get(key, ()), *value] if isinstance(value, list) else value
     if not separator:
         return
     out.write("\n  ]" if separator.startswith(",") else "]")

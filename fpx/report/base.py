@@ -213,17 +213,19 @@ class Reports(Report):
 
     Attributes:
         items: the reports, which share their schema and environment.
+        of_none: the schema if there are none.
     """
 
     items: tuple[Report, ...]
+    of_none = "fpx.nothing/1"
 
-    def __init__(self, items: tuple[Any, ...]) -> None:
-        self.__dict__["items"] = items
+    def __init__(self, items: tuple[Any, ...], of_none: str = of_none) -> None:
+        self.__dict__.update(items=items, of_none=of_none)
 
     @property
     def schema(self) -> str:
         """The schema of the reports in it; of none at all, one that says so."""
-        return self.items[0].schema if self.items else "fpx.nothing/1"
+        return self.items[0].schema if self.items else self.of_none
 
     def parts(self) -> tuple[Report, ...]:
         """The reports."""

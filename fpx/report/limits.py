@@ -16,15 +16,14 @@ from fpx.report.base import JsonValue
 from fpx.report.checks import COMPARISONS, CheckedRow
 from fpx.words import did_you_mean, listed, quoted
 
+_LARGEST = Fraction(float_info.max)
+
 
 class CountingRow(CheckedRow, Protocol):
     """A row with numbers that have names."""
 
     def numbers(self) -> Mapping[str, Fraction | int | None]:
         """Name -> number; None where there is none."""
-
-
-_LARGEST = Fraction(float_info.max)
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Limit:
     def value(self, row: CountingRow) -> JsonValue:
         """The number, as a float where it is not whole; None without one, or beyond floats."""
         found = row.numbers()[self.name]
-        if found is None or abs(Fraction(found)) > _LARGEST:
+        if found is None or not -_LARGEST <= found <= _LARGEST:
             return None
         return int(found) if found.denominator == 1 else float(found)
 
@@ -69,7 +68,7 @@ class Limit:
             "check": self.text,
             "name": self.name,
             "comparison": self.comparison,
-            "limit": None if abs(self.limit) > float_info.max else float(self.limit),
+            "limit": None if abs(self.limit) > _LARGEST else float(self.limit),
         }
 
 

@@ -33,7 +33,8 @@ class Survey(Reports):
 
     def beside(self) -> dict[str, JsonValue]:
         """`refused`."""
-        return {"refused": [{"format": name, "reason": why} for name, why in self.refused]}
+        entries = ({"format": name, "reason": why} for name, why in self.refused)
+        return {"refused": [{"input": self.input, **entry} for entry in entries]}
 
     def about(self) -> str:
         """The number."""
@@ -49,8 +50,10 @@ def survey(
     then infinities, then NaNs, and wide formats before narrow ones among equals.
 
     Raises:
-        InputError: no format can hold it.
+        InputError: no format can hold it, or there is none.
     """
+    if not (specs and roundings):
+        raise InputError("there is nothing to compare: give a format and a rounding")
     groups: list[list[DecodeReport]] = []
     refused: list[tuple[str, str]] = []
     for spec in specs:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+import fpx
 from fpx.core.formats import FORMATS
 from tests.helpers import call, results
 
@@ -21,8 +24,17 @@ def test_extreme_surveys(text: str, overflow: str) -> None:
 def test_formats_that_refuse_are_named() -> None:
     code, out, err = call("decode", "nan", "--dtype", "all", "--json")
     assert code == 0
-    assert "float4_e2m1fn" not in out
+    found = json.loads(out)
+    refused = {entry["format"]: entry["reason"] for entry in found["refused"]}
+    assert len(refused) == 3
+    assert not refused.keys() & {entry["format"] for entry in found["results"]}
+    assert refused["float4_e2m1fn"] == "float4_e2m1fn has no NaN: every code is a number"
+    assert found == fpx.survey("nan").to_dict()
     assert err.count("fpx: note: ") == 3
+    several = json.loads(call("decode", "nan", "1", "snan", "--dtype", "all", "--json")[1])
+    told = [entry["input"] for entry in several["refused"]]
+    assert set(told) == {"nan", "snan"}
+    assert told.count("nan") == 3
     _, out, _ = call("decode", "nan", "--dtype", "all")
     assert "has no NaN" in out
 
@@ -43,6 +55,9 @@ def test_a_format_that_was_named_is_not_left_out(more: list[str]) -> None:
         assert "bfloat16" in out
         assert ("tfloat32" in out) == bool(every)
         assert "float8" not in out
+        code, out, err = call("decode", "0x" + "1" * 40, *every, *more)
+        assert (code, out) == (2, "")
+        assert "wider than the " in err
 
 
 def test_every_rounding_mode_side_by_side() -> None:

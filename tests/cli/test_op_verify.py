@@ -51,8 +51,9 @@ def test_without_a_function_they_are_listed() -> None:
 
 @pytest.mark.parametrize(
     ("condition", "code"),
-    [("wrong_count", 1), ("wrong_count>1e9", 2), ("wrong_count>99999", 0), ("max_error_ulp>1", 1),
-     ("max_error_ulp>9", 0), ("one_step_count>10", 1), ("wrong", 2), ("nan_lost_count", 0)],
+    [("wrong_count", 1), ("wrong_count>1e", 2), ("wrong_count>99999", 0), ("max_error_ulp>1", 1),
+     ("max_error_ulp>9", 0), ("one_step_count>10", 1), ("wrong", 2), ("nan_lost_count", 0),
+     ("wrong_count>1e9", 0), ("wrong_count>1e-9", 1)],
 )  # fmt: skip
 def test_conditions_make_exit_codes(condition: str, code: int) -> None:
     found, _, err = call(*QUICK, "--fail-if", condition)

@@ -13,7 +13,7 @@ import pytest
 
 import fpx
 from fpx.render.writers import OPTIONS
-from tests.helpers import FPX, PATIENCE, REPORTING, call
+from tests.helpers import FPX, PATIENCE, REPORTING, call, document
 from tests.markdown import table
 
 FORMS = [form.name for form in OPTIONS]
@@ -117,12 +117,21 @@ def test_a_document_is_whole_or_not_there() -> None:
         assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-def test_no_value_is_no_document() -> None:
-    code, out, err = call("decode", "-", "--json", stdin="")
-    assert (code, out) == (2, "")
-    assert "stdin is empty" in err
-    for form in ("jsonl", "csv", "markdown"):
-        assert call("decode", "-", f"--{form}", stdin="") == (0, "", "")
+def test_of_no_value_there_are_no_results() -> None:
+    """As of every form: a stream may be empty, and a document of one is."""
+    for args, schema in (
+        (["decode", "-"], "fpx.decode/1"),
+        (["decode", "-", "--dtype", "all"], "fpx.decode/1"),
+        (["decode", "-", "--rounding", "stochastic"], "fpx.decode-stochastic/1"),
+        (["encode", "-", "--dtype", "bf16"], "fpx.encode/1"),
+    ):
+        found = document(*args, stdin="")
+        assert (found["schema"], found["results"]) == (schema, [])
+
+        for form in ("jsonl", "csv", "markdown"):
+            assert call(*args, f"--{form}", stdin="") == (0, "", "")
+        code, out, err = call(*args, "--json", "--save", "x.json", stdin="")
+        assert (code, out, err) == (2, "", "fpx: no value: stdin is empty\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -334,3 +335,27 @@ def test_nothing_to_save_is_an_error() -> None:
     with pytest.raises(InputError, match="stdin is empty"):
         show(iter(()), output.Output.of("text", ["x.json"], False, "decode"))
     assert names() == set()
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x.txt", "x.html", "x.json", "x.csv", "x.xml"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["encode", "1", "2", "--dtype", "bf16"], ["encode", "1", "--dtype", "bf16"],
+        ["decode", "1", "2"], ["decode", "1", "2", "--dtype", "bf16"], ["decode", "1"],
+        ["decode", "1", "nan", "--dtype", "all"],
+        ["decode", "1", "2", "--rounding", "stochastic"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_is_saved_does_not_depend_on_what_goes_to_stdout(args: list[str], name: str) -> None:
+    saved = []
+    for form in ([], ["--json"], ["--csv"]):
+        code, _, err = call(*args, *form, "--save", name)
+        assert (code, err.count("internal error")) == (0, 0)
+        text = Path(name).read_text()
+        saved.append(re.sub(r" --(json|csv)", "", text))
+    if not name.endswith("svg"):  # as wide as its title, the command line
+        assert saved[0] == saved[1] == saved[2]
+    if name.endswith("json"):
+        assert saved[0] == call(*args, "--json")[1]

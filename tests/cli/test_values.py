@@ -59,3 +59,13 @@ def test_lines_longer_and_shorter_than_what_is_read_at_a_time(end: str) -> None:
 def test_an_empty_line_is_named_by_its_number_after_many_chunks() -> None:
     code, _, err = call("encode", "-", "--dtype", "fp32", stdin="1.25\n" * 10_000 + "\n1\n")
     assert (code, err.split(":")[1]) == (2, " line 10001 of stdin")
+
+
+def test_a_mark_of_utf_8_before_the_first_line_is_no_part_of_it() -> None:
+    mark = b"\xef\xbb\xbf"
+    for command in (["decode", "-", "--csv"], ["encode", "-"], ["decode", "-", "--jsonl"]):
+        args = (*command, "--dtype", "bf16")
+        assert call(*args, stdin=mark + b"1\r\n2") == call(*args, stdin="1\n2\n")
+        code, _, err = call(*args, stdin=b"1\n" + mark + b"2\n")
+        assert (code, err.partition(" is not")[0]) == (2, "fpx: line 2 of stdin: '\\ufeff2'")
+    assert call("decode", "-", "--dtype", "mxfp4", stdin=mark + b"6 1")[0] == 0

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import fpx
 from fpx.core.formats import FORMATS
-from fpx.core.literals import ReadAs, parse_literal, to_literal
+from fpx.core.literals import ReadAs, parse_literal, split_numbers, to_literal
 from fpx.core.names import find_format
 from fpx.core.numbers import CONSTANTS, Code, DecimalNumber, RationalNumber
 from fpx.errors import FpxError, InputError
@@ -230,3 +230,16 @@ def test_fractions_of_many_digits_are_read() -> None:
         assert len(numerator) + len(denominator) == 5002
     assert to_literal(Fraction(6, 2)).text == "3"
     assert to_literal(Fraction(-3, 7)).text == "-3/7"
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("6 -4 3", ["6", "-4", "3"]), ("6, -4, 3", ["6", "-4", "3"]), ("6,-4,3", ["6", "-4", "3"]),
+        ("6 ,-4 , 3,", ["6", "-4", "3"]), ("1,2,3", ["1", "2", "3"]), ("1,.5", ["1", ".5"]),
+        ("1/3,0x7f\n2^-4", ["1/3", "0x7f", "2^-4"]), ("1,5", ["1,5"]), ("-1,5 2", ["-1,5", "2"]),
+        ("1,,2", ["1", "", "2"]), ("", []), (" , ", []),
+    ],
+)  # fmt: skip
+def test_numbers_are_split_at_blanks_and_commas(text: str, numbers: list[str]) -> None:
+    assert split_numbers(text) == numbers
