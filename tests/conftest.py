@@ -27,6 +27,7 @@ gc.disable()
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.set_threshold(50_000)  # fractions by the million are no cycles to look for
     gc.enable()
 
 

@@ -44,18 +44,25 @@ def _floor(magnitude: Fraction, spec: FormatSpec) -> int:
     return bisect_right(values(spec)[0], magnitude) - 1
 
 
+@cache
+def _nan(spec: FormatSpec, negative: bool) -> int | None:
+    top_bit = 1 << (spec.bits - 1)
+    sign = top_bit if negative else 0
+    return {
+        NanEncoding.IEEE: values(spec)[1] | (1 << spec.fraction_bits) >> 1 | sign,  # no payload
+        NanEncoding.ALL_ONES: 2**spec.bits - 1 if not spec.signed else (top_bit - 1) | sign,
+        NanEncoding.NEGATIVE_ZERO: top_bit,
+        NanEncoding.NONE: None,
+    }[spec.nan]
+
+
 def encode(x: Fraction, spec: FormatSpec, rounding: str, overflow: str) -> int | None:
     """The code of a non-zero x; None where a NaN is asked for and the format has none."""
     ladder, finite = values(spec)
     magnitude, negative = abs(x), x < 0
     top_bit = 1 << (spec.bits - 1)
     sign = top_bit if negative else 0
-    nan = {
-        NanEncoding.IEEE: finite | (1 << spec.fraction_bits) >> 1 | sign,  # quiet, no payload
-        NanEncoding.ALL_ONES: 2**spec.bits - 1 if not spec.signed else (top_bit - 1) | sign,
-        NanEncoding.NEGATIVE_ZERO: top_bit,
-        NanEncoding.NONE: None,
-    }[spec.nan]
+    nan = _nan(spec, negative)
     low = _floor(magnitude, spec)
     toward_zero = rounding in ("toward_zero", "to_odd") or rounding == (
         "toward_positive" if negative else "toward_negative"

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -67,8 +68,9 @@ LIGHT = {"fpx.casts.backends", "fpx.tensors.distributions", "fpx.tensors.files.k
 
 def violations(room: str, source: str) -> list[str]:
     """What a module of that room imports and should not."""
-    tree = ast.parse(source)
-    late = _inside_functions(tree)
+    tree = _parsed(source)
+    outer = room in ("cli", "api", "__init__")
+    late = _inside_functions(tree) if outer else set()
     found = []
     for node, module in _imports(tree):
         top, _, rest = module.partition(".")
@@ -82,9 +84,12 @@ def violations(room: str, source: str) -> list[str]:
             found.append(f"line {node.lineno}: {room} imports {module}")
         elif module in LIGHT:
             continue
-        elif used in LATE - {room} and room in ("cli", "api", "__init__") and id(node) not in late:
+        elif outer and used in LATE - {room} and id(node) not in late:
             found.append(f"line {node.lineno}: {room} imports {module} at its top")
     return found
+
+
+_parsed = cache(ast.parse)
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
@@ -121,7 +126,7 @@ def circle(sources: Mapping[str, str]) -> list[str]:
     graph: dict[str, set[str]] = {}
     for name, source in sources.items():
         used: set[str] = set()
-        tree = ast.parse(source)
+        tree = _parsed(source)
         late = _inside_functions(tree) if name == "fpx" else set()
         for node in ast.walk(tree):
             if id(node) in late:  # the package's own functions load rooms when they are called
@@ -242,19 +247,40 @@ def loaded(command: str) -> set[str]:
     return set(result.stderr.split()) & set(HEAVY)
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
+def loaded_by_each(commands: list[str]) -> list[set[str]]:
+    """The same after each of several commands, which one process runs one after the other.
+
+    What one has loaded stays: where none has loaded any after the last, none does so alone.
+    """
+    script = f"""
+import sys
+for command in {commands!r}:
+    try:
+        exec(command, {{"__name__": "__main__"}})
+    except SystemExit as ended:
+        assert not ended.code, command
+    print("loaded", *[m for m in {HEAVY} if m in sys.modules], file=sys.stderr)
+"""
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stderr.splitlines()]
+    return [set(words) for first, *words in lines if first == "loaded"]
+
+
+def test_scalar_commands_load_no_tensor_library() -> None:
+    commands = [
         ["decode", "3.14"], ["encode", "1", "--dtype", "bf16"], ["range"], ["--help"],
         ["cast-verify", "--help"], ["step-compare", "--help"], ["op-verify", "--help"],
         ["decode", "1 2", "--dtype", "mxfp4", "--scale-rule", "all"],
         ["range", "nvfp4"], ["formats"], ["table", "nf4"],
         ["decode", "1", "--dtype", "nf4", "--json"], ["calc", "sqrt(2) - 1", "--trace"],
         ["calc", "x + 1", "--dtype", "fp4", "--all", "x"],
-    ],
-)  # fmt: skip
-def test_scalar_commands_load_no_tensor_library(args: list[str]) -> None:
-    assert loaded(_run(*args)) == set()
+    ]  # fmt: skip
+    found = loaded_by_each([_run(*args) for args in commands])
+    assert [*zip(commands, found, strict=True)] == [(args, set()) for args in commands]
 
 
 # What a command that answers in a moment loads of fpx. Whatever more it needs is to be imported in
@@ -325,14 +351,14 @@ def files(folder: Path) -> dict[str, Path]:
 KINDS = ["safetensors", "npy", "npz", "gguf", "onnx", "folder", "quantised"]
 
 
-@pytest.mark.parametrize("more", [[], ["--json"], ["--csv", "--include", "x"]], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_headers_are_listed_without_a_tensor_library(
-    kind: str, more: list[str], tmp_path: Path
-) -> None:
+def test_headers_are_listed_without_a_tensor_library(kind: str, tmp_path: Path) -> None:
     made = files(tmp_path)
     path = nvfp4(tmp_path / "nvfp4") if kind == "quantised" else made.get(kind, tmp_path)
-    assert loaded(_run("inspect", str(path), *more)) == set()
+    commands = [
+        _run("inspect", str(path), *more) for more in ([], ["--json"], ["--csv", "--include", "*"])
+    ]
+    assert loaded_by_each(commands) == [set()] * len(commands)
 
 
 def test_values_are_read_with_one(tmp_path: Path) -> None:
@@ -343,9 +369,10 @@ def _run(*args: str) -> str:
     return f"import sys; sys.argv = ['fpx', *{args!r}]; import fpx.cli; fpx.cli.main()"
 
 
-@pytest.mark.parametrize("table", sorted(LIGHT | LISTING))
-def test_tables_load_no_tensor_library(table: str) -> None:
-    assert loaded(f"import {table}") == set()
+def test_tables_load_no_tensor_library() -> None:
+    tables = sorted(LIGHT | LISTING)
+    found = loaded_by_each([f"import {table}" for table in tables])
+    assert dict(zip(tables, found, strict=True)) == {table: set() for table in tables}
 
 
 def test_little_data_loads_no_compiler() -> None:
@@ -354,3 +381,5 @@ def test_little_data_loads_no_compiler() -> None:
 
 def test_that_test_can_fail() -> None:
     assert loaded("import numpy") == {"numpy"}
+    found = loaded_by_each(["import json", "import numpy", "import json", _run("--version")])
+    assert found == [set(), {"numpy"}, {"numpy"}, {"numpy"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import pytest
 
@@ -29,6 +30,7 @@ def found(operation: str, target: Target, a: int, b: int) -> Absorbed | None:
     return absorbed(operation, (a, b), result, target, "a + b", 1)
 
 
+@lru_cache(1 << 12)
 def finite(code: int, spec: FormatSpec) -> Fraction | None:
     number = value_of(code, spec).number
     return number if isinstance(number, Fraction) else None

@@ -8,6 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,12 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
 FP4 = FORMATS["float4_e2m1fn"]
 
 
+_value_of = lru_cache(1 << 14)(value_of)
+
+
 def run(operation: str, target: Target, *codes: int) -> Coded:
     """What fpx makes of an operation on codes."""
-    operands = (value_of(code, target.spec) for code in codes)
+    operands = (_value_of(code, target.spec) for code in codes)
     return coded(OPERATIONS[operation](Context(target.rounding, Tower()), *operands), target)
 
 

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 import pytest
 
@@ -40,9 +41,7 @@ def over_all(
     )
 
 
-_values = cache(values)
-
-
+@cache
 def value(code: int, spec: FormatSpec) -> Fraction:
     found = codec.decode(code, spec)
     assert found is not None
@@ -51,10 +50,38 @@ def value(code: int, spec: FormatSpec) -> Fraction:
 
 def ulp(x: Fraction, spec: FormatSpec) -> Fraction:
     """The gap of the format's values above a magnitude, or below the last."""
-    ladder, finite = _values(spec)
+    ladder, finite = values(spec)
     at = max(index for index in range(finite) if ladder[index] <= abs(x))
     at = min(at, finite - 2)
     return ladder[at + 1] - ladder[at]
+
+
+class Paths(NamedTuple):
+    """What a number may become, with probabilities, and how far that is off in ulps."""
+
+    results: list[tuple[Fraction, Fraction]]
+    bias: Fraction
+    error: Fraction
+    variance: Fraction
+    furthest: Fraction
+
+
+@cache
+def paths_of(exact: Fraction, spec: FormatSpec, rounding: Stochastic) -> Paths:
+    """All that becomes of a number which is not beyond the largest value."""
+    results = [(exact, Fraction(1))]
+    if abs(exact) != spec.max_finite.fraction:
+        results = [path for path in rounded(exact, spec, rounding) if path[1]]
+    gap, sign = ulp(exact, spec), -1 if exact < 0 else 1
+    off = [(sign * (q - exact) / gap, share) for q, share in results]
+    mean = sum((o * share for o, share in off), Fraction(0))
+    return Paths(
+        results,
+        mean,
+        sum((abs(o) * share for o, share in off), Fraction(0)),
+        sum(((o - mean) ** 2 * share for o, share in off), Fraction(0)),
+        max(abs(o) for o, _ in off),
+    )
 
 
 @pytest.mark.parametrize("rounding", ROUNDED, ids=lambda each: each.value)
@@ -75,18 +102,12 @@ def test_everything_is_that_of_all_paths(spec: FormatSpec, text: str, rounding: 
                 beyond += 1
                 paths = []
             else:
-                paths = (
-                    [(exact, Fraction(1))]
-                    if abs(exact) == top
-                    else [path for path in rounded(exact, spec, rounding) if path[1]]
-                )
-                gap, sign = ulp(exact, spec), -1 if exact < 0 else 1
-                off = [(sign * (q - exact) / gap, share) for q, share in paths]
-                mean = sum((o * share for o, share in off), Fraction(0))
-                biases.append(mean)
-                errors.append(sum((abs(o) * share for o, share in off), Fraction(0)))
-                variances.append(sum(((o - mean) ** 2 * share for o, share in off), Fraction(0)))
-                furthest.append(max(abs(o) for o, _ in off))
+                found = paths_of(exact, spec, rounding)
+                paths = found.results
+                biases.append(found.bias)
+                errors.append(found.error)
+                variances.append(found.variance)
+                furthest.append(found.furthest)
                 certain += len(paths) == 1
                 zeros += any(not q for q, _ in paths)
             for name, number in (("x", x), ("y", y)):
@@ -113,12 +134,12 @@ def test_everything_is_that_of_all_paths(spec: FormatSpec, text: str, rounding: 
     assert numbers["max_error_ulp"] == max(furthest)
     assert numbers["max_variance_ulp"] == max(variances)
     for item in report.variables:
-        for kind, found in item.kinds.items():
+        for kind, told in item.kinds.items():
             shares = kept.get((item.name, kind), [])
-            assert found.count == len(shares)
-            assert found.expected == sum(shares, Fraction(0))
-            assert found.always == shares.count(Fraction(1))
-            assert found.never == shares.count(Fraction(0))
+            assert told.count == len(shares)
+            assert told.expected == sum(shares, Fraction(0))
+            assert told.always == shares.count(Fraction(1))
+            assert told.never == shares.count(Fraction(0))
 
 
 def test_where_the_largest_are() -> None:

@@ -56,34 +56,44 @@ def find(name: str) -> Origin:
     return INTEGERS.get(name) or find_format(name)
 
 
+Ratio = tuple[int, int]
+
+
+def ratio(value: Dyadic | None) -> Ratio | None:
+    """The magnitude of a number as numerator and denominator; None for infinity."""
+    return None if value is None else abs(value.fraction).as_integer_ratio()
+
+
 @lru_cache(maxsize=4)
-def in_order(origin: Origin) -> tuple[list[int], list[Dyadic | None], list[bool]]:
-    """All codes but NaNs by value, -0 before +0; their values (None: infinity) and their signs."""
+def in_order(origin: Origin) -> tuple[list[int], list[Ratio | None], list[bool]]:
+    """All codes but NaNs by value, -0 before +0; their magnitudes (see `ratio`) and their signs."""
     codes = range(1 << origin.bits)
     if isinstance(origin, FormatSpec):
         found = [code for code in codes if not codec.is_nan(code, origin)]
         sign = origin.sign_mask
         found.sort(key=lambda c: (codec.ordinal(c, origin), not c & sign))
-        values = [codec.decode(code, origin) for code in found]
+        values = [ratio(codec.decode(code, origin)) for code in found]
         return found, values, [code & sign != 0 for code in found]
     half = 1 << (origin.bits - 1) if origin.signed else 1 << origin.bits
     whole = sorted(code if code < half else code - 2 * half for code in codes)
     return (
         [n % (1 << origin.bits) for n in whole],
-        [Dyadic(n, 0) for n in whole],
+        [ratio(Dyadic(n, 0)) for n in whole],
         [n < 0 for n in whole],
     )
 
 
-def exact(value: Dyadic | None, negative: bool, target: FormatSpec, *modes: object) -> int:
-    """The core's code for a value, or for infinity."""
-    rounding, overflow = modes
-    assert isinstance(rounding, Rounding)
-    assert isinstance(overflow, Overflow)
-    if value is None:
+def exact(
+    magnitude: Ratio | None,
+    negative: bool,
+    target: FormatSpec,
+    rounding: Rounding,
+    overflow: Overflow,
+) -> int:
+    """The core's code for a number, or for infinity."""
+    if magnitude is None:
         return codec.round_infinity(target, overflow, negative=negative).code
-    ratio = abs(value.fraction).as_integer_ratio()
-    return codec.round_exact(*ratio, target, rounding, overflow, negative=negative).code
+    return codec.round_exact(*magnitude, target, rounding, overflow, negative=negative).code
 
 
 def check(origin: Origin, target: FormatSpec, each: bool = False) -> None:
@@ -105,8 +115,9 @@ def check(origin: Origin, target: FormatSpec, each: bool = False) -> None:
             at = at[edge | (at % 997 == 0)]
         for i, result in zip(at.tolist(), got[at].tolist(), strict=True):
             expected = exact(values[i], negative[i], target, rounding, overflow)
-            what = f"{origin.name} {codes[i]:#x} -> {target.name}, {rounding}, {overflow}"
-            assert result == expected, what
+            assert result == expected, (
+                f"{origin.name} {codes[i]:#x} -> {target.name}, {rounding}, {overflow}"
+            )
 
 
 def nan_codes(origin: Origin) -> list[int]:
@@ -162,12 +173,12 @@ def test_corners_of_wide_origins_in_every_mode(origin: str, target: str) -> None
     codes += [0, 1, 1 << (type_.bits - 1), (1 << type_.bits) - 1, (1 << (type_.bits - 1)) - 1]
     if isinstance(type_, FormatSpec):
         codes = [code for code in codes if not codec.is_nan(code, type_)]
-        values = [codec.decode(code, type_) for code in codes]
+        values = [ratio(codec.decode(code, type_)) for code in codes]
         negative = [code & type_.sign_mask != 0 for code in codes]
     else:
         limit = 1 << (type_.bits - 1) if type_.signed else 1 << type_.bits
         whole = [code if code < limit else code - 2 * limit for code in codes]
-        values, negative = [Dyadic(n, 0) for n in whole], [n < 0 for n in whole]
+        values, negative = [ratio(Dyadic(n, 0)) for n in whole], [n < 0 for n in whole]
     for rounding, overflow in MODES:
         got = round_codes(tensor(codes, type_), type_, spec, rounding, overflow).tolist()
         for code, value, sign, result in zip(codes, values, negative, got, strict=True):

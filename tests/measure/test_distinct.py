@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -52,9 +53,11 @@ def test_distinct_codes_tell_the_same(
     flat = next(iter(entry.blocks(1 << 20)))
     codes = flat.view(container_of(dtype)).tolist()
     own = found.block.x.view(container_of(dtype)).tolist()
-    assert found.first == [codes.index(code) for code in own] == sorted(found.first)
+    first = {code: at for at, code in reversed([*enumerate(codes)])}
+    assert found.first == [first[code] for code in own] == sorted(found.first)
     assert found.block.weights is not None
-    assert found.block.weights.tolist() == [codes.count(code) for code in own]
+    counts = Counter(codes)
+    assert found.block.weights.tolist() == [counts[code] for code in own]
     q = found.block.x.to(cast_dtype(target))
     by_code = taken(found.block, q, target, found.first.__getitem__)
     same(by_code, taken(SourceBlock(flat), flat.to(cast_dtype(target)), target))

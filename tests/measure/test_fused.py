@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from fpx.casts.backends import BACKENDS
 from fpx.casts.values import values
 from fpx.core.names import find_format
 from fpx.core.spec import FormatSpec
@@ -20,10 +19,10 @@ from fpx.measure.measurement import Known
 from fpx.measure.metrics import measure
 from fpx.measure.stats import CastStats
 from fpx.report.cast_row import Location
-from fpx.tensors.dtypes import cast_dtype, container, origin_of
+from fpx.tensors.dtypes import cast_dtype, container
 from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
 from tests.measure.plain import measure_plainly
-from tests.measure.test_metrics import FLOATS, INTEGERS, TARGETS, blocks, equal
+from tests.measure.test_metrics import FLOATS, INTEGERS, TARGETS, blocks, cast_blocks, equal
 
 pytest.importorskip("numba")
 _loaded = fused.load()
@@ -43,12 +42,8 @@ def both(x: torch.Tensor, q: torch.Tensor, target: FormatSpec) -> None:
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS], ids=str)
 def test_by_the_definitions(dtype: torch.dtype, target: FormatSpec) -> None:
     """Blocks of every kind: also what the compiled measurer leaves to torch's."""
-    origin = origin_of(dtype)
-    for x in blocks(dtype):
-        codes = BACKENDS["exact"].cast(x.view(container(origin)), origin, target)
-        q = values(codes, target)
-        source = SourceBlock(x)
-        equal(FUSED(source, q, target), measure_plainly(source, q, target))
+    for x, q, expected in cast_blocks(dtype, target):
+        equal(FUSED(SourceBlock(x), q, target), expected)
 
 
 @pytest.mark.parametrize("target", [t for t in TARGETS if t is not F64], ids=lambda s: s.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -102,15 +103,23 @@ def _weights(count: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(4).integers(1, 1000, count)).to(torch.float64)
 
 
+@cache
+def cast_blocks(
+    dtype: torch.dtype, target: FormatSpec
+) -> list[tuple[torch.Tensor, torch.Tensor, Measurement]]:
+    """Blocks of every kind, their exact casts, and what is measured there by the definitions."""
+    origin, found = origin_of(dtype), []
+    for x in blocks(dtype):
+        q = values(BACKENDS["exact"].cast(x.view(container(origin)), origin, target), target)
+        found.append((x, q, measure_plainly(SourceBlock(x), q, target)))
+    return found
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda s: s.name)
 @pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS], ids=str)
 def test_measurers_agree(dtype: torch.dtype, target: FormatSpec) -> None:
-    origin = origin_of(dtype)
-    for x in blocks(dtype):
-        codes = BACKENDS["exact"].cast(x.view(container(origin)), origin, target)
-        q = values(codes, target)
-        source = SourceBlock(x)
-        equal(measure(source, q, target), measure_plainly(source, q, target))
+    for x, q, expected in cast_blocks(dtype, target):
+        equal(measure(SourceBlock(x), q, target), expected)
     weighted = SourceBlock(x, _weights(len(x)))
     equal(measure(weighted, q, target), measure_plainly(weighted, q, target))
 

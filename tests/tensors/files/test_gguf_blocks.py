@@ -502,7 +502,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     path = write(tmp_path / "x.gguf", {"q": (39, (3, 20_000_000), b"")})
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size + 3 * 20_000_000 // 32 * 17)
-    found = memory_of("cast-compare", path, "--to", "bf16", "--json", fresh=True)
+    found = memory_of("cast-compare", path, "--to", "bf16", "--json")
     assert (found.code, found.err) == (0, "")
     assert '"count": 60000000' in found.out
     assert found.megabytes < 250

@@ -18,7 +18,7 @@ from tests.writers import gguf
 def measured(path: Path) -> tuple[int, int, int]:
     """(elements, overflows, megabytes beyond `import torch`) of a comparison in its own process."""
     command = ("cast-compare", path, "--to", "fp16", "--to", "bf16", "--json")
-    found = memory_of(*command, fresh=True)
+    found = memory_of(*command)
     assert (found.code, found.err) == (0, "")
     total = json.loads(found.out)["totals"][0]
     return total["count"], total["overflow_count"], found.megabytes

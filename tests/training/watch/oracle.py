@@ -74,6 +74,16 @@ def is_beyond(number: int, source: FormatSpec, target: FormatSpec) -> bool:
     return magnitude > edge or (magnitude == edge and target.max_finite_magnitude % 2 == 1)
 
 
+def are_beyond(numbers: Tensor, target: FormatSpec) -> Tensor:
+    """The same of float64, for a target whose edge that has."""
+    edge, magnitudes = float(_edge(target)), numbers.abs()
+    assert Fraction(edge) == _edge(target)
+    beyond = magnitudes > edge
+    if target.max_finite_magnitude % 2 == 1:
+        beyond |= magnitudes == edge
+    return beyond
+
+
 @cache
 def _edge(target: FormatSpec) -> Fraction:
     ulp = Fraction(2) ** (target.emax - target.fraction_bits)

@@ -17,25 +17,26 @@ from fpx.report.watch_rows import LossScale
 from fpx.training.watch.rows import loss_scales, value_rows
 from fpx.training.watch.tally import Tally
 from fpx.training.watch.targets import watched_formats
-from tests.training.watch.oracle import is_beyond
+from tests.training.watch.oracle import are_beyond, is_beyond
 
-SINGLE = FORMATS["float32"]
+SINGLE, DOUBLE = FORMATS["float32"], FORMATS["float64"]
 
 
-def scaled(x: Tensor, exponent: int, target: FormatSpec) -> tuple[int, int]:
-    """Numbers of x * 2^exponent that overflow in a format, and those but 0 that become 0."""
-    wide = x.double() * 2.0**exponent  # exact: of float32, far from float64's ends
+def scaled(x: Tensor, exponents: range, target: FormatSpec) -> dict[int, tuple[int, int]]:
+    """By exponent: how many x * 2^exponent overflow in a format, and how many but 0 become 0."""
+    powers = torch.tensor([2.0**exponent for exponent in exponents], dtype=torch.float64)
+    wide = x.double() * powers[:, None]  # exact: of float32, far from float64's ends
     codes = wide.view(torch.int64)
-    double = FORMATS["float64"]
-    rounded = round_codes(codes, double, target, overflow=Overflow.SATURATE)
-    magnitudes = rounded.to(torch.int64) & target.magnitude_mask
-    over = sum(is_beyond(code & double.magnitude_mask, double, target) for code in codes.tolist())
-    return over, int(((magnitudes == 0) & (wide != 0)).sum())
+    rounded = round_codes(codes.flatten(), DOUBLE, target, overflow=Overflow.SATURATE)
+    magnitudes = rounded.view(wide.shape).to(torch.int64) & target.magnitude_mask
+    over = are_beyond(wide, target).sum(1)
+    lost = ((magnitudes == 0) & (wide != 0)).sum(1)
+    return dict(zip(exponents, zip(over.tolist(), lost.tolist(), strict=True), strict=True))
 
 
 def searched(x: Tensor, target: FormatSpec) -> LossScale:
     """By trying all scales: the smallest, or 1, of those that save most and let none overflow."""
-    found = {s: scaled(x, s, target) for s in range(-160, 160)}
+    found = scaled(x, range(-160, 160), target)
     fine = [s for s, (over, _) in found.items() if not over]
     limit = max(fine)
     least = min(found[s][1] for s in fine)
@@ -106,3 +107,8 @@ def test_the_oracle_knows_float16s_end() -> None:
     ends = [round_exact(n, 1, SINGLE).code for n in (65519, 65520)]
     assert [is_beyond(code, SINGLE, half) for code in ends] == [False, True]
     assert half.max_finite.fraction == Fraction(65504)
+    ends_and_next = torch.tensor([65519.0, 65520.0, 65504.0, 65536.0], dtype=torch.float64)
+    for x in (ends_and_next, -ends_and_next):
+        assert are_beyond(x, half).tolist() == [False, True, False, True]
+    tie = torch.tensor([464.0, 464.0000001], dtype=torch.float64)  # an even one stays
+    assert are_beyond(tie, FORMATS["float8_e4m3fn"]).tolist() == [False, True]
