@@ -15,10 +15,11 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from fpx.casts import residuals
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
-from fpx.measure.block import NARROW, SourceBlock
+from fpx.measure.block import NARROW, WIDE, SourceBlock
 from fpx.measure.squares import ScaledSquares
 
 
@@ -62,13 +63,19 @@ class Pair:
         """q as measured, exact."""
         return self.q.to(self.source.measure.dtype)
 
+    @property
+    def low(self) -> Tensor | None:
+        """What the float64s of both sides lack of q - x; None is nothing."""
+        return None if self.source.low is None else -self.source.low
+
     @cached_property
     def signed_error(self) -> Tensor:
-        """q - x; 0 where either is not finite."""
+        """q - x, rounded once; 0 where either is not finite."""
         source = self.source
         error = self.result - source.value
-        if source.low is not None:
-            error = error - source.low
+        if self.low is not None:
+            rest = residuals.of_difference(self.result, source.value, error)
+            error = error + (rest + self.low)
         if self.all_finite:
             return error
         finite = self.result.isfinite()
@@ -108,8 +115,11 @@ class Pair:
         source, limit = self.source, self.thresholds.overflow
         if source.extremes[1] < limit:
             return None
-        magnitude = source.exact_magnitude
+        magnitude = source.magnitude
         beyond = magnitude > limit if self.thresholds.tie_stays else magnitude >= limit
+        if source.low is not None and self.target.precision < WIDE.spec.precision:
+            outward = source.low * source.value.sign()
+            beyond = torch.where((magnitude == limit) & (outward != 0), outward > 0, beyond)
         return beyond if source.finite is None else beyond & source.finite
 
     @cached_property
