@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from fractions import Fraction
 
 import torch
@@ -14,34 +15,32 @@ from fpx.measure.scaled import ScaledPair
 _UNSURE = 2.0**-40
 """Relative distance of sums of squares in float64 of which one may be the larger for rounding."""
 
-_TINY = 2.0**-1000
-"""More than what squares lose that underflow."""
 
-
-def first_is_nearer(first: ScaledPair, second: ScaledPair, groups: Tensor, count: int) -> Tensor:
+def first_is_nearer(
+    first: ScaledPair,
+    second: ScaledPair,
+    summed: Callable[[Tensor], Tensor],
+    spread: Callable[[Tensor], Tensor],
+) -> Tensor:
     """Where the sum of (q - x)^2 over a group is smaller in the first, of what is finite: bools.
 
     Sums too near to each other for float64 are added up as fractions.
 
     Args:
         first, second: a block before and after.
-        groups: the group of each element, int64 of shape (n,).
-        count: of groups; each has up to 4096 elements.
+        summed: float64 of elements -> their sum over each group, which has up to 4096.
+        spread: numbers of groups -> of elements.
     """
-    one, other = (
-        torch.zeros(count, dtype=torch.float64, device=groups.device).index_add_(
-            0, groups, pair.signed_error**2
-        )
-        for pair in (first, second)
-    )
+    one, other = (summed(pair.signed_error**2) for pair in (first, second))
     nearer = one < other
-    sure = (one - other).abs() > _UNSURE * (one + other) + _TINY  # false of infinities
-    differs = (first.result - second.result).abs() > 0  # false of NaN
-    unsure = torch.zeros_like(sure)
-    unsure[groups[differs]] = True
-    unsure &= ~sure
+    unsure = (one - other).abs() <= _UNSURE * (one + other)
     if not bool(unsure.any()):
         return nearer
+    apart = (first.result - second.result).abs() > 0  # false of NaN
+    unsure &= summed(apart.to(torch.float64)) > 0
+    if not bool(unsure.any()):
+        return nearer
+    groups = spread(torch.arange(len(unsure), device=unsure.device))
     excess: dict[int, Fraction] = defaultdict(Fraction)
     for at in unsure[groups].nonzero().view(-1).tolist():
         x, *results = first.source.x[at].item(), float(first.result[at]), float(second.result[at])

@@ -209,17 +209,21 @@ class ScaledCasting:
         def spread(steps: Tensor) -> Tensor:
             return steps.repeat_interleave(width) if ids is None else steps[ids]
 
+        def summed(numbers: Tensor) -> Tensor:
+            if ids is None:
+                return numbers.view(-1, width).sum(1)
+            return torch.zeros_like(amax).index_add_(0, ids, numbers)
+
         scales = scales_of(amax, poisoned, self.target, self._global)
         elements = self._quantised(source, spread(scales.steps))
         if self.target.encoding.rule is ScaleRule.FOUR_OVER_SIX:
             other = scales_for_four(amax, poisoned, self.target, self._global)
             fours = self._quantised(source, spread(other.steps))
-            groups = spread(torch.arange(len(amax), device=amax.device))
             four, six = (ScaledPair(source, each, self.target) for each in (fours, elements))
-            better = first_is_nearer(four, six, groups, len(amax))
+            better = first_is_nearer(four, six, summed, spread)
             scales = _choose(better, other, scales)
             chosen = {
-                name: torch.where(better[groups], getattr(fours, name), getattr(elements, name))
+                name: torch.where(spread(better), getattr(fours, name), getattr(elements, name))
                 for name in ("ratio", "element", "result", "step")
             }
             elements = replace(elements, **chosen)

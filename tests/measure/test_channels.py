@@ -139,3 +139,10 @@ def test_integers_are_the_numbers_that_they_are(dtype: torch.dtype) -> None:
         assert found.alone_sqnr_db == pytest.approx(as_floats.alone_sqnr_db)
         assert found.others_underflow_count == as_floats.others_underflow_count > 0
         assert found.alone_underflow_count == as_floats.alone_underflow_count
+
+
+def test_an_integer_beside_a_tie_is_not_taken_for_it() -> None:
+    """Float64 rounds it to half of the smallest element, which is even: 0."""
+    x = torch.tensor([[127 << 55, (1 << 54) + 1, 1 << 54], [(1 << 63) - 1, 0, 0]])
+    (found,) = fpx.cast_compare(x, to="int8:tensor", axis=0, integers=True).channels
+    assert (found.others_underflow_count, found.alone_underflow_count) == (2, 1)

@@ -44,7 +44,7 @@ def test_integers_beyond_two_to_53_at_thresholds(dtype: torch.dtype, name: str) 
     """Where they overflow, at ties, and beside both: all is what fractions say."""
     target, rng = find_format(name), random.Random(name)
     low, high = (0, 2**64 - 1) if dtype is torch.uint64 else (-(2**63), 2**63 - 1)
-    numbers = [2**53 + 1, 2**53, low, high, -1, -3, 2**32 - 1]
+    numbers = [2**53 + 1, 2**53, low, high, -1, -3, 2**32 - 1, 2**60 - 1, 1 - 2**60]
     turns = [midpoint_above(target.max_finite_magnitude, target)]
     for _ in range(50):
         code = (rng.randrange(53, 64) + target.bias << target.fraction_bits) - rng.getrandbits(1)
@@ -61,3 +61,13 @@ def test_integers_beyond_two_to_53_at_thresholds(dtype: torch.dtype, name: str) 
     assert found.maxima == expected.maxima
     assert found.firsts == expected.firsts
     assert found.exponents == expected.exponents
+
+
+def test_errors_of_integers_are_rounded_once() -> None:
+    """What saturated is far away: neither a number nor the difference is a float64."""
+    rng = random.Random(1)
+    x = [rng.randrange(1 << 59, 1 << 60) for _ in range(2000)]
+    q = [rng.choice([448.0, 1.75, 57344.0, float(v), float(v >> 30 << 30)]) for v in x]
+    pair = Pair(SourceBlock(torch.tensor(x)), torch.tensor(q, dtype=torch.float64), F64)
+    exact = [Fraction(after) - before for before, after in zip(x, q, strict=True)]
+    assert pair.signed_error.tolist() == list(map(float, exact))

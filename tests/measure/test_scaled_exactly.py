@@ -220,27 +220,26 @@ def test_what_float64_rounds_to_a_number_is_not_that_number() -> None:
 # -- 4over6 ----------------------------------------------------------------------------------------
 
 
-def four_over_six(blocks: Sequence[Sequence[float]], dtype: torch.dtype = torch.float64) -> None:
-    agrees([v for block in blocks for v in block], dtype, named("nvfp4:block=4,rule=4over6"))
-
-
 def test_a_tie_between_four_and_six_is_six() -> None:
-    """Errors of the same size at different places, whose sums float64 rounds in different ways."""
+    """Errors of the same sizes in another order, whose squares float64 rounds and adds up.
+
+    Elements of scales 2 and 3 are 0.25 to either side of 1.25, and 0.5 to either side of 2.5.
+    """
     rng = random.Random(3)
-    blocks = [[2688.0, 0.0, 0.0, 0.0]]  # the global scale is 1
-    for _ in range(300):
-        amax = rng.choice([12.0, 24.0, 6.0]) * rng.randint(1, 16)
-        blocks.append([amax, *(amax * rng.randint(-24, 24) / 24 for _ in range(3))])
-    four_over_six(blocks)
-    four_over_six(blocks, torch.float32)
-    four_over_six([[v + math.ulp(v) * rng.choice([0, 1, -1]) for v in block] for block in blocks])
-
-
-@pytest.mark.parametrize("power", [-1060, -600, 0, 600, 1010])
-def test_squares_out_of_the_range_of_float64(power: int) -> None:
-    rng = random.Random(power)
-    blocks = [[math.ldexp(rng.gauss(0, 1), power) for _ in range(4)] for _ in range(40)]
-    four_over_six(blocks)
+    global_ = Fraction(rng.randrange(1 << 23, 1 << 24) | 1, 1 << 20)
+    half, nothing = Fraction(5, 2), Fraction(0)
+    blocks = [[Fraction(1536), *[nothing] * 5]]  # of which that is the global scale
+    for _ in range(200):
+        off = [Fraction(rng.randrange(1 << 17), 1 << 20) for _ in range(2)]
+        small = [Fraction(5, 4) + sign * d for sign in (1, -1) for d in off]
+        rng.shuffle(small)
+        blocks.append([Fraction(12), *small, rng.choice([half, nothing])])
+    target = named("nvfp4:block=6,rule=4over6")
+    for more in (0, 1, -1):  # ulps of the second number, on which it depends then
+        x = [float(v * global_) for block in blocks for v in block]
+        x[7::6] = [v + more * math.ulp(v) for v in x[7::6]]
+        found = agrees(x, torch.float64, target)
+        assert found.scales[0x40] == (0 if more > 0 else 200)
 
 
 # -- whatever there is -----------------------------------------------------------------------------

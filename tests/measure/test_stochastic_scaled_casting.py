@@ -164,7 +164,8 @@ def test_integers_beyond_two_to_53(name: str, rounding: Stochastic) -> None:
             at, part = rng.randrange(len(values) - 1), Fraction(rng.randrange(1 << 5), 1 << 5)
             turn = values[at] + (values[at + 1] - values[at]) * part
             row += [int(v) for v in beside(turn * step, torch.int64) if v <= row[0]]
-        as_fractions(torch.tensor([row[:64]]), target, rounding)
+        for sign in (1, -1):
+            as_fractions(torch.tensor([row[:64]]) * sign, target, rounding)
 
 
 def as_fractions(x: torch.Tensor, target: ScaledFormat, rounding: Stochastic) -> None:
