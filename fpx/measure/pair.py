@@ -69,13 +69,20 @@ class Pair:
         return None if self.source.low is None else -self.source.low
 
     @cached_property
-    def signed_error(self) -> Tensor:
-        """q - x, rounded once; 0 where either is not finite."""
+    def _difference(self) -> tuple[Tensor, Tensor | None]:
+        """q - x rounded once, and what that lacks of it where float64s do; None is nothing."""
         source = self.source
         error = self.result - source.value
-        if self.low is not None:
-            rest = residuals.of_difference(self.result, source.value, error)
-            error = error + (rest + self.low)
+        if self.low is None:
+            return error, None
+        rest = residuals.of_difference(self.result, source.value, error) + self.low
+        rounded = error + rest
+        return rounded, (error - rounded) + rest
+
+    @cached_property
+    def signed_error(self) -> Tensor:
+        """q - x, rounded once; 0 where either is not finite."""
+        source, error = self.source, self._difference[0]
         if self.all_finite:
             return error
         finite = self.result.isfinite()
@@ -166,7 +173,14 @@ class Pair:
 
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
-        return self.error / self.source.divisor
+        source, error = self.source, self.error
+        ratio, rest = error / source.divisor, self._difference[1]
+        if source.low is None or rest is None:
+            return ratio
+        back = ratio * source.magnitude
+        left = (error - back) - residuals.of_product(ratio, source.magnitude, back)
+        left += rest * self.signed_error.sign() - ratio * source.low * source.value.sign()
+        return torch.where(error > 0, ratio + left / source.divisor, ratio)
 
     @cached_property
     def error_in_ulps(self) -> Tensor:

@@ -71,3 +71,5 @@ def test_errors_of_integers_are_rounded_once() -> None:
     pair = Pair(SourceBlock(torch.tensor(x)), torch.tensor(q, dtype=torch.float64), F64)
     exact = [Fraction(after) - before for before, after in zip(x, q, strict=True)]
     assert pair.signed_error.tolist() == list(map(float, exact))
+    relative = [abs(error) / before for error, before in zip(exact, x, strict=True)]
+    assert pair.relative_error().tolist() == list(map(float, relative))
