@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fpx.casts.quotient import quotient
-from fpx.casts.scaling import Elements, quantum_of
+from fpx.casts.scaling import Elements, product, quantum_of
 from fpx.core.elements import Codebook, largest
 from fpx.core.scaling import ScaledFormat
 
@@ -50,23 +50,29 @@ class ElementChances(NamedTuple):
     last: Tensor
 
 
-def element_chances(x: Tensor, elements: Elements, target: ScaledFormat) -> ElementChances:
+def element_chances(
+    x: Tensor, elements: Elements, target: ScaledFormat, low: Tensor | None = None
+) -> ElementChances:
     """Between which elements numbers are.
 
     Args:
         x: float64 (n,).
         elements: what they become to nearest.
         target: of that.
+        low: float64, what `x` lacks of the numbers; None is nothing.
     """
     element, step, top = target.element, elements.step, float(largest(target.element))
     live = x.isfinite() & step.isfinite() & (step != 0)
     negative = x < 0
+    if low is not None:
+        low = torch.where(live, low * x.sign(), 0.0)
     x, step = torch.where(live, x, 0.0).abs(), torch.where(live, step, 1.0)
-    ratio = quotient(x, step, _FEW)
+    ratio = quotient(x, step, _FEW, low)
     if isinstance(element, Codebook) and element.fraction_bits is None:
         nearer, gap = _around(ratio, negative, element)
         beyond = ratio > top
-        distance = _settled((ratio - nearer) / gap, x, step, nearer, gap).masked_fill_(beyond, 0.0)
+        distance = _settled((ratio - nearer) / gap, x, low, step, nearer, gap)
+        distance.masked_fill_(beyond, 0.0)
         last = torch.zeros_like(beyond)
     else:
         gap = quantum_of(ratio, target)
@@ -89,8 +95,9 @@ def drawn(elements: Elements, found: ElementChances, up: Tensor, target: ScaledF
     magnitude = (found.nearer + up * found.gap).clamp_(max=float(largest(target.element)))
     signed = torch.copysign(magnitude, elements.ratio) + 0.0  # of zeros no sign is kept
     element = torch.where(found.live, signed, elements.element)
-    result = torch.where(found.live, element * elements.step, elements.result)
-    return replace(elements, element=element, result=result)
+    result, low = product(element, elements.step, target)
+    result = torch.where(found.live, result, elements.result)
+    return replace(elements, element=element, result=result, low=low)
 
 
 # -- tables of values ------------------------------------------------------------------------------
@@ -119,8 +126,10 @@ def _magnitudes(element: Codebook, device: torch.device) -> list[tuple[Tensor, T
     return found
 
 
-def _settled(distance: Tensor, x: Tensor, step: Tensor, nearer: Tensor, gap: Tensor) -> Tensor:
-    """Distances (x / step - nearer) / gap, on their side of every multiple of 2^-33.
+def _settled(
+    distance: Tensor, x: Tensor, low: Tensor | None, step: Tensor, nearer: Tensor, gap: Tensor
+) -> Tensor:
+    """Distances ((x + low) / step - nearer) / gap, on their side of every multiple of 2^-33.
 
     Few are close enough to one for their float64s to be in doubt; fractions tell of those.
     """
@@ -130,6 +139,8 @@ def _settled(distance: Tensor, x: Tensor, step: Tensor, nearer: Tensor, gap: Ten
     settled = distance.clone()
     for at in unsure.nonzero().view(-1).tolist():
         number, size, least, width = (Fraction(float(each[at])) for each in (x, step, nearer, gap))
+        if low is not None:
+            number += Fraction(float(low[at]))
         exact = (number / size - least) / width
         turn = math.ldexp(float(turns[at]), -_FINEST)
         if exact != Fraction(turn):

@@ -1,9 +1,10 @@
 """Numbers to elements with scales, whole blocks at once, in float64.
 
-Exact as `fpx.core.quantise` is, which this shares no arithmetic with. The largest magnitude of a
-group, steps (scale x global scale) and results have at most 53 bits, but for results of tables of
-values (nf4) with a global scale, which are rounded to that; a quotient has more, so it is rounded
-such that it stays on its side of every number of few bits, and only then to an element or a scale.
+Exact as `fpx.core.quantise` is, which this shares no arithmetic with. Steps (scale x global scale)
+have at most 36 bits. What float64 lacks of numbers (integers beyond 2^53) and of results (those of
+tables of values, as nf4 has, with a global scale) is a second float64. A quotient has more bits, so
+it is rounded such that it stays on its side of every number of few bits, and only then to an
+element or a scale.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from fpx.casts import residuals
 from fpx.casts.quotient import quotient
 from fpx.casts.rounding import round_codes
 from fpx.casts.values import values
@@ -140,16 +142,25 @@ class Elements:
             the smallest step that there is.
         element: the values of the elements, float64.
         result: element x step.
+        low: what `result` lacks of that, where it is finite; None is nothing.
         step: per element; 0 where the scale is 0, NaN where it is NaN.
     """
 
     ratio: Tensor
     element: Tensor
     result: Tensor
+    low: Tensor | None
     step: Tensor
 
 
-def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Elements:
+def quantise(
+    x: Tensor,
+    step: Tensor,
+    target: ScaledFormat,
+    narrow: bool,
+    low: Tensor | None = None,
+    global_: float = 1.0,
+) -> Elements:
     """Numbers as elements at given steps.
 
     Args:
@@ -157,27 +168,36 @@ def quantise(x: Tensor, step: Tensor, target: ScaledFormat, narrow: bool) -> Ele
         step: float64, which `x` can be divided by: of its shape, or broadcast to it.
         target: what they become.
         narrow: whether every x has at most 24 bits.
+        low: float64, what `x` lacks of the numbers; None is nothing.
+        global_: the tensor's global scale, which is in the steps.
     """
     dead, given = step == 0, step
     tiny = None
     if bool(dead.any()):
-        tiny = float(target.scale.smallest_positive.fraction)
+        tiny = float(target.scale.smallest_positive.fraction) * global_
         step = torch.where(dead, tiny, step)
     # of few bits in all no quotient is rounded to what elements turn at without being it
-    few = narrow and not (_of_table(target) and target.global_scale is not None)
-    ratio = x / step if few else quotient(x, step.expand_as(x), _FEW)
+    few = narrow and not _is_long(target)
+    ratio = x / step if few else quotient(x, step.expand_as(x), _FEW, low)
     element = round_elements(ratio, target)
     finite = math.isfinite(float(ratio.abs().max())) if ratio.numel() else True
     if not finite:
         element = _with_specials(element, ratio, step, target)
     if tiny is not None:
         element = torch.where(dead & element.isfinite(), 0.0, element)
-    return Elements(ratio, element, element * step, given.expand_as(x))
+    return Elements(ratio, element, *product(element, step, target), given.expand_as(x))
 
 
-def _of_table(target: ScaledFormat) -> bool:
-    """Whether elements are unevenly spaced numbers of many bits."""
-    return isinstance(target.element, Codebook) and target.element.fraction_bits is None
+def product(element: Tensor, step: Tensor, target: ScaledFormat) -> tuple[Tensor, Tensor | None]:
+    """element x step in float64, and what that lacks of it; None is nothing."""
+    result = element * step
+    return result, residuals.of_product(element, step, result) if _is_long(target) else None
+
+
+def _is_long(target: ScaledFormat) -> bool:
+    """Whether both elements and steps have many bits."""
+    of_table = isinstance(target.element, Codebook) and target.element.fraction_bits is None
+    return of_table and target.global_scale is not None
 
 
 def _with_specials(element: Tensor, ratio: Tensor, step: Tensor, target: ScaledFormat) -> Tensor:

@@ -1,7 +1,7 @@
 """Stochastic rounding of whole tensors: probabilities, and the codes that random words choose.
 
 As `fpx.core.stochastic` has it of single numbers. Distances are float64, which is exact but for
-integers of more than 53 bits.
+integers of more than 53 bits: theirs stay on their side of every number of fewer.
 """
 
 from __future__ import annotations
@@ -55,9 +55,16 @@ def chances(codes: Tensor, origin: Origin, target: FormatSpec) -> Chances:
         certain |= x.negative & (found.magnitude > 0)
     # in two steps, since 2^-1074 is the least that float64 has
     half = found.dropped >> 1
-    distance = found.rest.to(torch.float64) * _power(half) * _power(found.dropped - half)
+    distance = _to_odd(found.rest) * _power(half) * _power(found.dropped - half)
     distance.masked_fill_(certain, 0.0)
     return Chances(x, found.magnitude, found.above, distance, certain)
+
+
+def _to_odd(rest: Tensor) -> Tensor:
+    """Integers below 2^62 as float64; what that lacks becomes the neighbour whose last bit is 1."""
+    near = rest.to(torch.float64)
+    lost = rest - near.to(torch.int64)
+    return (near.view(torch.int64) - (lost < 0).to(torch.int64) | (lost != 0)).view(torch.float64)
 
 
 def _power(exponent: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from fpx.core.choices import NonFinite, ScaleRule, Ties
-from fpx.core.elements import Element, largest
+from fpx.core.elements import Element, emax, largest
 from fpx.core.spec import FormatSpec
 from fpx.errors import InputError
 from fpx.words import quoted
@@ -174,11 +174,13 @@ class ScaledFormat:
     def clips_beyond(self) -> Fraction:
         """How many steps (scale x global scale) from 0 a number may be without being clipped.
 
-        The largest element; with scales of float32's precision, a little more than those are
-        rounded by, or every second largest number of a block would count as clipped.
+        The largest element; with scales of float32's precision, the float32 after that, or every
+        second largest number of a block would count as clipped, by what its scale is rounded by.
         """
-        slack = 1 + Fraction(1, 1 << 23) if self.scale.precision >= 24 else 1
-        return largest(self.element) * slack
+        top = largest(self.element)
+        if self.scale.precision < 24:
+            return top
+        return top + Fraction(2) ** (emax(self.element) - 23)
 
     @property
     def says(self) -> str:

@@ -9,11 +9,14 @@ from typing import NamedTuple
 from fpx.core.interval import midpoint_above
 from fpx.core.spec import FormatSpec
 
+_LONGEST = 53  # bits of a float64's significand
+
 
 class Thresholds(NamedTuple):
     """The magnitudes, as float64, that tell overflows and subnormals of a format.
 
-    All are exact: they have at most one bit more than the format's significand.
+    They have at most one bit more than the format's significand, and are exact but for formats of
+    float64's own: there `overflow` is the first float64 that does.
     """
 
     overflow: float
@@ -26,8 +29,10 @@ class Thresholds(NamedTuple):
     def of(cls, spec: FormatSpec) -> Thresholds:
         """The thresholds of a format (rounding to nearest, ties to even)."""
         top = spec.max_finite_magnitude
-        limit = midpoint_above(top, spec)
-        return cls(_float(*limit), top % 2 == 0, _float(*spec.smallest_normal))
+        stays, normal = top % 2 == 0, _float(*spec.smallest_normal)
+        if spec.precision == _LONGEST:
+            return cls(math.nextafter(_float(*spec.max_finite), math.inf), False, normal)
+        return cls(_float(*midpoint_above(top, spec)), stays, normal)
 
 
 def _float(significand: int, exponent: int) -> float:

@@ -84,38 +84,32 @@ class SourceBlock:
 
     @cached_property
     def value(self) -> Tensor:
-        """x as measured: exact but for integers beyond 2^53, see `low`."""
-        if self.low is None:
-            return self.x.to(self.measure.dtype)
-        return (self._signed_bits & ~0xFFFFFFFF).to(torch.float64) + self._offset
+        """x rounded once to the dtype in which it is measured: exact but for `low`."""
+        return self._parts[0]
 
-    @cached_property
+    @property
     def low(self) -> Tensor | None:
-        """What `value` lacks to be exact: the low 32 bits of 64-bit integers, else None."""
-        if self.x.dtype not in (torch.int64, torch.uint64):
-            return None
-        return (self._signed_bits & 0xFFFFFFFF).to(torch.float64)
-
-    @property
-    def _signed_bits(self) -> Tensor:
-        return self.x.view(torch.int64)
-
-    @property
-    def _offset(self) -> Tensor | float:
-        """uint64 bits read as int64 are 2^64 too low from 2^63 up."""
-        if self.x.dtype is torch.int64:
-            return 0.0
-        return (self._signed_bits < 0).to(torch.float64) * 2.0**64
+        """What `value` lacks of x, of 64-bit integers beyond 2^53; None is nothing."""
+        return self._parts[1]
 
     @cached_property
-    def rounded(self) -> Tensor:
-        """x rounded once to float64."""
-        return self.value if self.low is None else self.value + self.low
+    def _parts(self) -> tuple[Tensor, Tensor | None]:
+        """Two numbers whose sum x is; the first is it, rounded."""
+        if self.x.dtype not in (torch.int64, torch.uint64):
+            return self.x.to(self.measure.dtype), None
+        bits = self.x.view(torch.int64)
+        high, low = (bits & ~0xFFFFFFFF).to(torch.float64), (bits & 0xFFFFFFFF).to(torch.float64)
+        if self.x.dtype is torch.uint64:  # bits read as int64 are 2^64 too low from 2^63 up
+            high += (bits < 0).to(torch.float64) * 2.0**64
+        value = high + low
+        if float(value.abs().amax()) < 2.0**53:
+            return value, None
+        return value, (high - value) + low
 
     @cached_property
     def magnitude(self) -> Tensor:
         """|x|."""
-        return self.rounded.abs()
+        return self.value.abs()
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
@@ -169,12 +163,16 @@ class SourceBlock:
         A 64-bit integer is rounded to odd: what float64 lacks gets the neighbour whose last bit is
         set, so that it stays on its side of every number of fewer bits.
         """
-        if self.low is None or self.extremes[1] < 2.0**53:
+        if self.low is None:
             return self.magnitude
-        rest = (self.value - self.rounded) + self.low
-        inward = (rest * self.rounded.sign() < 0).to(torch.int64)  # rounding went away from zero
+        inward = (self.low * self.value.sign() < 0).to(torch.int64)  # it was rounded away from zero
         bits = self.magnitude.view(torch.int64) - inward
-        return (bits | (rest != 0)).view(torch.float64)
+        return (bits | (self.low != 0)).view(torch.float64)
+
+    @cached_property
+    def exact_largest(self) -> float:
+        """The largest finite |x|, as `exact_magnitude` has it; 0 where there is none."""
+        return self.largest if self.low is None else float(self.exact_magnitude.amax())
 
     @cached_property
     def exponent_field(self) -> Tensor:
@@ -186,7 +184,7 @@ class SourceBlock:
     @cached_property
     def signal(self) -> ScaledSquares:
         """The sum of squares of x, of which all are finite."""
-        return self.squares(self.rounded, self.extremes[1])
+        return self.squares(self.value, self.extremes[1])
 
     @cached_property
     def exponents(self) -> Mapping[int, int]:

@@ -143,8 +143,10 @@ class Others(ScaledCasting):
     def _seen(self, source: SourceBlock, start: int) -> SourceBlock:
         if self._kept:
             return source
-        x = source.wide.value
-        return SourceBlock(torch.where(self._others(start, len(x)), x, 0.0))
+        others = self._others(start, len(source.x))
+        if source.low is not None:
+            return SourceBlock((source.x.view(torch.int64) * others).view(source.x.dtype))
+        return SourceBlock(torch.where(others, source.wide.value, 0.0))
 
     def _others(self, start: int, n: int) -> Tensor:
         return self._channels.ids(start, n, torch.device("cpu")) != self._index

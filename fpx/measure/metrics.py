@@ -50,25 +50,25 @@ def _exact(pair: Pair) -> int:
     if pair.all_finite:
         return exact
     # the error was set to 0 where a side is not finite: of those only a kept infinity is exact
-    kept = source.magnitude.isinf() & (pair.result == source.rounded)
+    kept = source.magnitude.isinf() & (pair.result == source.value)
     return exact - (source.total - pair.finite_count) + source.count(kept)
 
 
 def _nan_inputs(pair: Pair) -> int:
     source = pair.source
-    return 0 if source.finite is None else source.count(source.rounded.isnan())
+    return 0 if source.finite is None else source.count(source.value.isnan())
 
 
 def _infinite_inputs(pair: Pair) -> int:
     source = pair.source
-    return 0 if source.finite is None else source.count(source.rounded.isinf())
+    return 0 if source.finite is None else source.count(source.value.isinf())
 
 
 def _nans_lost(pair: Pair) -> int:
     source = pair.source
     if source.finite is None:
         return 0
-    return source.count(source.rounded.isnan() & ~pair.result.isnan())
+    return source.count(source.value.isnan() & ~pair.result.isnan())
 
 
 COUNTS: Mapping[str, Callable[[Pair], int]] = MappingProxyType(
@@ -168,8 +168,8 @@ def _signal(pair: Pair) -> ScaledSquares:
     source = pair.source
     if pair.all_finite:
         return source.signal
-    finite = pair.result.isfinite() & source.rounded.isfinite()
-    values = torch.where(finite, source.rounded, 0.0)
+    finite = pair.result.isfinite() & source.value.isfinite()
+    values = torch.where(finite, source.value, 0.0)
     return source.squares(values, float(values.abs().amax()))
 
 

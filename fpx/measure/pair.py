@@ -16,10 +16,11 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from fpx.casts import residuals
 from fpx.core.formats import FORMATS
 from fpx.core.spec import FormatSpec
 from fpx.core.thresholds import Thresholds
-from fpx.measure.block import NARROW, SourceBlock
+from fpx.measure.block import NARROW, WIDE, SourceBlock
 from fpx.measure.squares import ScaledSquares
 
 
@@ -70,13 +71,26 @@ class Pair:
         """q as measured, exact."""
         return self.q.to(self.source.measure.dtype)
 
+    @property
+    def low(self) -> Tensor | None:
+        """What the float64s of both sides lack of q - x; None is nothing."""
+        return None if self.source.low is None else -self.source.low
+
     @cached_property
-    def signed_error(self) -> Tensor:
-        """q - x; 0 where either is not finite."""
+    def _difference(self) -> tuple[Tensor, Tensor | None]:
+        """q - x rounded once, and what that lacks of it where float64s do; None is nothing."""
         source = self.source
         error = self.result - source.value
-        if source.low is not None:
-            error = error - source.low
+        if self.low is None:
+            return error, None
+        rest = residuals.of_difference(self.result, source.value, error) + self.low
+        rounded = error + rest
+        return rounded, (error - rounded) + rest
+
+    @cached_property
+    def signed_error(self) -> Tensor:
+        """q - x, rounded once; 0 where either is not finite."""
+        source, error = self.source, self._difference[0]
         if self.all_finite:
             return error
         finite = self.result.isfinite()
@@ -116,8 +130,11 @@ class Pair:
         source, limit = self.source, self.thresholds.overflow
         if source.extremes[1] < limit:
             return None
-        magnitude = source.exact_magnitude
+        magnitude = source.magnitude
         beyond = magnitude > limit if self.thresholds.tie_stays else magnitude >= limit
+        if source.low is not None and self.target.precision < WIDE.spec.precision:
+            outward = source.low * source.value.sign()
+            beyond = torch.where((magnitude == limit) & (outward != 0), outward > 0, beyond)
         return beyond if source.finite is None else beyond & source.finite
 
     @cached_property
@@ -164,7 +181,14 @@ class Pair:
 
     def relative_error(self) -> Tensor:
         """|q - x| / |x|; 0 where x is 0. In float32 it is rounded."""
-        return self.error / self.source.divisor
+        source, error = self.source, self.error
+        ratio, rest = error / source.divisor, self._difference[1]
+        if source.low is None or rest is None:
+            return ratio
+        back = ratio * source.magnitude
+        left = (error - back) - residuals.of_product(ratio, source.magnitude, back)
+        left += rest * self.signed_error.sign() - ratio * source.low * source.value.sign()
+        return torch.where(error > 0, ratio + left / source.divisor, ratio)
 
     @cached_property
     def error_in_ulps(self) -> Tensor:

@@ -26,7 +26,7 @@ class ScaledPair(Pair):
     scale); the ulp at x is the spacing of the elements there, times the step.
 
     Args:
-        source: the block before, of which `value` is exact (no integers beyond 2^53).
+        source: the block before.
         elements: the block after.
         target: of what it is.
     """
@@ -46,6 +46,14 @@ class ScaledPair(Pair):
     def result(self) -> Tensor:
         """As `Pair.result`."""
         return self.elements.result
+
+    @property
+    def low(self) -> Tensor | None:
+        """As of `Pair`."""
+        of_x, of_q = self.source.low, self.elements.low
+        if of_x is None or of_q is None:
+            return of_q if of_x is None else -of_x
+        return of_q - of_x
 
     @cached_property
     def ratio(self) -> Tensor:
@@ -143,7 +151,6 @@ def measure_scales(scales: Scales, poisoned: Tensor | None, target: ScaledFormat
         zeros = zeros & ~poisoned
     magnitude = scales.codes.to(torch.int64) & spec.magnitude_mask
     subnormal = (magnitude > 0) & (magnitude >> spec.fraction_bits == 0)
-    # exact but for the slack of float32 scales: steps have up to 41 bits
     clipped = (scales.amax > steps * float(target.clips_beyond)) & (steps != 0)
 
     def count(mask: Tensor) -> int:

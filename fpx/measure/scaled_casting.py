@@ -28,6 +28,7 @@ from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
 from fpx.measure.measurement import Known
 from fpx.measure.metrics import measure_mismatches
+from fpx.measure.nearer import first_is_nearer
 from fpx.measure.scaled import ScaledPair, measure_scaled, measure_scales
 from fpx.measure.scaled_pass import Found
 from fpx.measure.stats import CastStats
@@ -108,7 +109,7 @@ class ScaledCasting:
         if self.on_cpu is not None:
             self.on_cpu.survey(SourceBlock(source.x.cpu()), start)
         if self.target.global_scale is not None:
-            self.survey_largest(source.largest)
+            self.survey_largest(source.exact_largest)
         if self.width is not None:
             return
         magnitude, bad = _finite(source.wide)
@@ -156,12 +157,14 @@ class ScaledCasting:
             source: the block, in float64.
             start: position of its first element in the tensor.
         """
-        x = exact(source)
-        narrow = source.x.is_floating_point() and source.x.dtype is not torch.float64
         if self.width is not None:
-            return self._quantise_blocks(source, x, start, narrow)
-        ids = self._grouping.ids(start, len(x), x.device)
-        return quantise(x, self._steps[ids], self.target, narrow)
+            return self._quantise_blocks(source, start)
+        ids = self._grouping.ids(start, len(source.x), source.x.device)
+        return self._quantised(source, self._steps[ids])
+
+    def _quantised(self, source: SourceBlock, steps: Tensor) -> Elements:
+        narrow = source.x.is_floating_point() and source.x.dtype is not torch.float64
+        return quantise(source.value, steps, self.target, narrow, source.low, self._global)
 
     def measured(
         self, source: SourceBlock, start: int, where: Where, measure: ScaledMeasurer
@@ -189,44 +192,41 @@ class ScaledCasting:
         self.stats.take(found.scales, _nowhere)
         self.stats.take(found.measurement, locate)
 
-    def _quantise_blocks(
-        self, source: SourceBlock, x: Tensor, start: int, narrow: bool
-    ) -> Elements:
+    def _quantise_blocks(self, source: SourceBlock, start: int) -> Elements:
         """Blocks along the last axis, each with a scale of its own."""
         width = self.width
         assert width is not None
         magnitude, bad = _finite(source)
-        if self._grouping.even(start, len(x)):
+        if self._grouping.even(start, len(magnitude)):
             ids = None
             amax = magnitude.view(-1, width).amax(1)
             poisoned = None if bad is None else bad.view(-1, width).any(1)
         else:
-            ids = self._grouping.ids(start, len(x), x.device)
+            ids = self._grouping.ids(start, len(magnitude), magnitude.device)
             ids = ids - ids[0]
             amax, poisoned = _amax_by(ids, magnitude, bad)
 
         def spread(steps: Tensor) -> Tensor:
             return steps.repeat_interleave(width) if ids is None else steps[ids]
 
-        def summed(squares: Tensor) -> Tensor:
+        def summed(numbers: Tensor) -> Tensor:
             if ids is None:
-                return squares.view(-1, width).sum(1)
-            return torch.zeros_like(amax).index_add_(0, ids, squares)
+                return numbers.view(-1, width).sum(1)
+            return torch.zeros_like(amax).index_add_(0, ids, numbers)
 
         scales = scales_of(amax, poisoned, self.target, self._global)
-        elements = quantise(x, spread(scales.steps), self.target, narrow)
+        elements = self._quantised(source, spread(scales.steps))
         if self.target.encoding.rule is ScaleRule.FOUR_OVER_SIX:
             other = scales_for_four(amax, poisoned, self.target, self._global)
-            fours = quantise(x, spread(other.steps), self.target, narrow)
-            errors = (summed((each.result - x) ** 2) for each in (fours, elements))
-            better = torch.lt(*errors)
+            fours = self._quantised(source, spread(other.steps))
+            four, six = (ScaledPair(source, each, self.target) for each in (fours, elements))
+            better = first_is_nearer(four, six, summed, spread)
             scales = _choose(better, other, scales)
-            elements = Elements(
-                *(
-                    torch.where(spread(better), getattr(fours, name), getattr(elements, name))
-                    for name in ("ratio", "element", "result", "step")
-                )
-            )
+            chosen = {
+                name: torch.where(spread(better), getattr(fours, name), getattr(elements, name))
+                for name in ("ratio", "element", "result", "step")
+            }
+            elements = replace(elements, **chosen)
         self._take_scales(scales, poisoned)
         return elements
 
@@ -261,13 +261,6 @@ def _finite(source: SourceBlock) -> Amax:
     if source.finite is None:
         return source.exact_magnitude, None
     return torch.where(source.finite, source.exact_magnitude, 0.0), ~source.finite
-
-
-def exact(source: SourceBlock) -> Tensor:
-    """x to be divided: rounded to odd where it is an integer beyond 2^53."""
-    if source.low is None:
-        return source.value
-    return torch.copysign(source.exact_magnitude, source.rounded)
 
 
 def _amax_by(ids: Tensor, magnitude: Tensor, bad: Tensor | None) -> Amax:

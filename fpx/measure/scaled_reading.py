@@ -99,7 +99,7 @@ def _largest(block: Tensor) -> float:
         lowest, highest = map(float, torch.aminmax(block))
         if math.isfinite(lowest) and math.isfinite(highest):  # false of NaN
             return max(-lowest, highest)
-    return SourceBlock(block).largest
+    return SourceBlock(block).exact_largest
 
 
 def _scale_in_threads(

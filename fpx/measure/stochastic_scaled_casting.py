@@ -19,7 +19,7 @@ from fpx.core.scaling import ScaledFormat
 from fpx.measure.block import SourceBlock
 from fpx.measure.casting import Where
 from fpx.measure.measurement import Measurement
-from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer, exact
+from fpx.measure.scaled_casting import ScaledCasting, ScaledMeasurer
 from fpx.measure.stochastic_casting import nowhere
 from fpx.tensors.dtypes import Origin
 
@@ -67,7 +67,7 @@ class StochasticScaledCasting(ScaledCasting):
     def elements(self, source: SourceBlock, start: int) -> Elements:
         """As of every scaled cast; takes in what is expected of all draws."""
         nearest = super().elements(source, start)
-        found = element_chances(exact(source), nearest, self.target)
+        found = element_chances(source.value, nearest, self.target, source.low)
         draws = self._draws
         words = words_at(draws.seed, draws.tensor, draws.first + start, len(source.x))
         up = goes_away(found.distance, draws.rounding, words.to(found.distance.device))

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 import torch
 
+from fpx.casts import residuals
 from fpx.casts.quotient import quotient
 
 
@@ -70,3 +71,42 @@ def test_quotients_that_underflow_are_not_zero() -> None:
     for divisor in (2.0**100, 3.0**60):
         found = quotient(x, torch.full_like(x, divisor), 48)
         assert found.tolist() == [5e-324, -5e-324, 0.0]
+
+
+@pytest.mark.parametrize("bits", [29, 48])
+@pytest.mark.parametrize("digits", [1, 6, 24, 25, 36])
+def test_numbers_of_more_bits_than_float64_has(bits: int, digits: int) -> None:
+    """Integers up to 2^64 beside the product of such a number and the divisor."""
+    rng = random.Random(f"{bits} {digits}")
+    rows = []
+    for _ in range(400):
+        turn = Fraction(rng.getrandbits(rng.choice([1, 3, bits - 1, bits])) | 1)
+        divisor = Fraction(rng.getrandbits(digits) | 1 << (digits - 1) | 1)
+        divisor *= Fraction(2) ** (63 - math.floor(math.log2(turn * divisor)))
+        at = math.floor(turn * divisor)
+        for whole in (at - 2048, at - 1, at, at + 1, at + 2, at + 1024):
+            x, side = float(whole), rng.choice([1, -1])
+            rows.append((side * x, float(divisor), side * float(whole - int(x)), side * turn))
+    numbers = torch.tensor([row[:3] for row in rows], dtype=torch.float64)
+    xs, divisors, lows = (each.contiguous() for each in numbers.unbind(1))
+    found = quotient(xs, divisors, bits, lows).tolist()
+    rounded = 0
+    for (number, by, rest, turn), y in zip(rows, found, strict=True):
+        exact = (Fraction(number) + Fraction(rest)) / Fraction(by)
+        assert sign(Fraction(y) - turn) == sign(exact - turn), (number, by, rest)
+        rounded += sign(Fraction(number / by) - turn) != sign(exact - turn)
+    assert rounded > 50
+
+
+def test_residuals_are_what_rounding_drops() -> None:
+    rng = random.Random(1)
+    rows = []
+    for _ in range(999):
+        a, b = rng.uniform(-9, 9) * 2.0 ** rng.randint(-60, 60), rng.gauss(0, 1)
+        less = Fraction(a) - Fraction(b) - Fraction(a - b)
+        rows.append((a, b, float(less), float(Fraction(a) * Fraction(b) - Fraction(a * b))))
+    x, y, *expected = torch.tensor(rows, dtype=torch.float64).unbind(1)
+    found = residuals.of_difference(x, y, x - y), residuals.of_product(x, y, x * y)
+    for some, wanted in zip(found, expected, strict=True):
+        assert some.count_nonzero() > 500
+        assert torch.equal(some, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,7 +20,7 @@ from fpx.core.policy import Overflow, Scheme, Stochastic
 from fpx.core.spec import FormatSpec
 from fpx.core.stochastic import distribute
 from fpx.errors import InputError
-from fpx.tensors.dtypes import container, torch_dtype
+from fpx.tensors.dtypes import container, origin_of, torch_dtype
 from tests.helpers import BF16, E4M3, E5M2, E8M0, F16, F32, F64
 
 ROUNDED = [Stochastic(), *(Stochastic(bits, scheme) for bits in (1, 4, 13) for scheme in Scheme)]
@@ -126,3 +127,33 @@ def test_overflow_to_nan_needs_one() -> None:
     found = chances(torch.zeros(1, dtype=torch.int16), F16, FORMATS["float4_e2m1fn"])
     with pytest.raises(InputError, match="no NaN to overflow to"):
         round_away(found, torch.zeros(1, dtype=torch.bool), FORMATS["float4_e2m1fn"], Overflow.NAN)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float32", "e8m5"])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint64], ids=str)
+def test_integers_that_float64_lacks_stay_on_their_side(name: str, dtype: torch.dtype) -> None:
+    """At where words turn, and one beside that."""
+    target, rng, numbers = find_format(name), random.Random(name), list[int]()
+    low, high = (0, 2**64 - 1) if dtype is torch.uint64 else (-(2**63), 2**63 - 1)
+    for _ in range(60):
+        below = (rng.getrandbits(target.fraction_bits) | 1 << target.fraction_bits) << 64
+        below >>= target.precision + rng.randrange(2)
+        ulp = below & -below
+        for part in (0, ulp // 2, ulp // 4, ulp // 16 * 5, ulp - 1):
+            numbers += [rng.choice([1, -1]) * (below + part + more) for more in (-1, 0, 1, 2)]
+    numbers = [number for number in numbers if low <= number <= high]
+    kind = np.uint64 if dtype is torch.uint64 else np.int64
+    codes = torch.from_numpy(np.array(numbers, dtype=kind)).view(container(origin_of(dtype)))
+    found = chances(codes, origin_of(dtype), target)
+    shares = {rounding: away(found.distance, rounding).tolist() for rounding in ROUNDED[1:]}
+    checked = 0
+    for at, (number, distance) in enumerate(zip(numbers, found.distance.tolist(), strict=True)):
+        expected = distribute(Fraction(number), target, Stochastic())
+        if len(expected.outcomes) < 2:
+            continue
+        assert 0 < distance < 1
+        assert distance == pytest.approx(float(expected.distance), rel=0, abs=2**-37)
+        for rounding, share in shares.items():
+            assert Fraction(share[at]) == rounding.away(expected.distance)
+        checked += 1
+    assert checked > 200

@@ -93,7 +93,10 @@ def measure_plainly(
             error = float(abs(after - before))
             ulp = Fraction(2) ** ulp_exponent(abs(before), target)
             error_ulp += weight * (after - before) / ulp
-            three = [error, error / float(abs(before)) if before else 0.0, float(error / ulp)]
+            relative = error / float(abs(before)) if before else 0.0
+            if before and not source.x.is_floating_point():  # which float64 may lack
+                relative = float(abs(after - before) / abs(before))
+            three = [error, relative, float(error / ulp)]
         for name, one in zip(errors, [largest, *three], strict=True):
             errors[name].append(one)
         for name in found:

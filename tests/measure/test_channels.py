@@ -120,3 +120,29 @@ def test_the_screen_tells_the_dearest_first(tmp_path: Path) -> None:
     entry = json.loads(call(*args, "--json")[1])["channels"][1]
     assert (entry["tensor"], entry["to"]) == ("odd", "float8_e4m3fn:tensor")
     assert entry["cost_db"] == pytest.approx(entry["alone_sqnr_db"] - entry["others_sqnr_db"])
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.uint64], ids=str)
+def test_integers_are_the_numbers_that_they_are(dtype: torch.dtype) -> None:
+    """Small ones, and ones that float64 lacks, which are zeros beside the channel all the same."""
+    x = torch.arange(1, 97).view(4, 24)
+    x[2] *= 1000
+    for factor in (1, 1 << 40):
+        if factor > 1 and dtype is torch.int32:
+            continue
+        numbers = x * factor + factor // 3
+        (as_floats,) = fpx.cast_compare(numbers.double(), to="int8:tensor", axis=0).channels
+        (found,) = fpx.cast_compare(
+            numbers.to(dtype), to="int8:tensor", axis=0, integers=True
+        ).channels
+        assert found.others_sqnr_db == pytest.approx(as_floats.others_sqnr_db)
+        assert found.alone_sqnr_db == pytest.approx(as_floats.alone_sqnr_db)
+        assert found.others_underflow_count == as_floats.others_underflow_count > 0
+        assert found.alone_underflow_count == as_floats.alone_underflow_count
+
+
+def test_an_integer_beside_a_tie_is_not_taken_for_it() -> None:
+    """Float64 rounds it to half of the smallest element, which is even: 0."""
+    x = torch.tensor([[127 << 55, (1 << 54) + 1, 1 << 54], [(1 << 63) - 1, 0, 0]])
+    (found,) = fpx.cast_compare(x, to="int8:tensor", axis=0, integers=True).channels
+    assert (found.others_underflow_count, found.alone_underflow_count) == (2, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ from fpx.tensors.progress import Silent
 from tests.casts.test_scaled_stochastic import magnitudes
 from tests.helpers import call
 from tests.measure.definitions import cpu
+from tests.measure.scaled_exactly import beside
 from tests.measure.test_scaled import Card, datum, key_of, known, scaled, tensor
 from tests.ranks.teams import close, rehearse
 
@@ -145,8 +147,29 @@ def some(shape: tuple[int, ...], scale: float = 1.0) -> torch.Tensor:
 @pytest.mark.parametrize("rounding", ROUNDED, ids=lambda each: each.value)
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_and_expectations_are_those_of_fractions(name: str, rounding: Stochastic) -> None:
-    target = scaled(name)
-    x = some((5, 48)).to(torch.float32)
+    as_fractions(some((5, 48)).to(torch.float32), scaled(name), rounding)
+
+
+@pytest.mark.parametrize("rounding", ROUNDED, ids=lambda each: each.value)
+@pytest.mark.parametrize("name", ["nf4", "fp4_bnb", "int8:channel", "mxfp4", "nvfp4:scale=fp16"])
+def test_integers_beyond_two_to_53(name: str, rounding: Stochastic) -> None:
+    """Where draws turn, and one beside that."""
+    target, rng = scaled(name), random.Random(name)
+    values = magnitudes(target, False)
+    for _ in range(4):
+        row = [(rng.randrange(1 << 23, 1 << 24) | 1) << 39]
+        step = next(elements_of(torch.tensor([row]), target)).step
+        assert step
+        while len(row) < 64:
+            at, part = rng.randrange(len(values) - 1), Fraction(rng.randrange(1 << 5), 1 << 5)
+            turn = values[at] + (values[at + 1] - values[at]) * part
+            row += [int(v) for v in beside(turn * step, torch.int64) if v <= row[0]]
+        for sign in (1, -1):
+            as_fractions(torch.tensor([row[:64]]) * sign, target, rounding)
+
+
+def as_fractions(x: torch.Tensor, target: ScaledFormat, rounding: Stochastic) -> None:
+    """Draws and expectations are those of fractions."""
     every = list(elements_of(x, target))
     words = words_at(3, "x", 0, x.numel()).tolist()
     expected = [
@@ -157,7 +180,7 @@ def test_draws_and_expectations_are_those_of_fractions(name: str, rounding: Stoc
     casting = Noted(origin_of(x.dtype), target, tuple(x.shape), cpu(80), draws)
     scale_entry(entry_of("x", x), [casting], cpu(80), Silent())
     assert casting.results == expected
-    (row,) = cast_compare([{"x": x}], [target], rounding=rounding, seed=3).rows
+    (row,) = cast_compare([{"x": x}], [target], rounding=rounding, seed=3, integers=True).rows
     agree(row.metrics, every, expected, rounding)
 
 
@@ -208,7 +231,8 @@ def test_a_block_whose_scale_is_zero_becomes_zero_whatever_is_drawn() -> None:
     assert row.metrics["zero_scale_count"] == 1
     assert row.metrics["expected_underflow_count"] == pytest.approx(16, abs=0.5)
     assert row.metrics["underflow_count"] in (16, 17)
-    lost = 1e-6 / 2**-9 / 0.5  # of the smallest element at the smallest scale
+    step = 2**-9 * 100 / (448 * 6)  # the smallest scale, times the global one
+    lost = 1e-6 / step / 0.5  # of the smallest element
     assert row.number("expected_mean_error_ulp") == pytest.approx(-lost / 2, rel=0.05)
 
 
