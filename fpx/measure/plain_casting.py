@@ -47,8 +47,10 @@ def cast_entry(
                 for cast in casts:
                     cast.take(found.block, cast.results(found.block.x), where, chosen.measurer)
         return
-    if chosen.threaded and entry.count > device.block * BLOCKS:
-        _cast_in_threads(entry, casts, device, progress, chosen)
+    drawn = device.is_cpu and not all(cast.elementwise for cast in casts)
+    size = device.block * (BLOCKS if chosen.threaded else 1)
+    if (chosen.threaded or drawn) and entry.count > size:  # draws take torch long, block by block
+        _cast_in_threads(entry, casts, size, progress, chosen)
         return
     start = 0
     for block in entry.blocks(device.block):
@@ -67,13 +69,11 @@ def cast_entry(
 def _cast_in_threads(
     entry: TensorEntry,
     casts: Sequence[Casting],
-    device: Device,
+    size: int,
     progress: Progress,
     chosen: Chosen,
 ) -> None:
-    """As `cast_entry`, on the CPU, several blocks at a time; taken in in their order."""
-
-    size = device.block * BLOCKS
+    """As `cast_entry`, on the CPU, several blocks of that size at a time; taken in in order."""
 
     def work(piece: tuple[int, Callable[[], Tensor]]) -> tuple[int, list[Callable[[], None]]]:
         start, read = piece
