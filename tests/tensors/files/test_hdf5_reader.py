@@ -93,6 +93,19 @@ def test_what_comes_before_a_damaged_chunk_is_read(
     assert (furthest > 0) == (limit < x.size and len(starts[0]) > 1)
 
 
+@pytest.mark.parametrize("at", [(0, 0), (0, 8), (2, 0), (2, 4), (6, 8)])
+def test_no_chunk_is_looked_at_before_its_turn(at: tuple[int, int], tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        x = file.create_dataset("x", data=np.ones((7, 10)), chunks=(2, 4), compression="gzip")
+        x.id.write_direct_chunk(at, zlib.compress(bytes(4)))
+    with h5py.File(tmp_path / "x.h5") as file, (tmp_path / "x.h5").open("rb") as raw:
+        found = hdf5_reader.Chunks(file["x"], raw)
+        for start in {0, 2, 4, 6} - {at[0]}:
+            found.check((), start, min(start + 2, 7))
+        with pytest.raises(ValueError, match="does not unpack to its length"):
+            found.check((), at[0], at[0] + 1)
+
+
 def test_damage_of_what_a_chunk_is_packed_by_names_the_dataset(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         x = file.create_dataset("g/x", data=np.zeros(8), chunks=(8,), compression="gzip")
