@@ -215,6 +215,23 @@ def test_a_process_that_was_interrupted_ends_once_threads_have() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (130, "finished\n", said)
 
 
+def test_an_interrupt_that_comes_too_late_changes_nothing() -> None:
+    """Python gives its handlers up before it is gone, and then the signal would end it."""
+    code = (
+        "import atexit, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "@atexit.register\n"
+        "def last(): print(signal.getsignal(signal.SIGINT).name)\n"
+        "import fpx.cli; fpx.cli.main()"
+    )
+    fpx = [sys.executable, "-c", code, "--version"]
+    result = subprocess.run(fpx, capture_output=True, text=True, timeout=PATIENCE)
+    assert (result.returncode, result.stdout.splitlines()[1:], result.stderr) == (
+        0,
+        ["SIG_IGN"],
+        "",
+    )
+
+
 def test_main_remembers_interrupts() -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import fpx.cli\n"
