@@ -28,6 +28,12 @@ from tests.measure.definitions import cpu, same
 from tests.measure.scaled_exactly import INTEGERS, Number, beside, exactly, tensor, turns
 
 DTYPES = (torch.float32, torch.float64, *INTEGERS)
+EACH = [
+    pytest.param(dtype, marks=pytest.mark.slow) if dtype in (torch.int32, torch.uint64) else dtype
+    for dtype in DTYPES
+]
+"""The same; of integers, usually those alone that have both signs and more bits than float64."""
+
 ELEMENTS = [
     name
     for name, spec in FORMATS.items()
@@ -132,7 +138,7 @@ def rows(dtype: torch.dtype, target: ScaledFormat, count: int) -> list[Number]:
     return found
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", EACH, ids=str)
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_at_every_turn_of_an_element_and_beside_it(element: str, dtype: torch.dtype) -> None:
     """Float32 scales, whose steps have 24 bits."""
@@ -140,7 +146,7 @@ def test_at_every_turn_of_an_element_and_beside_it(element: str, dtype: torch.dt
     agrees(rows(dtype, target, min(4 + len(turns(target)) // 20, 30)), dtype, target)
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", EACH, ids=str)
 @pytest.mark.parametrize("name", LONG + OTHERS)
 def test_other_steps_and_choices(name: str, dtype: torch.dtype) -> None:
     agrees(rows(dtype, named(name), 30), dtype, named(name))
@@ -161,7 +167,7 @@ def test_a_neighbour_of_a_tie_is_no_tie_beyond_two_to_53() -> None:
 
 
 @pytest.mark.parametrize("name", [*LONG, "nf4", "int8:block=16", "mxfp4:rule=even", "mxfp4"])
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", EACH, ids=str)
 def test_scales_at_their_own_ties(name: str, dtype: torch.dtype) -> None:
     """Of scales of a block, and of the global one: the tensor's largest number is at one."""
     target, rng = named(name), random.Random(name)
